@@ -1,0 +1,112 @@
+"""Every setting of the product, with its type, its default and its sentence, in one place.
+
+One frozen dataclass per audience. The environment is read here and nowhere else (the entry points and
+the SM_* variables inside a job excepted); everything below receives these objects as arguments.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+def setting(default: Any, sentence: str, *, choices: tuple[str, ...] = (), minimum: float | None = None) -> Any:
+    """A dataclass field that carries its sentence and its limits; `sagehound init` writes the sentence into the file."""
+    return field(default=default, metadata={"sentence": sentence, "choices": choices, "minimum": minimum})
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """What may come in as pictures, and how a folder without train/valid/test is split."""
+
+    name: str = setting("", "Name of the data set in the bucket (data/NAME/); empty: the folder's or the archive's.")
+    valid_share: float = setting(0.15, "Share of each class that becomes the validation split.", minimum=0.0)
+    test_share: float = setting(0.15, "Share of each class that becomes the test split.", minimum=0.0)
+    seed: int = setting(0, "Seed of the split: the same seed and pictures give the same split.", minimum=0)
+    duplicates: str = setting(
+        "drop",
+        "The same picture in two splits: drop it from the split that is trained on, keep both, or refuse the data.",
+        choices=("drop", "keep", "refuse"),
+    )
+    skip_unreadable: bool = setting(
+        False, "Leave unreadable pictures out (they are named) instead of refusing the data."
+    )
+    max_picture_mb: float = setting(50.0, "A picture file larger than this is refused.", minimum=0.001)
+    max_picture_megapixels: float = setting(150.0, "A picture with more pixels than this is refused.", minimum=0.001)
+    max_archive_gb: float = setting(50.0, "A zip that unpacks to more than this is refused.", minimum=0.000001)
+    max_archive_files: int = setting(2_000_000, "A zip with more members than this is refused.", minimum=1)
+    max_archive_ratio: float = setting(
+        100.0, "A zip that unpacks to more than this times its size is refused.", minimum=1
+    )
+    max_download_gb: float = setting(50.0, "A download larger than this is refused.", minimum=0.000001)
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """One training job in the SageMaker way: instances, container, and the entry point's hyperparameters."""
+
+    instance_type: str = setting("ml.m5.large", "SageMaker instance type of the training job.")
+    instance_count: int = setting(1, "Number of training instances.", minimum=1)
+    volume_size_gb: int = setting(30, "Size of each instance's volume.", minimum=1)
+    max_runtime_seconds: int = setting(86_400, "The job is stopped after this many seconds.", minimum=1)
+    framework_version: str = setting("2.6.0", "Version of AWS's PyTorch container.")
+    py_version: str = setting("py312", "Python of AWS's PyTorch container.")
+    entry_point: str = setting("train_model.py", "Script of the bundle that the job starts.")
+    learning_rate: float = setting(0.001, "Hyperparameter learning_rate: step size of the optimizer.", minimum=0.0)
+    batch_size: int = setting(64, "Hyperparameter batch_size: pictures per optimizer step.", minimum=1)
+    epochs: int = setting(10, "Hyperparameter epochs: passes over the training split.", minimum=1)
+    seed: int = setting(0, "Hyperparameter seed: of the weights and the order of the pictures.", minimum=0)
+    backbone: str = setting("efficientnet_lite0", "Hyperparameter backbone: the pretrained network below the head.")
+    gear: str = setting(
+        "head",
+        "Hyperparameter gear: train the head on frozen features, or the whole network.",
+        choices=("head", "network"),
+    )
+    weight_decay: float = setting(0.01, "Hyperparameter weight_decay of the optimizer.", minimum=0.0)
+
+
+@dataclass(frozen=True)
+class DeploySettings:
+    """The endpoint that answers."""
+
+    endpoint_name: str = setting("", "Name of the endpoint; empty: PROJECT-endpoint.")
+    instance_type: str = setting("ml.m5.large", "SageMaker instance type behind the endpoint.")
+    instance_count: int = setting(1, "Number of instances behind the endpoint.", minimum=1)
+    variant_name: str = setting("AllTraffic", "Name of the production variant.")
+    program: str = setting("inference.py", "Handler module inside the artefact's code/ folder.")
+    timeout_seconds: int = setting(900, "How long to wait for InService.", minimum=1)
+
+
+@dataclass(frozen=True)
+class PipelineSettings:
+    """pipeline.toml: one project from a folder of pictures to an answering endpoint."""
+
+    project: str = setting("project5", "Name of the project: the prefix and the tag of everything that is made.")
+    bucket: str = setting(
+        "project5bucket98-{account}", "S3 bucket; {account} and {region} are filled in, since names are global on AWS."
+    )
+    region: str = setting("us-east-1", "AWS region.")
+    profile: str = setting("", "Profile of the AWS configuration for --target aws; empty: the usual chain.")
+    role_name: str = setting("sagehound-training", "IAM role that the jobs and the endpoint run as; made when missing.")
+    upload_workers: int = setting(16, "Uploads at the same time.", minimum=1)
+    invoke_pictures: int = setting(5, "Test pictures that `sagehound run` sends to the endpoint.", minimum=0)
+    data: DataSettings = field(default_factory=DataSettings)
+    train: TrainSettings = field(default_factory=TrainSettings)
+    deploy: DeploySettings = field(default_factory=DeploySettings)
+
+
+def cache_directory() -> Path:
+    """Where downloads, unpacked archives and the decode cache lie: SAGEHOUND_CACHE_DIR, or the XDG cache."""
+    named = os.environ.get("SAGEHOUND_CACHE_DIR")
+    if named:
+        return Path(named).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base).expanduser() if base else Path.home() / ".cache") / "sagehound"
+
+
+def data_directory() -> Path:
+    """The local cloud's data directory: SAGEHOUND_DATA_DIR, or ~/.sagehound."""
+    named = os.environ.get("SAGEHOUND_DATA_DIR")
+    return Path(named).expanduser() if named else Path.home() / ".sagehound"
