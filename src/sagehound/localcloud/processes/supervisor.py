@@ -1,0 +1,78 @@
+"""How the cloud runs programs: start on a host, signal, wait, adopt after a restart, stream the output.
+
+`Supervisor` is the one Protocol between services and processes: local processes implement it (local.py), an existing
+cluster engine can be the next; nothing above it knows which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A machine as a program sees it: a name, an address, a root directory that holds its /opt/ml, its /etc/hosts."""
+
+    name: str
+    root: Path
+    """`root/opt/ml` is /opt/ml inside (a private mount where the kernel allows it); `root/run` is the supervisor's own."""
+    address: str = "127.0.0.1"
+    peers: dict[str, str] = field(default_factory=dict)
+    """Host names that must resolve inside, with their addresses (algo-1..N)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What to run: the argument list, the whole environment (nothing is inherited), the working directory."""
+
+    argv: list[str]
+    env: dict[str, str]
+    cwd: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a program ended: its exit code, or the signal that ended it; `lost` when nobody saw it end."""
+
+    code: int | None
+    signal: int | None = None
+    lost: bool = False
+
+    @property
+    def success(self) -> bool:
+        return self.code == 0
+
+
+Handle = dict[str, Any]
+"""A running program as JSON (pid, create time, root): kept in the owner's record, enough to adopt it after a restart."""
+
+LineSink = Callable[[float, str], None]
+"""Called with (seconds since 1970, line without its newline) for every line of output, in order."""
+
+
+class Supervisor(Protocol):
+    """Runs programs that outlive this server: a crash of the server ends none of them."""
+
+    async def start(self, host: Host, program: Program) -> Handle:
+        """Start a program as a process group of its own, its output kept in a file below `host.root/run`."""
+
+    def is_running(self, handle: Handle) -> bool:
+        """Whether that very process (pid and create time) still lives."""
+
+    async def follow(self, handle: Handle, sink: LineSink, offset: int = 0) -> Exit:
+        """Feed the output from byte `offset` on to `sink` until the program has ended and all its lines were fed."""
+
+    def output_offset(self, handle: Handle) -> int:
+        """Up to which byte `follow` has fed the sink: kept by the owner to go on there after a restart."""
+
+    def signal(self, handle: Handle, number: int) -> None:
+        """Send a signal to the whole process group; nothing happens when it has ended."""
+
+    async def stop(self, handle: Handle, grace: float) -> Exit:
+        """SIGTERM to the whole group, up to `grace` seconds to end, then SIGKILL; returns when every process is gone."""
+
+    def remove(self, handle: Handle) -> None:
+        """Forget an ended program: its output file and its mounts; the host's root stays the owner's."""
