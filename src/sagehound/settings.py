@@ -13,7 +13,7 @@ from typing import Any
 
 
 def setting(default: Any, sentence: str, *, choices: tuple[str, ...] = (), minimum: float | None = None) -> Any:
-    """A dataclass field that carries its sentence and its limits; `sagehound init` writes the sentence into the file."""
+    """A dataclass field that carries its sentence and its limits; `sagehound init` writes the sentence out."""
     return field(default=default, metadata={"sentence": sentence, "choices": choices, "minimum": minimum})
 
 
@@ -110,3 +110,26 @@ def data_directory() -> Path:
     """The local cloud's data directory: SAGEHOUND_DATA_DIR, or ~/.sagehound."""
     named = os.environ.get("SAGEHOUND_DATA_DIR")
     return Path(named).expanduser() if named else Path.home() / ".sagehound"
+
+
+@dataclass(frozen=True)
+class LocalCloudSettings:
+    """The AWS endpoint on this machine."""
+
+    data_dir: Path = setting(Path("~/.sagehound"), "Records, objects, running jobs, root keys: one server's directory.")
+    host: str = setting("127.0.0.1", "Address to listen on; anything but loopback needs allow_remote.")
+    port: int = setting(4566, "TCP port; 0 takes a free one.", minimum=0)
+    allow_remote: bool = setting(False, "Listen where other machines can reach it and try keys: say so on purpose.")
+    region: str = setting("us-east-1", "Region of the cloud's own jobs and of clients that name none.")
+    account_id: str = setting("123456789012", "The twelve digits of the one account.")
+    speed: float = setting(1.0, "How much faster than real time the clock of jobs and alarms runs.", minimum=0.001)
+    durable: bool = setting(False, "Flush every write to the disk: survives a power cut (kill -9 is survived anyway).")
+    images: dict[str, str] = field(
+        default_factory=dict,
+        metadata={"sentence": "Container images beside AWS's PyTorch ones: image URI -> its python."},
+    )
+    quotas: dict[str, int] = field(
+        default_factory=dict,
+        metadata={"sentence": "Instance quotas, as 'ml.m5.large for training job usage' -> count; others: no limit."},
+    )
+    max_invocation_bytes: int = setting(6 * 1024 * 1024, "Largest body that InvokeEndpoint takes.", minimum=1)
