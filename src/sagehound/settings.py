@@ -126,7 +126,7 @@ class LocalCloudSettings:
     durable: bool = setting(False, "Flush every write to the disk: survives a power cut (kill -9 is survived anyway).")
     images: dict[str, str] = field(
         default_factory=dict,
-        metadata={"sentence": "Container images beside AWS's PyTorch ones: image URI -> its python."},
+        metadata={"sentence": "Container images beside AWS's PyTorch ones: image URI -> python."},
     )
     quotas: dict[str, int] = field(
         default_factory=dict,

@@ -1,0 +1,73 @@
+"""Wires the services: makes each one and passes it the providers that its needs.py asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from sagehound.localcloud.processes.local import LocalSupervisor
+from sagehound.localcloud.services.cloudwatch.service import CloudWatch
+from sagehound.localcloud.services.iam.service import IAM
+from sagehound.localcloud.services.logs.service import Logs
+from sagehound.localcloud.services.s3.service import S3
+from sagehound.localcloud.services.sagemaker.service import SageMaker
+from sagehound.localcloud.services.sagemaker_runtime.service import SageMakerRuntime
+from sagehound.localcloud.services.sts.service import STS
+
+from sagehound.localcloud import credentials
+from sagehound.localcloud.call import Service
+from sagehound.localcloud.gateway import Gateway
+from sagehound.localcloud.recorder import Recorder
+from sagehound.localcloud.state.clock import Clock
+from sagehound.localcloud.state.store import Store
+from sagehound.settings import LocalCloudSettings
+
+
+class Cloud:
+    """All services over one data directory. `start` recovers what was running, `stop` leaves jobs to be adopted."""
+
+    def __init__(self, settings: LocalCloudSettings, data_dir: Path, endpoint_url: Callable[[], str]) -> None:
+        account_id, region = settings.account_id, settings.region
+        self.root = credentials.load_or_make(data_dir / "credentials", account_id, region)
+        self.store = Store(data_dir / "cloud.sqlite", durable=settings.durable)
+        self.clock = Clock(settings.speed)
+        self.recorder = Recorder(data_dir / "calls.jsonl")
+        supervisor = LocalSupervisor()
+        iam = IAM(self.store, self.clock, account_id, self.root)
+        sts = STS(self.store, self.clock, account_id, iam, region)
+        s3 = S3(self.store, self.clock, account_id, data_dir)
+        logs = Logs(self.store, self.clock, account_id)
+        cloudwatch = CloudWatch(self.store, self.clock, account_id)
+        sagemaker = SageMaker(
+            self.store,
+            self.clock,
+            account_id,
+            data_dir,
+            settings,
+            endpoint_url=endpoint_url,
+            supervisor=supervisor,
+            objects=s3,
+            logs=logs,
+            metrics=cloudwatch,
+            roles=iam,
+            sessions=sts,
+        )
+        runtime = SageMakerRuntime(sagemaker.router, settings.max_invocation_bytes)
+        self.services: dict[str, Service] = {
+            service.name: service for service in (iam, sts, s3, logs, cloudwatch, sagemaker, runtime)
+        }
+        self.gateway = Gateway(self.services, sts.credentials, self.clock, account_id, self.recorder)
+
+    async def start(self) -> None:
+        """Bring every service to where it was; in the order of the list, since later ones use earlier ones."""
+        for service in self.services.values():
+            if hasattr(service, "start"):
+                await service.start()
+
+    async def stop(self) -> None:
+        """End the loops of every service and close the store; running programs go on and are adopted next time."""
+        for service in reversed(self.services.values()):
+            if hasattr(service, "stop"):
+                await service.stop()
+        self.recorder.close()
+        self.store.close()

@@ -1,0 +1,237 @@
+"""The request path as one visible list: every AWS call passes these steps, in this order, and is recorded."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sagehound.localcloud.wire.authentication import Authentication, authenticate
+from sagehound.localcloud.wire.body import RequestBody
+
+from sagehound.localcloud.call import Call, CredentialSource, HttpRequest, Request, Response, Service
+from sagehound.localcloud.errors import AwsError, not_implemented
+from sagehound.localcloud.recorder import Recorder
+from sagehound.localcloud.sending import send_response
+from sagehound.localcloud.state.clock import Clock
+from sagehound.localcloud.wire import protocol, validate
+
+logger = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+MAX_BODY_BYTES = 70 * 1024 * 1024
+"""Of a request that is read whole: AWS's largest is a 50 MB Lambda zip in base64."""
+
+
+class ClientGone(Exception):
+    """The client closed its connection before its request was complete: there is nobody to answer."""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request on its way through the steps, with what each step found out."""
+
+    http: HttpRequest
+    request_id: str
+    began: float
+    step: str = "identify"
+    body: bytes | None = None
+    route: protocol.Route | None = None
+    authentication: Authentication | None = None
+    call: Call | None = None
+    params: Request = field(default_factory=dict)
+    result: Response = field(default_factory=dict)
+    response: protocol.WireResponse | None = None
+    error: AwsError | None = None
+
+
+class Gateway:
+    """The ASGI application in front of all services."""
+
+    def __init__(
+        self,
+        services: Mapping[str, Service],
+        credentials: CredentialSource,
+        clock: Clock,
+        account_id: str,
+        recorder: Recorder,
+    ) -> None:
+        self.operations = {name: service.operations for name, service in services.items()}
+        self.credentials = credentials
+        self.clock = clock
+        self.account_id = account_id
+        self.recorder = recorder
+        self.steps: tuple[Callable[[Exchange], Awaitable[None]], ...] = (
+            self.identify,
+            self.authenticate,
+            self.parse,
+            self.validate,
+            self.authorise,
+            self.dispatch,
+            self.serialise,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        exchange = Exchange(_http_request(scope, receive), str(uuid.uuid4()), time.perf_counter())
+        try:
+            for step in self.steps:
+                exchange.step = step.__name__
+                await step(exchange)
+        except AwsError as error:
+            exchange.error = error
+        except ClientGone:
+            exchange.error = AwsError("RequestTimeout", "The client closed the connection before its request ended.")
+            self.record(exchange)
+            return
+        except Exception as fault:
+            logger.exception("%s failed in step %s", _action(exchange), exchange.step)
+            exchange.error = AwsError("InternalFailure", f"Internal fault: {type(fault).__name__}: {fault}", 500)
+        if exchange.error is not None:
+            extra = exchange.call.response_headers if exchange.call else {}
+            exchange.response = protocol.serialise_error(
+                exchange.route, exchange.http, exchange.error, exchange.request_id, extra
+            )
+        assert exchange.response is not None
+        try:
+            await send_response(exchange.response, exchange.http.method, send)
+        finally:
+            self.record(exchange)
+
+    async def identify(self, exchange: Exchange) -> None:
+        """Service and operation come from the route, never from what the signature claims."""
+        if protocol.needs_body(exchange.http):
+            exchange.body = await _read(exchange.http)
+        exchange.route = protocol.identify(exchange.http, exchange.body)
+
+    async def authenticate(self, exchange: Exchange) -> None:
+        """Whose signature is on the request; wrong, missing, expired and skewed ones end here."""
+        route, http = _route(exchange), exchange.http
+        if exchange.body is None and not route.streaming:
+            exchange.body = await _read(http)
+        exchange.authentication = authenticate(http, route, self.credentials, self.clock.time(), exchange.body)
+        caller = exchange.authentication.caller
+        body = RequestBody(http, exchange.authentication.payload) if route.streaming else None
+        exchange.call = Call(
+            service=route.service,
+            operation=route.operation,
+            region=exchange.authentication.region,
+            account_id=self.account_id,
+            caller=caller,
+            request_id=exchange.request_id,
+            http=http,
+            body=body,
+        )
+
+    async def parse(self, exchange: Exchange) -> None:
+        """The parameters by AWS's member names."""
+        route = _route(exchange)
+        if route.operation not in self.operations.get(route.service, {}):
+            raise not_implemented(route.service, route.operation)
+        exchange.params = protocol.parse(route, exchange.http, exchange.body or b"")
+
+    async def validate(self, exchange: Exchange) -> None:
+        """Required members, types, lengths, ranges, enums and patterns, as AWS's own model states them."""
+        validate.validate(_route(exchange), exchange.params)
+
+    async def authorise(self, exchange: Exchange) -> None:
+        """An authenticated caller of this account may act. (Policies are not evaluated yet: docs/limits.md.)"""
+
+    async def dispatch(self, exchange: Exchange) -> None:
+        """The one operation of the one service."""
+        route, call = _route(exchange), exchange.call
+        assert call is not None
+        result = self.operations[route.service][route.operation](call, exchange.params)
+        exchange.result = await result if isinstance(result, Awaitable) else result
+
+    async def serialise(self, exchange: Exchange) -> None:
+        """The answer in the protocol that the client spoke."""
+        call = exchange.call
+        assert call is not None
+        response = protocol.serialise(_route(exchange), exchange.result, exchange.request_id)
+        if call.status is not None:
+            response.status = call.status
+        response.headers.extend(call.response_headers.items())
+        exchange.response = response
+
+    def record(self, exchange: Exchange) -> None:
+        """One line: who, what, on what, allowed or why not, how long."""
+        call = exchange.call
+        self.recorder.write(
+            time=self.clock.time(),
+            request_id=exchange.request_id,
+            caller=call.caller.arn if call else None,
+            action=_action(exchange),
+            resource=call.resource if call else "*",
+            region=call.region if call else None,
+            source=exchange.http.client,
+            status=exchange.response.status if exchange.response else None,
+            refused_by=exchange.step if exchange.error else None,
+            error=exchange.error.code if exchange.error else None,
+            message=exchange.error.message if exchange.error else None,
+            milliseconds=round((time.perf_counter() - exchange.began) * 1000, 3),
+        )
+
+
+def _action(exchange: Exchange) -> str:
+    route = exchange.route
+    return f"{route.service}:{route.operation}" if route else f"{exchange.http.method} {exchange.http.raw_path}"
+
+
+def _route(exchange: Exchange) -> protocol.Route:
+    assert exchange.route is not None
+    return exchange.route
+
+
+def _http_request(scope: Scope, receive: Receive) -> HttpRequest:
+    client = scope.get("client") or ("", 0)
+    return HttpRequest(
+        method=scope["method"],
+        raw_path=scope["raw_path"].decode("latin-1"),
+        query_string=scope["query_string"].decode("latin-1"),
+        headers=_headers(scope["headers"]),
+        scheme=scope["scheme"],
+        client=client[0],
+        receive=lambda: _chunks(receive),
+    )
+
+
+def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Lower-case names; a repeated header is joined with commas, as HTTP has it. Values that are UTF-8 stay so."""
+    headers: dict[str, str] = {}
+    for name_bytes, value_bytes in raw:
+        name = name_bytes.decode("latin-1").lower()
+        try:
+            value = value_bytes.decode()
+        except UnicodeDecodeError:
+            value = value_bytes.decode("latin-1")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers
+
+
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        more = message.get("more_body", False)
+        if chunk := message.get("body", b""):
+            yield chunk
+
+
+async def _read(http: HttpRequest) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in http.receive():
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            raise AwsError("RequestEntityTooLarge", f"The request body exceeds {MAX_BODY_BYTES} bytes.", 413)
+        parts.append(chunk)
+    return b"".join(parts)

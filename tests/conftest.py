@@ -1,0 +1,67 @@
+"""Fixtures that every test may use: a shared local cloud, a private one, and the real pictures where they exist."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cloud_process import CloudProcess
+
+REAL_PICTURES = Path(__file__).parents[2] / "shared" / "data" / "dogImages"
+
+
+def _end_programs(data_dir: Path) -> None:
+    """End what a test's cloud has left running: programs outlive their server by design."""
+    import psutil
+
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        command = " ".join(process.info["cmdline"] or [])
+        if str(data_dir) in command or str(process.info["cwd"] or "").startswith(str(data_dir)):
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+
+
+def _cloud(*options: str) -> Iterator[CloudProcess]:
+    data_dir = Path(tempfile.mkdtemp(prefix="sagehound-test-"))
+    cloud = CloudProcess(data_dir, *options)
+    try:
+        yield cloud.start()
+    finally:
+        if cloud.process is not None and cloud.process.poll() is None:
+            cloud.stop()
+        _end_programs(data_dir)
+        shutil.rmtree(data_dir, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[CloudProcess]:
+    """One server for all tests of a worker: use names of your own, and do not kill it."""
+    yield from _cloud()
+
+
+@pytest.fixture
+def own_cloud() -> Iterator[CloudProcess]:
+    """A server for one test, which may kill and restart it."""
+    yield from _cloud()
+
+
+@pytest.fixture
+def fast_cloud() -> Iterator[CloudProcess]:
+    """A server for one test, whose clock runs sixty times as fast."""
+    yield from _cloud("--speed", "60")
+
+
+@pytest.fixture(scope="session")
+def dogs() -> Path:
+    """The folder of real pictures (train/valid/test by breed)."""
+    folder = Path(os.environ.get("SAGEHOUND_TEST_PICTURES", REAL_PICTURES))
+    if not folder.is_dir():
+        pytest.skip(f"no real pictures at {folder}; name a folder in SAGEHOUND_TEST_PICTURES")
+    return folder
