@@ -1,0 +1,156 @@
+"""What a person or a machine sees of a run: one line per step with its time and its result.
+
+People get a line on standard output per finished step, and a bar on standard error while it lasts where
+that is a terminal; machines (`--json`) get one JSON object per line.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol, TextIO
+
+from sagehound.errors import StepFailed
+
+
+class Step:
+    """One step that is under way; ``done`` gives it the result that its line shows."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.text = "done"
+        self.result: dict[str, Any] = {}
+
+    def done(self, text: str, **result: Any) -> None:
+        """Set the sentence for people and the values for machines."""
+        self.text = text
+        self.result = result
+
+
+class Reporter(Protocol):
+    """Where the steps tell what happens."""
+
+    def step(self, name: str) -> Any:
+        """Context manager around a step: yields a Step, and prints its line when the block ends."""
+
+    def note(self, text: str) -> None:
+        """Something that the reader should know but that stops nothing."""
+
+    def progress(self, what: str, done: int, total: int, unit: str) -> None:
+        """``done`` of ``total`` (0: unknown) ``unit`` of ``what``; ``unit`` "B" is bytes."""
+
+    def log(self, line: str) -> None:
+        """One line of a job's own output."""
+
+
+class JsonReporter:
+    """One JSON object per line: {"event": "step" | "note" | "log" | "error", ...}."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def emit(self, event: str, **values: Any) -> None:
+        """Write one object."""
+        self._out.write(json.dumps({"event": event, **values}, ensure_ascii=False, default=str) + "\n")
+        self._out.flush()
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[Step]:
+        """Emit ``started``, then ``done`` with the result, or ``failed``."""
+        step, began = Step(name), time.monotonic()
+        self.emit("step", step=name, status="started")
+        try:
+            yield step
+        except BaseException:
+            self.emit("step", step=name, status="failed", seconds=round(time.monotonic() - began, 3))
+            raise
+        seconds = round(time.monotonic() - began, 3)
+        self.emit("step", step=name, status="done", seconds=seconds, text=step.text, result=step.result)
+
+    def note(self, text: str) -> None:
+        """Emit the note."""
+        self.emit("note", text=text)
+
+    def progress(self, what: str, done: int, total: int, unit: str) -> None:
+        """Machines wait for the step's own line."""
+
+    def log(self, line: str) -> None:
+        """Emit one line of a job's log."""
+        self.emit("log", line=line)
+
+    def failure(self, error: StepFailed) -> None:
+        """Emit the error that ended the run."""
+        self.emit("error", **error.as_dict())
+
+
+class LineReporter:
+    """Lines for people, and a bar while a step lasts where standard error is a terminal."""
+
+    def __init__(self, out: TextIO, err: TextIO, verbose: bool = False) -> None:
+        self._out, self._err, self._verbose = out, err, verbose
+        self._bar: Any = None
+        self._tasks: dict[str, Any] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[Step]:
+        """Print `name  seconds  result` when the block ends; a failed step prints that it failed, and when."""
+        step, began = Step(name), time.monotonic()
+        try:
+            yield step
+        except BaseException:
+            self._close_bar()
+            self._line(name, time.monotonic() - began, "failed")
+            raise
+        self._close_bar()
+        self._line(name, time.monotonic() - began, step.text)
+
+    def note(self, text: str) -> None:
+        """Print the note, indented below its step."""
+        self._print(f"{'':10} {'note':>8}  {text}")
+
+    def progress(self, what: str, done: int, total: int, unit: str) -> None:
+        """Move the bar of ``what``."""
+        if not self._err.isatty():
+            return
+        if self._bar is None:
+            self._bar = _rich_bar(self._err)
+            self._bar.start()
+        if what not in self._tasks:
+            self._tasks[what] = self._bar.add_task(what, total=total or None)
+        shown = f"{done / 1e6:,.1f} MB" if unit == "B" else f"{done:,} {unit}"
+        self._bar.update(self._tasks[what], completed=done, total=total or None, shown=shown)
+
+    def log(self, line: str) -> None:
+        """Print a job's line when asked to (--verbose)."""
+        if self._verbose:
+            self._print(f"{'':10} {'|':>8}  {line}")
+
+    def _line(self, name: str, seconds: float, text: str) -> None:
+        self._print(f"{name:10} {seconds:6.1f} s  {text}")
+
+    def _print(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            return
+        self._out.write(text + "\n")
+        self._out.flush()
+
+    def _close_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar, self._tasks = None, {}
+
+
+def _rich_bar(err: TextIO) -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description:>18}"),
+        BarColumn(),
+        TextColumn("{task.fields[shown]}"),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=Console(file=err), transient=True)
