@@ -131,9 +131,9 @@ def _extract(
     folder.mkdir()
     for info, path in members:
         target = folder.joinpath(*path.parts)
-        target.parent.mkdir(parents=True, exist_ok=True)
         written = 0
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             with opened.open(info) as source, target.open("xb") as sink:
                 while chunk := source.read(_CHUNK):
                     written += len(chunk)

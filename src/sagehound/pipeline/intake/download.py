@@ -25,7 +25,7 @@ from sagehound.pipeline.intake.http_only import HttpOnlyRedirects, refuse_other_
 
 _CHUNK = 1 << 18
 _TIMEOUT_SECONDS = 30.0
-_TRIES_WITHOUT_A_BYTE = 5
+_TRIES_WITHOUT_A_BYTE = 6
 _RANGE_NOT_SATISFIABLE = 416
 _NOT_MODIFIED = 304
 
@@ -89,7 +89,7 @@ def _fetch(url: str, part: Path, max_bytes: int, progress: Progress) -> None:
                 raise DataRefused(
                     f"{url} stopped after {now:,} bytes: {error}", "Run the same command again: it goes on from there."
                 ) from error
-            time.sleep(min(0.2 * 2**idle, 5.0))  # back-off, so that a server in trouble is not hammered
+            time.sleep(0.05 * 2**idle)  # back-off, so that a server in trouble is not hammered
 
 
 def _fetch_rest(url: str, part: Path, max_bytes: int, progress: Progress) -> None:

@@ -18,8 +18,8 @@ from PIL import Image, UnidentifiedImageError
 
 from sagehound.pipeline.intake.decode_cache import DecodeCache, Verdict
 
-# MPO is what many cameras write into a .jpg: a JPEG with a second picture behind it.
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP")
+# MPO, which many cameras write into a .jpg (a second picture behind the first), is opened by the JPEG decoder.
+FORMATS = ("JPEG", "PNG", "WEBP")
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ def check_pictures(
             todo.append(position)
     done = len(verdicts)
     progress(done, len(paths))
+    Image.init()  # registering the decoders is not safe to do from several threads at once
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="decode") as pool:
         # Pillow's decoders and hashlib leave the interpreter lock, so threads use every core.
         for position, verdict in zip(todo, pool.map(lambda at: check_picture(paths[at], limits), todo), strict=True):
