@@ -1,0 +1,113 @@
+"""What serves where the user gives no function: the defaults of AWS's PyTorch inference container."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+JSON = "application/json"
+CSV = "text/csv"
+NPY = "application/x-npy"
+ANY = "*/*"
+TEXT_TYPES = frozenset({JSON, CSV})
+"""The two types whose body reaches input_fn as str."""
+
+
+class UnsupportedFormat(Exception):
+    """A content type that the default functions cannot read or write; answered with 415."""
+
+    status_code = 415
+
+    def __init__(self, content_type: str | None) -> None:
+        super().__init__(
+            f"Content type {content_type} is not supported by this framework.\n\n"
+            "Please implement input_fn to to deserialize the request data or an output_fn to serialize the response. "
+            "For more information, see the SageMaker Python SDK README."
+        )
+
+
+def model_fn(model_dir: str) -> Any:
+    """Load the one .pt or .pth file of the artefact as TorchScript."""
+    import torch
+
+    files = sorted(path for path in Path(model_dir).iterdir() if path.suffix in {".pt", ".pth"})
+    if len(files) != 1:
+        raise ValueError(
+            f"Exactly one .pth or .pt file is required for PyTorch models: {[file.name for file in files]}"
+        )
+    try:
+        return torch.jit.load(str(files[0]), map_location="cpu")  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        raise ValueError(
+            f"{files[0].name} is no TorchScript file. Please provide a model_fn implementation that loads it. ({error})"
+        ) from error
+
+
+def input_fn(data: str | bytes, content_type: str | None) -> Any:
+    """The body as a tensor: JSON and CSV as float32, NPY in its own type."""
+    import torch
+
+    array = decode(data, content_type)
+    return torch.from_numpy(array.astype(np.float32) if content_type in TEXT_TYPES else array)
+
+
+def predict_fn(data: Any, model: Any) -> Any:
+    """Call the model in evaluation mode without gradients."""
+    import torch
+
+    model.eval()
+    with torch.inference_mode():
+        return model(data)
+
+
+def output_fn(prediction: Any, accept: str) -> bytes:
+    """The prediction in the first type of `accept` that can be written."""
+    array = prediction
+    if hasattr(array, "detach"):
+        array = array.detach().cpu().numpy()
+    for content_type in _acceptable(accept):
+        if content_type in {JSON, CSV, NPY}:
+            return encode(array, content_type)
+    raise UnsupportedFormat(accept)
+
+
+def decode(data: str | bytes, content_type: str | None) -> np.ndarray[Any, Any]:
+    """A body as an array; UnsupportedFormat for other types than JSON, CSV and NPY."""
+    if content_type == NPY:
+        return np.load(io.BytesIO(data.encode() if isinstance(data, str) else data), allow_pickle=False)  # type: ignore[no-any-return]
+    text = data if isinstance(data, str) else data.decode()
+    if content_type == JSON:
+        return np.array(json.loads(text))
+    if content_type == CSV:
+        return np.genfromtxt(io.StringIO(text), delimiter=",")
+    raise UnsupportedFormat(content_type)
+
+
+def encode(value: Any, content_type: str) -> bytes:
+    """An array, or anything that `tolist` or JSON can take, as JSON, CSV or NPY."""
+    if content_type == NPY:
+        buffer = io.BytesIO()
+        np.save(buffer, np.asarray(value), allow_pickle=False)
+        return buffer.getvalue()
+    plain = value.tolist() if hasattr(value, "tolist") else value
+    if content_type == JSON:
+        return json.dumps(plain, default=_plain).encode()
+    out = io.StringIO()
+    rows = np.atleast_1d(np.asarray(plain, dtype=object))
+    csv.writer(out, lineterminator="\n").writerows(row if np.ndim(row) else [row] for row in rows)
+    return out.getvalue().encode()
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
+def _acceptable(accept: str) -> list[str]:
+    return [part.split(";")[0].strip().lower() for part in accept.split(",")]

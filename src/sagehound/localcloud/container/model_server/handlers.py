@@ -1,0 +1,131 @@
+"""The user's functions: found, checked, loaded, and run in order for one request."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from . import defaults
+from .configuration import Configuration
+from .context import Context
+from .threads import FUNCTIONS
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back over HTTP."""
+
+    status: int
+    content_type: str
+    body: bytes
+    headers: dict[str, str]
+
+
+class Handler:
+    """A loaded model and the functions around it; `handle` may be called from any thread."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self.model_dir = str(configuration.model_dir)
+        self.default_accept = configuration.default_accept
+        module = _import_program(configuration)
+        found = {name: getattr(module, name) for name in FUNCTIONS if callable(getattr(module, name, None))}
+        self._transform = self._compose(found)
+        model_fn = _with_context("model_fn", found.get("model_fn", defaults.model_fn), 1)
+        self.model = model_fn(self.model_dir, Context(self.model_dir))
+
+    def handle(self, body: bytes, headers: dict[str, str]) -> Answer:
+        """Run one request. An exception becomes an answer with its message and traceback, as in AWS's containers."""
+        context = Context(self.model_dir, headers, request_id=headers.get("x-amzn-requestid", ""))
+        content_type = headers.get("content-type")
+        accept = headers.get("accept")
+        if not accept or accept == defaults.ANY:
+            accept = self.default_accept
+        try:
+            data = body.decode() if content_type in defaults.TEXT_TYPES else body
+            result = self._transform(self.model, data, content_type, accept, context)
+            answer_type = accept
+            if isinstance(result, tuple):
+                result, answer_type = result
+            return Answer(
+                context.response_status,
+                context.response_content_type or answer_type,
+                _to_bytes(result),
+                context.response_headers,
+            )
+        except Exception as error:  # noqa: BLE001 - whatever the user's code raises is the caller's answer
+            return _failure(error)
+
+    def _compose(self, found: dict[str, Function]) -> Function:
+        """transform_fn, or the three functions in a row; every arity is decided here, once."""
+        if "transform_fn" in found:
+            others = sorted(found.keys() & {"input_fn", "predict_fn", "output_fn"})
+            if others:
+                raise ValueError(
+                    "Cannot use transform_fn implementation in conjunction with input_fn, predict_fn, and/or output_fn "
+                    f"implementation (found {', '.join(others)})"
+                )
+            return _with_context("transform_fn", found["transform_fn"], 4)
+        input_fn = _with_context("input_fn", found.get("input_fn", defaults.input_fn), 2)
+        predict_fn = _with_context("predict_fn", found.get("predict_fn", defaults.predict_fn), 2)
+        output_fn = _with_context("output_fn", found.get("output_fn", defaults.output_fn), 2)
+
+        def transform(model: Any, data: str | bytes, content_type: str | None, accept: str, context: Context) -> Any:
+            prediction = predict_fn(input_fn(data, content_type, context), model, context)
+            return output_fn(prediction, accept, context)
+
+        return transform
+
+
+def _import_program(configuration: Configuration) -> ModuleType | None:
+    """Import the user's module with its folder first on the path; None when there is none and none was named."""
+    code_dir = configuration.code_dir
+    sys.path.insert(0, str(code_dir))
+    name = configuration.program.removesuffix(".py").replace("/", ".")
+    path = code_dir / configuration.program
+    if not path.is_file() and not path.with_suffix("").is_dir():
+        if configuration.program_is_given:
+            there = sorted(entry.name for entry in code_dir.iterdir()) if code_dir.is_dir() else []
+            raise FileNotFoundError(f"SAGEMAKER_PROGRAM {configuration.program} is not in {code_dir} (found: {there})")
+        return None
+    return importlib.import_module(name)
+
+
+def _with_context(name: str, function: Function, count: int) -> Function:
+    """`function` as one that always takes a context last: passed on only when its signature has room for it."""
+    kinds = [parameter.kind for parameter in inspect.signature(function).parameters.values()]
+    positional = sum(
+        kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD) for kind in kinds
+    )
+    if positional == count + 1 or inspect.Parameter.VAR_POSITIONAL in kinds:
+        return function
+    if positional != count:
+        raise TypeError(f"{name} definition takes {count} or {count + 1} arguments but {positional} were given.")
+    return lambda *arguments: function(*arguments[:count])
+
+
+def _to_bytes(value: Any) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, bytearray | memoryview):
+        return bytes(value)
+    return json.dumps(value).encode()
+
+
+def _failure(error: Exception) -> Answer:
+    """500, or the status that the exception carries (the toolkit's own errors do), with message and traceback."""
+    status = getattr(error, "status_code", 500)
+    status = status if isinstance(status, int) and 400 <= status <= 599 else 500
+    text = f"{error}\n{traceback.format_exc()}"
+    print(text, end="", flush=True)
+    return Answer(status, "text/plain", text.encode(), {})
