@@ -1,0 +1,235 @@
+"""The first process of a host: makes its /opt/ml and /etc/hosts private, runs the program, tidies up after it.
+
+Run by path with `python -I -S`, so it imports nothing of ours and little else: it is there in about 20 ms. It outlives
+the server that started it, and leaves how the program ended in `run/exit.json`. Like a container's init it is the
+reaper of everything that the program started: when the program has ended nothing of it stays.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWUSER = 0x00020000, 0x04000000, 0x10000000
+MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x1000, 0x4000, 0x40000
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+FORWARDED = {
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+}
+LEFTOVER_GRACE = 1.0
+"""Seconds between SIGTERM and SIGKILL for what the program left behind (its resource trackers end by themselves)."""
+
+LINUX = sys.platform == "linux"
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def check(result: int, what: str) -> None:
+    """OSError with the kernel's reason when a libc call failed."""
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def mount(source: str, target: str, kind: str | None, flags: int, options: str | None = None) -> None:
+    """mount(2); OSError when the kernel refuses."""
+    arguments = [os.fsencode(text) if text is not None else None for text in (source, target, kind)]
+    data = options.encode() if options is not None else None
+    check(libc.mount(*arguments, ctypes.c_ulong(flags), data), f"mount {target}")
+
+
+def unshare() -> None:
+    """Private mounts and host name: as root directly, as an ordinary user inside a user namespace with the same ids."""
+    if libc.unshare(CLONE_NEWNS | CLONE_NEWUTS) == 0:
+        return
+    uid, gid = os.geteuid(), os.getegid()
+    check(libc.unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWUTS), "unshare")
+    for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(text)
+
+
+def add_mount_point(path: str) -> None:
+    """Make the directory `path`; where its parent may not be written, on a private copy of the parent's entries."""
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError:
+        parent = os.path.dirname(path)
+        below = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
+        mount("tmpfs", parent, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
+        for entry in os.scandir(f"/proc/self/fd/{below}"):
+            target = os.path.join(parent, entry.name)
+            if entry.is_symlink():
+                os.symlink(os.readlink(entry.path), target)
+                continue
+            if entry.is_dir():
+                os.mkdir(target)
+            else:
+                os.close(os.open(target, os.O_CREAT | os.O_WRONLY))
+            mount(entry.path, target, None, MS_BIND | MS_REC)
+        os.close(below)
+        os.mkdir(path)
+
+
+def make_private(spec: dict[str, Any]) -> None:
+    """Give this process and its children an own /opt/ml, /etc/hosts, /dev/shm and host name."""
+    if not LINUX:
+        raise OSError("only Linux has private mounts")
+    unshare()
+    mount("none", "/", None, MS_REC | MS_PRIVATE)
+    add_mount_point("/opt/ml")
+    mount(spec["opt_ml"], "/opt/ml", None, MS_BIND | MS_REC)
+    mount(spec["hosts"], "/etc/hosts", None, MS_BIND)
+    if os.path.isdir("/dev/shm"):
+        # Shared memory of a killed program goes with its host, instead of filling the machine's.
+        mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+    name = spec["hostname"].encode()
+    check(libc.sethostname(name, ctypes.c_size_t(len(name))), "sethostname")
+
+
+def outside_paths(text: str, opt_ml: str) -> str:
+    """`text` with /opt/ml replaced by the directory that stands for it where mounts are refused."""
+    return text.replace(opt_ml, "\0").replace("/opt/ml", opt_ml).replace("\0", opt_ml)
+
+
+def descendants() -> list[int]:
+    """Every living process below this one; the subreaper sees to it that none escapes."""
+    parents: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", "rb") as file:
+                    fields = file.read().rpartition(b")")[2].split()
+            except OSError:
+                continue  # it ended while we looked
+            parents.setdefault(int(fields[1]), []).append(int(name))
+    found: list[int] = []
+    queue = [os.getpid()]
+    while queue:
+        below = parents.get(queue.pop(), [])
+        found += below
+        queue += below
+    return found
+
+
+def send(main: int, number: int) -> None:
+    """Signal the program's group and everything else that it started."""
+    try:
+        os.killpg(main, number)
+        group_reached = True
+    except OSError:
+        group_reached = False  # the group is empty, or not made yet
+    for pid in descendants() if LINUX else []:
+        try:
+            if not group_reached or os.getpgid(pid) != main:
+                os.kill(pid, number)
+        except OSError:
+            continue
+
+
+def run_program(spec: dict[str, Any]) -> None:
+    """In the child: become the program, with its whole environment and nothing of ours. Does not return."""
+    try:
+        if LINUX:
+            libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            with open("/proc/self/oom_score_adj", "w") as file:
+                file.write("500")  # when memory runs out the program goes, not the server
+        for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)
+        os.chdir(spec["cwd"])
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        os.execvpe(spec["argv"][0], spec["argv"], spec["env"])
+    except OSError as error:
+        os.write(2, f"cannot start {spec['argv'][0]} in {spec['cwd']}: {error}\n".encode())
+    finally:
+        os._exit(127)
+
+
+def end_leftovers(main: int) -> None:
+    """SIGTERM to what the program left behind, SIGKILL a second later, until this process has no child."""
+
+    def kill_all(_number: int, _frame: object) -> None:
+        send(main, signal.SIGKILL)
+
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+        send(main, signal.SIGTERM)
+        signal.signal(signal.SIGALRM, kill_all)
+        signal.setitimer(signal.ITIMER_REAL, LEFTOVER_GRACE, 0.05)
+        while True:
+            os.waitpid(-1, 0)
+    except ChildProcessError:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    if not LINUX:
+        send(main, signal.SIGKILL)
+
+
+def supervise(spec: dict[str, Any]) -> int:
+    """Start the program in a process group of its own, forward signals to it, and return its wait status."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
+    ready, child_ready = os.pipe()
+    main = os.fork()
+    if main == 0:
+        os.setpgid(0, 0)
+        os.close(child_ready)
+        run_program(spec)
+    os.close(child_ready)
+    os.read(ready, 1)  # returns when the child has closed its end: the group exists
+    os.close(ready)
+    for number in FORWARDED:
+        signal.signal(number, lambda number, _frame: send(main, number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
+    while True:
+        pid, status = os.waitpid(-1, 0)
+        if pid == main:
+            end_leftovers(main)
+            return status
+
+
+def write_json(path: str, value: dict[str, Any]) -> None:
+    """Write a file that is there whole or not at all."""
+    with open(f"{path}.new", "w") as file:
+        json.dump(value, file)
+    os.replace(f"{path}.new", path)
+
+
+def main(spec_path: str) -> int:
+    """Run the program of `spec_path`; the spec holds its environment and is deleted once read."""
+    with open(spec_path, encoding="utf-8") as file:
+        spec = json.load(file)
+    os.unlink(spec_path)
+    if LINUX:
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    namespace = None
+    try:
+        make_private(spec)
+        namespace = os.stat("/proc/self/ns/mnt").st_ino
+    except OSError as error:
+        reason = f"/opt/ml is not private on this machine: use the SM_* variables ({error.strerror or error})\n"
+        os.write(1, reason.encode())
+        spec["env"] = {name: outside_paths(value, spec["opt_ml"]) for name, value in spec["env"].items()}
+        spec["argv"] = [outside_paths(value, spec["opt_ml"]) for value in spec["argv"]]
+        spec["cwd"] = outside_paths(spec["cwd"], spec["opt_ml"])
+    write_json(os.path.join(spec["run"], "init.json"), {"pid": os.getpid(), "mount_namespace": namespace})
+    status = supervise(spec)
+    code = os.waitstatus_to_exitcode(status)
+    result = {"pid": os.getpid(), "code": code if code >= 0 else None, "signal": -code if code < 0 else None}
+    try:
+        write_json(os.path.join(spec["run"], "exit.json"), {**result, "time": time.time()})
+    except OSError:
+        return code if code > 0 else 1  # a full disk: what is left is to tell the parent
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
