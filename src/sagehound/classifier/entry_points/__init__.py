@@ -1,0 +1,1 @@
+"""The scripts that a training job starts: arguments, then one call."""

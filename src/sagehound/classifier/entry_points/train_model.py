@@ -1,0 +1,18 @@
+"""Train a classifier with given hyperparameters: the entry point of a training job, or a script on any machine."""
+
+import os
+import sys
+
+from sagehound.classifier.arguments import parse_arguments
+from sagehound.classifier.entry_points.failures import failures_told
+from sagehound.classifier.job import train
+
+
+def main() -> None:
+    arguments = parse_arguments(__doc__ or "", sys.argv[1:], os.environ)
+    with failures_told(os.environ):
+        train(arguments, os.environ, use_test_split=True)
+
+
+if __name__ == "__main__":
+    main()

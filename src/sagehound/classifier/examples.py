@@ -1,0 +1,80 @@
+"""What training draws its batches from: features in memory, or pictures decoded on the way."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sagehound.classifier.augment import augment, random_generator
+from sagehound.classifier.dataset import Split
+from sagehound.classifier.extractors import load_pixels, usable_cores
+from sagehound.classifier.features import FeatureSet
+from sagehound.classifier.preprocessing import Preprocessing, decode, open_picture
+
+Batch = tuple[Tensor, Tensor]
+"""Inputs [N, ...] and labels [N], on the CPU."""
+
+
+class Examples(Protocol):
+    """Labelled inputs that can be drawn by index."""
+
+    def __len__(self) -> int: ...
+
+    def batches(self, slices: Sequence[NDArray[np.int64]], epoch: int) -> Iterator[Batch]:
+        """One batch for each array of indices; an array may be empty."""
+
+
+class FeatureExamples:
+    """Features [pictures, feature_count] in memory."""
+
+    def __init__(self, features: FeatureSet) -> None:
+        self._features = torch.from_numpy(features.features)
+        self._labels = torch.from_numpy(features.labels)
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def batches(self, slices: Sequence[NDArray[np.int64]], epoch: int) -> Iterator[Batch]:
+        for indices in slices:
+            chosen = torch.from_numpy(indices)
+            yield self._features[chosen], self._labels[chosen]
+
+
+class PictureExamples:
+    """Pictures on disk; with a seed as random views of themselves, without as serving sees them."""
+
+    def __init__(self, split: Split, preprocessing: Preprocessing, augment_seed: int | None = None) -> None:
+        self._split = split
+        self._preprocessing = preprocessing
+        self._seed = augment_seed
+
+    def __len__(self) -> int:
+        return len(self._split.pictures)
+
+    def batches(self, slices: Sequence[NDArray[np.int64]], epoch: int) -> Iterator[Batch]:
+        """Decode in threads, one batch ahead of the network."""
+        labels = self._split.labels
+        with ThreadPoolExecutor(usable_cores(), "decode") as pool:
+            ahead = [pool.submit(self._load, int(i), epoch) for i in slices[0]] if len(slices) else []
+            for number, indices in enumerate(slices):
+                current = ahead
+                following = slices[number + 1] if number + 1 < len(slices) else ()
+                ahead = [pool.submit(self._load, int(i), epoch) for i in following]
+                size = self._preprocessing.size
+                pixels = np.empty((len(current), 3, size, size), dtype=np.float32)
+                for row, future in enumerate(current):
+                    pixels[row] = future.result()
+                yield torch.from_numpy(pixels), torch.from_numpy(labels[indices])
+
+    def _load(self, index: int, epoch: int) -> NDArray[np.float32]:
+        picture = self._split.pictures[index]
+        if self._seed is None:
+            return load_pixels(picture, self._preprocessing)
+        with open_picture(picture.path) as opened:
+            # Decoded at up to twice the final size: a crop of a third of the area still has the pixels it needs.
+            view = decode(opened, 2 * self._preprocessing.size)
+            return augment(view, self._preprocessing, random_generator(self._seed, epoch, index))

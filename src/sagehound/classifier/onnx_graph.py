@@ -1,0 +1,36 @@
+"""The ONNX side of the network: names, sessions, and what a file says about itself. Imports no torch."""
+
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+
+from sagehound.classifier.preprocessing import Preprocessing
+
+INPUT = "pixels"
+"""float32 [batch, 3, size, size] in 0..255"""
+FEATURES = "features"
+"""float32 [batch, feature_count]"""
+LOGITS = "logits"
+"""float32 [batch, classes]"""
+PREPROCESSING_KEY = "sagehound.preprocessing"
+
+
+def open_session(model: bytes | Path) -> Any:
+    """An onnxruntime session of one thread on the CPU; its `run` may be called from many threads at once."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    source = str(model) if isinstance(model, Path) else model
+    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+
+
+def read_preprocessing(session: Any) -> Preprocessing:
+    """How the file wants its pictures. Raises ValueError when the file does not say."""
+    metadata = session.get_modelmeta().custom_metadata_map
+    if PREPROCESSING_KEY not in metadata:
+        raise ValueError(
+            f"the ONNX file has no {PREPROCESSING_KEY!r} in its metadata: it was not written by this classifier"
+        )
+    return Preprocessing.from_json(metadata[PREPROCESSING_KEY])

@@ -1,0 +1,213 @@
+"""Training: one epoch, an evaluation, and the loop around them that can be killed at any moment."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sagehound.classifier.checkpoint import Checkpoints
+from sagehound.classifier.distributed import Group
+from sagehound.classifier.examples import Examples
+from sagehound.classifier.metrics import Evaluation, evaluate_logits, print_metrics
+from sagehound.classifier.network import parameter_groups
+
+EVALUATION_BATCH = 64
+
+
+class TrainingDiverged(RuntimeError):
+    """The loss is no number any more; the text says at which step and what to change."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one stage is trained."""
+
+    stage: str
+    """Names the checkpoint and the lines in the log: head or network."""
+    epochs: int
+    batch_size: int
+    """Pictures a step, over all hosts together."""
+    learning_rate: float
+    weight_decay: float
+    seed: int
+    checkpoint_seconds: float = 60.0
+    """Longest time between two checkpoints within an epoch; each epoch ends with one."""
+
+
+@dataclass
+class Progress:
+    """Where a stage stands: `step` batches of epoch `epoch` are done, with these sums over their pictures."""
+
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    right: float = 0.0
+    pictures: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def next_epoch(self, record: dict[str, float]) -> None:
+        self.history.append(record)
+        self.epoch += 1
+        self.step = 0
+        self.loss_sum = self.right = self.pictures = 0.0
+
+
+def cosine(step: int, steps: int) -> float:
+    """The share of the learning rate at a step of `steps`: half a cosine from 1 to 0 (Loshchilov and Hutter 2017)."""
+    return 0.5 * (1.0 + math.cos(math.pi * step / steps))
+
+
+def global_batches(count: int, batch_size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
+    """The epoch's batches of indices, in an order that (seed, epoch) decides."""
+    order = np.random.default_rng((seed, epoch)).permutation(count)
+    return [order[start : start + batch_size] for start in range(0, count, batch_size)]
+
+
+def train_one_epoch(
+    module: nn.Module,
+    examples: Examples,
+    optimizer: torch.optim.Optimizer,
+    recipe: Recipe,
+    progress: Progress,
+    group: Group,
+    after_step: Callable[[], None],
+) -> None:
+    """Train the rest of the epoch where `progress` stands, and count into it.
+
+    `module` comes from `group.wrap`, so its gradients are averaged over processes. Raises TrainingDiverged.
+    """
+    module.train()
+    batches = global_batches(len(examples), recipe.batch_size, recipe.seed, progress.epoch)
+    shares = [batch[group.slice(len(batch))] for batch in batches[progress.step :]]
+    first_rates = [rate["initial_lr"] for rate in optimizer.param_groups]
+    for inputs, labels in examples.batches(shares, progress.epoch):
+        pictures = len(batches[progress.step])
+        share = cosine(progress.epoch * len(batches) + progress.step, recipe.epochs * len(batches))
+        for param_group, rate in zip(optimizer.param_groups, first_rates, strict=True):
+            param_group["lr"] = rate * share
+        logits: Tensor = module(inputs.to(group.device))
+        labels = labels.to(group.device)
+        loss_sum = nn.functional.cross_entropy(logits, labels, reduction="sum")
+        optimizer.zero_grad(set_to_none=True)
+        # DistributedDataParallel takes the mean over processes; times world over the global count it is the mean
+        # over pictures, also where the shares are unequal.
+        (loss_sum * (group.world / pictures)).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        value = loss_sum.item()
+        if not math.isfinite(value):
+            raise TrainingDiverged(
+                f"the loss is {value} at epoch {progress.epoch + 1}, step {progress.step + 1}: "
+                f"lower --learning_rate (it is {recipe.learning_rate:g})"
+            )
+        progress.loss_sum += value
+        progress.right += int((logits.argmax(1) == labels).sum().item())
+        progress.pictures += len(labels)
+        progress.step += 1
+        after_step()
+
+
+@torch.inference_mode()
+def evaluate(module: nn.Module, examples: Examples, group: Group) -> tuple[Evaluation, NDArray[np.int64], Tensor]:
+    """Per-picture figures over all examples, their labels [N], and logits [N, classes] on the CPU, on every process."""
+    module.eval()
+    mine = np.arange(len(examples), dtype=np.int64)[group.slice(len(examples))]
+    slices = [mine[start : start + EVALUATION_BATCH] for start in range(0, len(mine), EVALUATION_BATCH)]
+    logits: list[Tensor] = []
+    labels: list[Tensor] = []
+    for inputs, targets in examples.batches(slices, 0):
+        logits.append(module(inputs.to(group.device)).float().cpu())
+        labels.append(targets)
+    shares = group.gather((logits, labels))
+    all_logits = torch.cat([part for share, _ in shares for part in share])
+    all_labels: NDArray[np.int64] = torch.cat([part for _, share in shares for part in share]).numpy()
+    return evaluate_logits(all_logits.numpy(), all_labels), all_labels, all_logits
+
+
+def fit(
+    module: nn.Module,
+    training: Examples,
+    validation: Examples,
+    recipe: Recipe,
+    checkpoints: Checkpoints,
+    group: Group,
+    say: Callable[[str], None],
+) -> list[dict[str, float]]:
+    """Train `module` in place from its checkpoint, if there is one; one record of metrics an epoch comes back."""
+    torch.manual_seed(recipe.seed)
+    optimizer = _optimizer(module, recipe)
+    progress = _resume(module, optimizer, recipe, checkpoints, group, say)
+    wrapped = group.wrap(module)
+    saved = time.monotonic()
+
+    def save_sometimes() -> None:
+        nonlocal saved
+        # Sums within an epoch are each process's own, so only a group of one can go on in the middle of it.
+        if group.world == 1 and time.monotonic() - saved > recipe.checkpoint_seconds:
+            _save(module, optimizer, recipe, checkpoints, progress)
+            saved = time.monotonic()
+
+    while progress.epoch < recipe.epochs:
+        started, already = time.perf_counter(), progress.pictures
+        train_one_epoch(wrapped, training, optimizer, recipe, progress, group, save_sometimes)
+        seconds = time.perf_counter() - started
+        evaluation, _, _ = evaluate(module, validation, group)
+        loss, right, pictures, done = _sum(group, progress, progress.pictures - already)
+        record = {"train:loss": loss / pictures, "train:accuracy": right / pictures, **evaluation.named("validation")}
+        progress.next_epoch(record)
+        if group.is_main:
+            where = f"{recipe.stage} epoch {progress.epoch}/{recipe.epochs}, {done / seconds:.1f} pictures a second"
+            print_metrics(where, record)
+            _save(module, optimizer, recipe, checkpoints, progress)
+        saved = time.monotonic()
+    return progress.history
+
+
+def _sum(group: Group, progress: Progress, done: float) -> Sequence[float]:
+    figures = group.gather((progress.loss_sum, progress.right, progress.pictures, done))
+    return [sum(column) for column in zip(*figures, strict=True)]
+
+
+def _optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    groups = [
+        {"params": g.parameters, "lr": g.learning_rate, "initial_lr": g.learning_rate, "weight_decay": g.weight_decay}
+        for g in parameter_groups(module, recipe.learning_rate, recipe.weight_decay)
+    ]
+    return torch.optim.AdamW(groups)
+
+
+def _save(
+    module: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, checkpoints: Checkpoints, progress: Progress
+) -> None:
+    state: dict[str, Any] = {
+        "module": module.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "progress": vars(progress) | {"history": list(progress.history)},
+    }
+    checkpoints.save(recipe.stage, state)
+
+
+def _resume(
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    recipe: Recipe,
+    checkpoints: Checkpoints,
+    group: Group,
+    say: Callable[[str], None],
+) -> Progress:
+    """Take up the main host's checkpoint on all hosts."""
+    state, reason = group.broadcast(checkpoints.load(recipe.stage) if group.is_main else None)
+    if reason:
+        say(reason)
+    if state is None:
+        return Progress()
+    module.load_state_dict(state["module"])
+    optimizer.load_state_dict(state["optimizer"])
+    progress = Progress(**state["progress"])
+    say(f"{recipe.stage}: resumed after epoch {progress.epoch}, step {progress.step} of {recipe.epochs} epochs")
+    return progress
