@@ -15,7 +15,7 @@ import pytest
 from sagehound.localcloud.processes.local import LocalSupervisor
 from sagehound.localcloud.processes.supervisor import Exit, Program
 
-from .conftest import Lines, MakeHost, MakeProgram
+from .conftest import Lines, MakeHost, MakeProgram, until
 
 
 @pytest.mark.parametrize("code", [0, 1, 42])
@@ -63,7 +63,7 @@ async def test_stop_lets_a_program_end_itself(
     """
     handle = await supervisor.start(make_host(), python(source))
     follower = asyncio.create_task(supervisor.follow(handle, lines))
-    await _until(lambda: "ready" in lines)
+    await until(lambda: "ready" in lines)
     assert await supervisor.stop(handle, grace=30) == Exit(7)
     assert await follower == Exit(7)
     assert lines == ["ready", "saving"]
@@ -85,7 +85,7 @@ async def test_stop_kills_a_program_that_ignores_sigterm(
     """
     handle = await supervisor.start(make_host(), python(source))
     follower = asyncio.create_task(supervisor.follow(handle, lines))
-    await _until(lambda: "ready" in lines)
+    await until(lambda: "ready" in lines)
     assert await supervisor.stop(handle, grace=0.2) == Exit(None, signal=signal.SIGKILL)
     assert await follower == Exit(None, signal=signal.SIGKILL)
 
@@ -116,7 +116,7 @@ async def test_nothing_that_a_program_started_stays(
     tail = "" if ending == "exit" else "    time.sleep(600)\n"
     handle = await supervisor.start(make_host(), python(GRANDCHILDREN + tail))
     follower = asyncio.create_task(supervisor.follow(handle, lines))
-    await _until(lambda: "ready" in lines)
+    await until(lambda: "ready" in lines)
     pids = [int(line.split()[1]) for line in lines if line.startswith("pid")]
     assert len(pids) == 3
     if ending == "stop":
@@ -202,9 +202,3 @@ async def test_start_is_quick(supervisor: LocalSupervisor, make_host: MakeHost, 
         took.append(float(lines[0]) - began)
     print(f"start to first instruction: {sorted(took)[2] * 1000:.1f} ms")
     assert all(seconds > 0 for seconds in took)
-
-
-async def _until(condition: object) -> None:
-    assert callable(condition)
-    while not condition():
-        await asyncio.sleep(0.01)
