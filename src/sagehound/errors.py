@@ -37,3 +37,7 @@ class DataRefused(StepFailed):
 
     def __init__(self, cause: str, hint: str) -> None:
         super().__init__("data", cause, hint)
+
+
+class Interrupted(StepFailed):
+    """The person pressed Ctrl-C: the cause says what is still running, the hint how to go on or to stop it."""

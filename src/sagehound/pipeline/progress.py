@@ -21,6 +21,7 @@ class Step:
     def __init__(self, name: str) -> None:
         self.name = name
         self.text = "done"
+        self.lines: list[str] = []
         self.result: dict[str, Any] = {}
 
     def done(self, text: str, **result: Any) -> None:
@@ -105,6 +106,8 @@ class LineReporter:
             raise
         self._close_bar()
         self._line(name, time.monotonic() - began, step.text)
+        for line in step.lines:
+            self._print(f"{'':21}{line}")
 
     def note(self, text: str) -> None:
         """Print the note, indented below its step."""

@@ -18,6 +18,7 @@ from sagehound.pipeline.progress import Reporter
 from sagehound.settings import DataSettings
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_PLAIN_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 _MAX_KEY_BYTES = 900  # S3 takes 1,024 bytes; the rest is for the prefix
 
 
@@ -115,7 +116,11 @@ def _without_duplicates(
 
 def _entry(picture: _Checked, split: str) -> ManifestEntry:
     found, verdict = picture.found, picture.verdict
-    return ManifestEntry(f"{split}/{found.label}/{found.name}", found.path, verdict.size, verdict.sha256, verdict.md5)
+    # What reads the pictures in the job goes by their names: camera.jfif is a JPEG too, and gets a name that says so.
+    suffix = "" if found.path.suffix.lower() in _PLAIN_SUFFIXES else ".jpg"
+    return ManifestEntry(
+        f"{split}/{found.label}/{found.name}{suffix}", found.path, verdict.size, verdict.sha256, verdict.md5
+    )
 
 
 def _refuse_names(layout: Layout) -> None:

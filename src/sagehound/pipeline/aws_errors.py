@@ -1,0 +1,48 @@
+"""What AWS refuses, said as a step that failed: AWS's own code and words, and the way out where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sagehound.errors import StepFailed
+
+_HINTS = {
+    "AccessDenied": "Ask for the permission named above, or use a profile that has it.",
+    "AccessDeniedException": "Ask for the permission named above, or use a profile that has it.",
+    "ResourceLimitExceeded": "Ask AWS for a higher quota, or take another instance type in pipeline.toml.",
+    "BucketAlreadyExists": "Bucket names are global: choose another `bucket` in pipeline.toml.",
+    "InvalidAccessKeyId": "The keys are not known there: check the profile, or restart the local cloud.",
+    "SignatureDoesNotMatch": "The secret key is not the right one: check the profile.",
+    "UnrecognizedClientException": "The keys are not known there: check the profile.",
+    "ExpiredToken": "Sign in again: the session's keys have expired.",
+    "ExpiredTokenException": "Sign in again: the session's keys have expired.",
+    "NoSuchBucket": "Upload the data first: `sagehound upload --data ...`.",
+}
+
+
+@contextmanager
+def aws_step(step: str) -> Iterator[None]:
+    """Turn what boto3 raises inside the block into StepFailed of ``step``."""
+    from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError, HTTPClientError
+
+    try:
+        yield
+    except ClientError as error:
+        code, message = error_of(error)
+        operation = error.operation_name
+        hint = _HINTS.get(code, "The message is AWS's own; change what it names and run the same command again.")
+        raise StepFailed(step, f"{operation} was refused with {code}: {message}", hint) from error
+    except (EndpointConnectionError, HTTPClientError) as error:
+        raise StepFailed(
+            step, f"AWS cannot be reached: {error}", "Look at `sagehound status`, or at the network; then run it again."
+        ) from error
+    except BotoCoreError as error:
+        raise StepFailed(step, str(error), "Check the names and values in pipeline.toml.") from error
+
+
+def error_of(error: Any) -> tuple[str, str]:
+    """(code, message) of a ClientError."""
+    answer = error.response.get("Error", {})
+    return str(answer.get("Code", "")), str(answer.get("Message", ""))

@@ -1,0 +1,119 @@
+"""The boto3 clients of a run: the only place that knows an endpoint address or reads keys.
+
+The same steps run against AWS (the usual credential chain and the profile of the settings) and against the
+local cloud, whose data directory holds its address (server.json) and its root keys (credentials).
+"""
+
+from __future__ import annotations
+
+import configparser
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sagehound.errors import StepFailed
+from sagehound.settings import PipelineSettings
+
+_UP = "Start it with `sagehound up --detach`, or use --target aws."
+
+
+class Clients:
+    """One client per service, made when first asked for; each may be used from several threads."""
+
+    def __init__(self, session: Any, region: str, *, endpoint_url: str | None, connections: int = 32) -> None:
+        from botocore.config import Config
+
+        self.region = region
+        self.endpoint_url = endpoint_url
+        self._session = session
+        options: dict[str, Any] = {"retries": {"mode": "standard", "max_attempts": 5}}
+        if endpoint_url is not None:
+            # Loopback needs no proxy, and a bucket is part of the path where there is no wildcard DNS.
+            options |= {"proxies": {}, "s3": {"addressing_style": "path"}}
+        # An answer of the endpoint may take the 60 seconds that the container has, so wait a little longer.
+        self._config = Config(max_pool_connections=connections, read_timeout=70, tcp_keepalive=True, **options)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of ``service``."""
+        return self._session.client(
+            service, region_name=self.region, endpoint_url=self.endpoint_url, config=self._config
+        )
+
+    @property
+    def local(self) -> bool:
+        """Whether this is the local cloud, which is polled faster than AWS."""
+        return self.endpoint_url is not None
+
+    @cached_property
+    def s3(self) -> Any:
+        """Amazon S3."""
+        return self.client("s3")
+
+    @cached_property
+    def iam(self) -> Any:
+        """IAM."""
+        return self.client("iam")
+
+    @cached_property
+    def sagemaker(self) -> Any:
+        """SageMaker's control plane."""
+        return self.client("sagemaker")
+
+    @cached_property
+    def runtime(self) -> Any:
+        """SageMaker Runtime, which answers for endpoints."""
+        return self.client("sagemaker-runtime")
+
+    @cached_property
+    def logs(self) -> Any:
+        """CloudWatch Logs."""
+        return self.client("logs")
+
+    @cached_property
+    def account_id(self) -> str:
+        """The caller's account, from GetCallerIdentity."""
+        return str(self.client("sts").get_caller_identity()["Account"])
+
+
+def connect_aws(settings: PipelineSettings) -> Clients:
+    """Clients for AWS itself; raises StepFailed where the profile or the credentials are missing."""
+    import boto3
+    import botocore.exceptions
+
+    try:
+        session = boto3.Session(profile_name=settings.profile or None, region_name=settings.region)
+    except botocore.exceptions.ProfileNotFound as error:
+        raise StepFailed("connect", str(error), "Set `profile` in pipeline.toml, or run `aws configure`.") from error
+    if session.get_credentials() is None:
+        raise StepFailed("connect", "no AWS credentials were found", "Run `aws configure`, or use --target local.")
+    return Clients(session, settings.region, endpoint_url=None, connections=settings.upload_workers + 4)
+
+
+def connect_local(data_dir: Path, region: str, workers: int = 16) -> Clients:
+    """Clients for the local cloud that serves ``data_dir``; raises StepFailed where none has ever started."""
+    server, credentials = data_dir / "server.json", data_dir / "credentials"
+    try:
+        endpoint_url = str(json.loads(server.read_text())["endpoint_url"])
+    except FileNotFoundError as error:
+        raise StepFailed("connect", f"no local cloud is running on {data_dir}", _UP) from error
+    access_key, secret_key = read_credentials(credentials)
+    return connect_endpoint(endpoint_url, access_key, secret_key, region, workers)
+
+
+def connect_endpoint(endpoint_url: str, access_key: str, secret_key: str, region: str, workers: int = 16) -> Clients:
+    """Clients for an AWS endpoint at an address, with these keys."""
+    import boto3
+
+    session = boto3.Session(aws_access_key_id=access_key, aws_secret_access_key=secret_key, region_name=region)
+    return Clients(session, region, endpoint_url=endpoint_url, connections=workers + 4)
+
+
+def read_credentials(path: Path) -> tuple[str, str]:
+    """Access key and secret key of the [default] profile of a shared-credentials file."""
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(path.read_text())
+        return parser["default"]["aws_access_key_id"], parser["default"]["aws_secret_access_key"]
+    except (OSError, configparser.Error, KeyError) as error:
+        raise StepFailed("connect", f"the root keys cannot be read from {path}: {error}", _UP) from error

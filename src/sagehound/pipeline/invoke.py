@@ -1,0 +1,154 @@
+"""Invoke: pictures go to the endpoint, names and scores come back."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sagehound.errors import StepFailed
+from sagehound.pipeline.aws_errors import aws_step, error_of
+from sagehound.pipeline.clients import Clients
+from sagehound.pipeline.intake.layout import PICTURE_SUFFIXES
+from sagehound.pipeline.progress import Step
+
+LABELS = "application/vnd.sagehound.labels+json"
+_CONTENT_TYPES = {".png": "image/png", ".webp": "image/webp"}
+_AT_ONCE = 4
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Question:
+    """A picture (a file, or an http(s) address that the endpoint fetches) and its class where that is known."""
+
+    picture: str
+    expected: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the endpoint says: (label, score) from the best to the least, and how long it took."""
+
+    question: Question
+    predictions: tuple[tuple[str, float], ...]
+    seconds: float
+
+    @property
+    def right(self) -> bool | None:
+        """Whether the best label is the expected one; None where none is expected."""
+        expected = self.question.expected
+        return None if expected is None else self.predictions[0][0] == expected
+
+
+def invoke(clients: Clients, endpoint_name: str, questions: Sequence[Question], step: Step) -> list[Answer]:
+    """Ask the endpoint about each picture; raises StepFailed with the container's own message where it refuses one."""
+    if not questions:
+        raise StepFailed("invoke", "no pictures were given", "Name pictures, folders of pictures, or addresses.")
+    with aws_step("invoke"):
+        runtime = clients.runtime
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="invoke") as pool:
+            answers = list(pool.map(lambda question: _ask(runtime, endpoint_name, question), questions))
+    judged = [answer for answer in answers if answer.right is not None]
+    right = sum(1 for answer in judged if answer.right)
+    score = f", {right} of {len(judged)} right" if judged else ""
+    median = sorted(answer.seconds for answer in answers)[len(answers) // 2]
+    step.lines = [_line(answer) for answer in answers]
+    step.done(
+        f"{endpoint_name}  {len(answers)} pictures{score}, median {median * 1000:.0f} ms",
+        endpoint_name=endpoint_name,
+        answers=[_as_dict(answer) for answer in answers],
+        right=right,
+        judged=len(judged),
+    )
+    return answers
+
+
+def questions_of(arguments: Sequence[str]) -> list[Question]:
+    """Files, folders (all pictures below; one of class folders tells the classes) and addresses as questions."""
+    questions: list[Question] = []
+    for argument in arguments:
+        if argument.startswith(("http://", "https://")):
+            questions.append(Question(argument))
+            continue
+        path = Path(argument).expanduser()
+        if path.is_dir():
+            below = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in PICTURE_SUFFIXES]
+            nested = any(file.parent != path for file in below)
+            questions += [Question(str(file), file.parent.name if nested else None) for file in below]
+        elif path.is_file():
+            questions.append(Question(str(path)))
+        else:
+            raise StepFailed(
+                "invoke", f"{argument} does not exist", "Name pictures, folders of pictures, or addresses."
+            )
+    return questions
+
+
+def _ask(runtime: Any, endpoint_name: str, question: Question) -> Answer:
+    from botocore.exceptions import ClientError
+
+    content_type, body = _body(question.picture)
+    began = time.perf_counter()
+    try:
+        answer = runtime.invoke_endpoint(EndpointName=endpoint_name, ContentType=content_type, Accept=LABELS, Body=body)
+        raw = answer["Body"].read()
+    except ClientError as error:
+        raise _refused(endpoint_name, question, error) from error
+    seconds = time.perf_counter() - began
+    try:
+        predictions = json.loads(raw)["predictions"]
+        named = tuple((str(one["label"]), float(one["score"])) for one in predictions)
+    except (ValueError, KeyError, TypeError) as error:
+        raise StepFailed(
+            "invoke",
+            f"endpoint {endpoint_name} answered {question.picture} without labels: {raw[:200]!r}",
+            "Its model was not trained by sagehound; ask it with Accept: application/json.",
+        ) from error
+    return Answer(question, tuple(sorted(named, key=lambda pair: -pair[1])), seconds)
+
+
+def _body(picture: str) -> tuple[str, bytes]:
+    if picture.startswith(("http://", "https://")):
+        return "application/json", json.dumps({"url": picture}).encode()
+    path = Path(picture)
+    return _CONTENT_TYPES.get(path.suffix.lower(), "image/jpeg"), path.read_bytes()
+
+
+def _refused(endpoint_name: str, question: Question, error: Any) -> StepFailed:
+    code, message = error_of(error)
+    if code == "ModelError":
+        message = str(error.response.get("OriginalMessage") or message)
+        return StepFailed(
+            "invoke",
+            f"{question.picture} was refused by the endpoint's handler: {message}",
+            f"Send a JPEG, PNG or WebP picture; `sagehound logs {endpoint_name}` has the traceback.",
+        )
+    if code in ("ValidationError", "ValidationException"):
+        return StepFailed(
+            "invoke", message, "Run `sagehound deploy` first, or `sagehound status` to see the endpoints."
+        )
+    return StepFailed("invoke", f"{question.picture}: {code}: {message}", "Run the same command again.")
+
+
+def _line(answer: Answer) -> str:
+    best = "  ".join(f"{label} {score:.3f}" for label, score in answer.predictions[:_SHOWN])
+    mark = {True: "right", False: f"is {answer.question.expected}", None: ""}[answer.right]
+    return f"{_short(answer.question.picture)}: {best}" + (f"  ({mark})" if mark else "")
+
+
+def _short(picture: str) -> str:
+    return picture if "://" in picture else "/".join(Path(picture).parts[-2:])
+
+
+def _as_dict(answer: Answer) -> dict[str, Any]:
+    return {
+        "picture": answer.question.picture,
+        "expected": answer.question.expected,
+        "predictions": [{"label": label, "score": score} for label, score in answer.predictions],
+        "seconds": round(answer.seconds, 6),
+    }

@@ -1,0 +1,106 @@
+"""The names of everything that a project makes, derived from the project and from content.
+
+Two runs with equal data, code and settings give equal names, which is how a step finds what exists: the state
+lies in AWS itself and in no local file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from sagehound.errors import SettingsError
+from sagehound.settings import PipelineSettings
+
+PROJECT_TAG = "sagehound:project"
+_PROJECT = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,28}[a-z0-9])?$")
+_BUCKET = re.compile(r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names for one project in one account and region."""
+
+    project: str
+    bucket: str
+    endpoint: str
+    role: str
+
+    @classmethod
+    def of(cls, settings: PipelineSettings, account_id: str) -> Names:
+        """The names that the settings give in an account; raises SettingsError for what AWS would refuse."""
+        if not _PROJECT.match(settings.project):
+            raise SettingsError(
+                f"project {settings.project!r} is no name for AWS resources",
+                "Use at most 30 small letters, digits and hyphens, beginning and ending with a letter or digit.",
+            )
+        bucket = settings.bucket.replace("{account}", account_id).replace("{region}", settings.region)
+        if not _BUCKET.match(bucket):
+            raise SettingsError(
+                f"bucket {bucket!r} is no S3 bucket name", "Use 3 to 63 small letters, digits, dots and hyphens."
+            )
+        endpoint = settings.deploy.endpoint_name or f"{settings.project}-endpoint"
+        return cls(settings.project, bucket, endpoint, settings.role_name)
+
+    @property
+    def tags(self) -> list[dict[str, str]]:
+        """The tag by which clean-up knows what the project made."""
+        return [{"Key": PROJECT_TAG, "Value": self.project}]
+
+    @property
+    def policy(self) -> str:
+        """Name of the project's inline policy on the role."""
+        return f"{self.project}-training"
+
+    def data_prefix(self, data_name: str) -> str:
+        """Where the pictures of a data set lie in the bucket (ends with a slash)."""
+        return f"{self.project}/data/{data_name}/"
+
+    def data_record(self, data_name: str) -> str:
+        """Key of the record of what was uploaded."""
+        return f"{self.project}/records/{data_name}.json"
+
+    def code_key(self, digest: str) -> str:
+        """Key of a source bundle, by its content."""
+        return f"{self.project}/code/{digest[:16]}/sourcedir.tar.gz"
+
+    def output_uri(self) -> str:
+        """S3OutputPath of training jobs: the service appends JOB/output/model.tar.gz."""
+        return f"s3://{self.bucket}/{self.project}/jobs"
+
+    def checkpoint_uri(self, job_name: str) -> str:
+        """Where a job keeps its checkpoints."""
+        return f"s3://{self.bucket}/{self.project}/checkpoints/{job_name}"
+
+    def job_base(self, digest: str) -> str:
+        """Name of the training job that does what ``digest`` stands for; further tries add -2, -3 ..."""
+        return f"{self.project}-train-{digest[:12]}"
+
+    @property
+    def job_prefix(self) -> str:
+        """What the names of all the project's training jobs begin with."""
+        return f"{self.project}-train-"
+
+    def model(self, digest: str) -> str:
+        """Name of a model, by what it serves."""
+        return f"{self.project}-model-{digest[:12]}"
+
+    def endpoint_config(self, digest: str) -> str:
+        """Name of an endpoint configuration, by what it asks for."""
+        return f"{self.project}-config-{digest[:12]}"
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of a JSON-like value, the same whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def attempt_of(job_name: str, base: str) -> int | None:
+    """1 for the base name, n for BASE-n, None for another job's name."""
+    if job_name == base:
+        return 1
+    number = job_name.removeprefix(f"{base}-")
+    return int(number) if number != job_name and number.isdigit() else None

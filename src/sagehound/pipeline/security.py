@@ -1,0 +1,100 @@
+"""The role that jobs and endpoints run as: trusted by SageMaker only, allowed what a job does and no more."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sagehound.pipeline.aws_errors import aws_step, error_of
+from sagehound.pipeline.clients import Clients
+from sagehound.pipeline.names import Names
+from sagehound.pipeline.training_request import IMAGE_ACCOUNT
+
+TRUST_POLICY: dict[str, Any] = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"},
+    ],
+}
+
+
+def training_policy(names: Names, region: str, account_id: str) -> dict[str, Any]:
+    """The inline policy: this project's keys of its bucket, its logs and metrics, and AWS's PyTorch images."""
+    bucket = f"arn:aws:s3:::{names.bucket}"
+    repositories = f"arn:aws:ecr:{region}:{IMAGE_ACCOUNT}:repository"
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"],
+                "Resource": f"{bucket}/{names.project}/*",
+            },
+            {
+                "Effect": "Allow",
+                "Action": "s3:ListBucket",
+                "Resource": bucket,
+                "Condition": {"StringLike": {"s3:prefix": f"{names.project}/*"}},
+            },
+            {
+                "Effect": "Allow",
+                "Action": [
+                    "logs:CreateLogGroup",
+                    "logs:CreateLogStream",
+                    "logs:DescribeLogStreams",
+                    "logs:PutLogEvents",
+                ],
+                "Resource": f"arn:aws:logs:{region}:{account_id}:log-group:/aws/sagemaker/*",
+            },
+            {
+                "Effect": "Allow",
+                "Action": "cloudwatch:PutMetricData",
+                "Resource": "*",
+                "Condition": {"StringLike": {"cloudwatch:namespace": ["/aws/sagemaker/*", "aws/sagemaker/*"]}},
+            },
+            {"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
+            {
+                "Effect": "Allow",
+                "Action": ["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"],
+                "Resource": [f"{repositories}/pytorch-training", f"{repositories}/pytorch-inference"],
+            },
+        ],
+    }
+
+
+def ensure_role(clients: Clients, names: Names, step: str) -> str:
+    """ARN of the execution role, made and given the project's inline policy where that is not so yet.
+
+    A role that exists keeps what else it has: only the inline policy named after the project is written.
+    """
+    from botocore.exceptions import ClientError
+
+    policy = training_policy(names, clients.region, clients.account_id)
+    with aws_step(step):
+        try:
+            role = clients.iam.get_role(RoleName=names.role)["Role"]
+        except ClientError as error:
+            if error_of(error)[0] != "NoSuchEntity":
+                raise
+            role = clients.iam.create_role(
+                RoleName=names.role,
+                AssumeRolePolicyDocument=json.dumps(TRUST_POLICY),
+                Description="Runs the training jobs and endpoints of sagehound",
+                Tags=[{"Key": "sagehound:role", "Value": "training"}],
+            )["Role"]
+        if _inline_policy(clients, names) != policy:
+            clients.iam.put_role_policy(RoleName=names.role, PolicyName=names.policy, PolicyDocument=json.dumps(policy))
+    return str(role["Arn"])
+
+
+def _inline_policy(clients: Clients, names: Names) -> dict[str, Any] | None:
+    from botocore.exceptions import ClientError
+
+    try:
+        document = clients.iam.get_role_policy(RoleName=names.role, PolicyName=names.policy)["PolicyDocument"]
+    except ClientError as error:
+        if error_of(error)[0] == "NoSuchEntity":
+            return None
+        raise
+    found: dict[str, Any] = document if isinstance(document, dict) else json.loads(document)
+    return found
