@@ -37,8 +37,7 @@ class CloudProcess:
         facts.unlink(missing_ok=True)
         with (self.data_dir / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "sagehound.localcloud.server", "--data-dir", str(self.data_dir)]
-                + ["--port", str(self.port), *self.options],
+                [sys.executable, "-m", "sagehound.localcloud.server", *self._options()],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "PYTHONDEVMODE": "0"},
@@ -50,6 +49,9 @@ class CloudProcess:
             time.sleep(0.02)
         self.port = json.loads(facts.read_text())["port"]
         return self
+
+    def _options(self) -> list[str]:
+        return ["--data-dir", str(self.data_dir), "--port", str(self.port), *self.options]
 
     def kill(self) -> None:
         """kill -9, as a power cut would."""

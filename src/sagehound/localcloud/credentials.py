@@ -12,7 +12,7 @@ from sagehound.localcloud.call import Caller, Credential
 
 
 def load_or_make(path: Path, account_id: str, region: str) -> Credential:
-    """The root credential in `path` (an AWS shared-credentials file, profile `default`, mode 0600), made when missing."""
+    """The root credential in `path`, an AWS shared-credentials file of mode 0600; made when missing."""
     if not path.exists():
         _make(path, region)
     parser = configparser.ConfigParser(interpolation=None)

@@ -13,6 +13,7 @@ import ipaddress
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 import time
@@ -40,9 +41,12 @@ def serve(settings: LocalCloudSettings) -> int:
         _check_address(settings)
         data_dir = settings.data_dir.expanduser().resolve()
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _lock(data_dir), _listen(settings) as listener:
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-                runner.run(_serve(settings, data_dir, listener))
+        with (
+            _lock(data_dir),
+            _listen(settings) as listener,
+            asyncio.Runner(loop_factory=_loop_factory()) as runner,
+        ):
+            runner.run(_serve(settings, data_dir, listener))
     except CannotStart as reason:
         print(f"sagehound: {reason}", file=sys.stderr)
         return 1
@@ -88,6 +92,14 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._data_dir = data_dir
         self._endpoint_url = endpoint_url
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT end the serving only; uvicorn's own would end the process before the store is closed."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
