@@ -1,0 +1,1 @@
+"""S3: buckets and objects on this machine's disk."""

@@ -1,0 +1,102 @@
+"""Deleting objects: one, many, one version, or the latest under a delete marker."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sagehound.localcloud.call import Call, Request, Response
+from sagehound.localcloud.errors import AwsError
+from sagehound.localcloud.services.s3.content import Contents
+from sagehound.localcloud.services.s3.errors import malformed_xml, no_such_key, precondition_failed
+from sagehound.localcloud.services.s3.names import NULL_VERSION, check_key, check_version_id
+from sagehound.localcloud.services.s3.objects import versioning_of
+from sagehound.localcloud.services.s3.records import Bucket, BucketTable, ObjectTable, ObjectVersion
+from sagehound.localcloud.state.clock import Clock
+
+_MAX_DELETE = 1000
+
+
+class Deleting:
+    """DeleteObject and DeleteObjects."""
+
+    def __init__(self, buckets: BucketTable, objects: ObjectTable, contents: Contents, clock: Clock) -> None:
+        self._buckets = buckets
+        self._objects = objects
+        self._contents = contents
+        self._clock = clock
+
+    def DeleteObject(self, call: Call, request: Request) -> Response:
+        """Succeeds whether or not there was such an object; leaves a delete marker where versions are kept."""
+        call.resource = f"arn:aws:s3:::{request['Bucket']}/{request['Key']}"
+        bucket = self._buckets.require(request)
+        with self._objects.transaction():
+            answer, contents = self._delete(bucket, request["Key"], request.get("VersionId"), request.get("IfMatch"))
+        self._contents.files.remove(contents)
+        return answer
+
+    def DeleteObjects(self, call: Call, request: Request) -> Response:
+        """Up to 1,000 deletions, each with a result of its own."""
+        bucket = self._buckets.require(request)
+        entries = request["Delete"].get("Objects", [])
+        if not 1 <= len(entries) <= _MAX_DELETE:
+            raise malformed_xml()
+        quiet = request["Delete"].get("Quiet", False)
+        deleted: list[dict[str, Any]] = []
+        errors: list[dict[str, Any]] = []
+        gone: list[str] = []
+        with self._objects.transaction():
+            for entry in entries:
+                named = {name: entry[name] for name in ("Key", "VersionId") if entry.get(name)}
+                etag = entry.get("ETag")
+                try:
+                    answer, contents = self._delete(bucket, entry["Key"], entry.get("VersionId") or None, etag)
+                except AwsError as error:
+                    errors.append({**named, "Code": error.code, "Message": error.message})
+                    continue
+                gone.extend(contents)
+                marker = {"DeleteMarkerVersionId": answer["VersionId"]} if answer.get("DeleteMarker") else {}
+                flag = {"DeleteMarker": True} if answer.get("DeleteMarker") else {}
+                deleted.append({**named, **flag, **marker})
+        self._contents.files.remove(gone)
+        answer = {}
+        if deleted and not quiet:
+            answer["Deleted"] = deleted
+        if errors:
+            answer["Errors"] = errors
+        return answer
+
+    def delete_for_good(self, version: ObjectVersion) -> None:
+        """Remove one version and its bytes."""
+        self._contents.files.remove(self._objects.remove(version))
+
+    def _delete(
+        self, bucket: Bucket, key: str, version_id: str | None, if_match: str | None
+    ) -> tuple[Response, list[str]]:
+        """The answer of DeleteObject, and the content files that nothing names any more."""
+        check_key(key)
+        versioning = versioning_of(bucket)
+        if version_id is not None:
+            check_version_id(version_id)
+            version = self._objects.version(bucket["Name"], key, version_id)
+            if version is None:
+                return ({"VersionId": version_id} if versioning else {}), []
+            _check_match(version, if_match)
+            answer: Response = {"VersionId": version_id} if versioning else {}
+            if version.is_delete_marker:
+                answer["DeleteMarker"] = True
+            return answer, self._objects.remove(version)
+        latest = self._objects.latest(bucket["Name"], key)
+        if if_match is not None:
+            if latest is None or latest.is_delete_marker:
+                raise no_such_key(key)
+            _check_match(latest, if_match)
+        if versioning is None:
+            return {}, self._objects.remove(latest) if latest is not None else []
+        marker = ObjectVersion(bucket["Name"], key, 0, "", self._clock.time(), is_delete_marker=True)
+        replaced = self._objects.add(marker, versioning)
+        return {"DeleteMarker": True, "VersionId": marker.version_id or NULL_VERSION}, replaced
+
+
+def _check_match(version: ObjectVersion, if_match: str | None) -> None:
+    if if_match is not None and if_match.strip('"') not in ("*", version.etag):
+        raise precondition_failed("If-Match")

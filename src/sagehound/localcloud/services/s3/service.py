@@ -1,0 +1,201 @@
+"""S3: the service, wired from its resources, and what the other services may ask of it in Python."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sagehound.localcloud.call import Operation, operations_of
+from sagehound.localcloud.services.s3 import attributes, checksums
+from sagehound.localcloud.services.s3.buckets import Buckets
+from sagehound.localcloud.services.s3.completing import Completing
+from sagehound.localcloud.services.s3.content import Contents, Received
+from sagehound.localcloud.services.s3.copying import Copying
+from sagehound.localcloud.services.s3.deleting import Deleting
+from sagehound.localcloud.services.s3.errors import no_such_bucket
+from sagehound.localcloud.services.s3.listing import after_prefix
+from sagehound.localcloud.services.s3.lists import Lists
+from sagehound.localcloud.services.s3.multipart import Multipart
+from sagehound.localcloud.services.s3.names import check_key
+from sagehound.localcloud.services.s3.objects import Objects, Writer
+from sagehound.localcloud.services.s3.reading import Reading
+from sagehound.localcloud.services.s3.records import BucketTable, ObjectTable, ObjectVersion
+from sagehound.localcloud.services.s3.tagging import ObjectTags
+from sagehound.localcloud.services.s3.uploads import UploadTable
+from sagehound.localcloud.state.clock import Clock
+from sagehound.localcloud.state.objects import ContentFiles
+from sagehound.localcloud.state.store import Store
+
+_COLLECT_SECONDS = 1.0
+_PAGE = 1000
+_RUNS = "s3_run"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """An object as another service lists it."""
+
+    key: str
+    size: int
+    etag: str
+
+
+class S3:
+    """The S3 service of one account over one data directory.
+
+    Beside the operations, a Python API for the other services, blocking and safe to call from any thread: AwsError
+    NoSuchBucket for a missing bucket, KeyError for a missing key.
+    """
+
+    name = "s3"
+
+    def __init__(self, store: Store, clock: Clock, account_id: str, data_dir: Path) -> None:
+        self._store = store
+        self.buckets = BucketTable(store, account_id)
+        self.objects = ObjectTable(store)
+        self.uploads = UploadTable(store)
+        previous = store.get(_RUNS, "", "run") or {"Number": 0, "IsClean": True}
+        self._run = {"Number": previous["Number"] + 1, "IsClean": False}
+        store.put(_RUNS, "", "run", self._run)
+        self._needs_sweep = not previous["IsClean"]
+        self._contents = Contents(ContentFiles(data_dir / "objects", self._run["Number"]))
+        self._writer = Writer(self.buckets, self.objects, self._contents, clock)
+        self._housekeeping: asyncio.Task[None] | None = None
+        multipart = Multipart(self._writer, self.uploads, account_id)
+        self._operations = operations_of(
+            Buckets(self.buckets, self.objects, clock, account_id, multipart.abort_all),
+            Objects(self._writer),
+            Reading(self.buckets, self.objects, self._contents),
+            Lists(self.buckets, self.objects, account_id),
+            Copying(self._writer),
+            Deleting(self.buckets, self.objects, self._contents, clock),
+            ObjectTags(self.buckets, self.objects),
+            multipart,
+            Completing(self._writer, self.uploads),
+        )
+
+    @property
+    def operations(self) -> dict[str, Operation]:
+        """What the gateway may call, by AWS's names."""
+        return self._operations
+
+    async def start(self) -> None:
+        """Begin to tidy up: first what a death of the server left behind, then what is deleted meanwhile."""
+        self._housekeeping = asyncio.create_task(self._keep_house(), name="s3-housekeeping")
+
+    async def stop(self) -> None:
+        """Finish tidying, and note that nothing was left behind."""
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._housekeeping
+        self._contents.close()
+        self._contents.files.collect(everything=True)
+        self._store.put(_RUNS, "", "run", {**self._run, "IsClean": not self._needs_sweep})
+
+    def bucket_region(self, bucket: str) -> str | None:
+        """The region of a bucket; None when there is no such bucket."""
+        found = self.buckets.find(bucket)
+        return None if found is None else str(found["Region"])
+
+    def list_objects(self, bucket: str, prefix: str) -> list[ObjectInfo]:
+        """The objects whose keys begin with `prefix`, in S3's order."""
+        self._require(bucket)
+        found: list[ObjectInfo] = []
+        low, inclusive, high = prefix, True, after_prefix(prefix)
+        while True:
+            page = self.objects.latest_from(bucket, low, inclusive, high, _PAGE)
+            found.extend(ObjectInfo(version.key, version.size, version.etag) for version in page)
+            if len(page) < _PAGE:
+                return found
+            low, inclusive = page[-1].key, False
+
+    def list_keys(self, bucket: str, prefix: str) -> list[str]:
+        """The keys that begin with `prefix`, in S3's order."""
+        return [entry.key for entry in self.list_objects(bucket, prefix)]
+
+    def link_object(self, bucket: str, key: str, destination: Path) -> None:
+        """Make `destination` (which must not exist) a read-only file with the object's bytes: a hard link, or a copy
+        across file systems and for objects in several parts."""
+        version = self._latest(bucket, key)
+        if not version.content:
+            destination.touch(exist_ok=False)
+            return
+        names = [name for name, _ in version.content]
+        self._contents.files.pin(names)
+        try:
+            self._contents.files.link_to(names, destination)
+        finally:
+            self._contents.files.unpin(names)
+
+    def link_objects(self, bucket: str, targets: Iterable[tuple[str, Path]]) -> None:
+        """`link_object` for many (key, destination); the folders of the destinations are made."""
+        made: set[Path] = set()
+        for key, destination in targets:
+            if destination.parent not in made:
+                destination.parent.mkdir(parents=True, exist_ok=True)
+                made.add(destination.parent)
+            self.link_object(bucket, key, destination)
+
+    def read_object(self, bucket: str, key: str) -> bytes:
+        """The bytes of a small object."""
+        version = self._latest(bucket, key)
+        names = [name for name, _ in version.content]
+        files = self._contents.files
+        files.pin(names)
+        try:
+            return b"".join(Path(files.path(name)).read_bytes() for name in names)
+        finally:
+            files.unpin(names)
+
+    def put_bytes(self, bucket: str, key: str, data: bytes, content_type: str | None = None) -> str:
+        """Store bytes as an object; its ETag."""
+        self._require(bucket)
+        return self._put(bucket, key, self._contents.store(data, [checksums.DEFAULT]), content_type)
+
+    def put_file(
+        self, bucket: str, key: str, path: Path, content_type: str | None = None, *, move: bool = False
+    ) -> str:
+        """Store a file as an object: a copy of it, or with `move` the file itself; the object's ETag."""
+        self._require(bucket)
+        received = self._contents.take(path, [checksums.DEFAULT], keep=not move)
+        return self._put(bucket, key, received, content_type)
+
+    def _put(self, bucket: str, key: str, received: Received, content_type: str | None) -> str:
+        check_key(key)
+        record = self._require(bucket)
+        stored = attributes.from_request({"ContentType": content_type}, record)
+        stored[checksums.MEMBERS[checksums.DEFAULT]] = received.checksums[checksums.DEFAULT]
+        stored["ChecksumType"] = checksums.FULL_OBJECT
+        version = ObjectVersion(bucket, key, received.size, received.etag, 0.0, received.content, stored)
+        self._writer.commit(version, {"Bucket": bucket})
+        return version.etag
+
+    def _require(self, bucket: str) -> dict[str, object]:
+        found = self.buckets.find(bucket)
+        if found is None:
+            raise no_such_bucket(bucket)
+        return found
+
+    def _latest(self, bucket: str, key: str) -> ObjectVersion:
+        self._require(bucket)
+        version = self.objects.latest(bucket, key)
+        if version is None or version.is_delete_marker:
+            raise KeyError(key)
+        return version
+
+    async def _keep_house(self) -> None:
+        if self._needs_sweep:
+            await self._contents.run(self._sweep)
+            self._needs_sweep = False
+        while True:
+            await asyncio.sleep(_COLLECT_SECONDS)
+            await self._contents.run(self._contents.files.collect)
+
+    def _sweep(self) -> None:
+        """Remove the content files that no row names: written, but never acknowledged, or deleted, but still there."""
+        named = self.objects.contents() | self.uploads.contents()
+        self._contents.files.sweep(named)
