@@ -1,0 +1,17 @@
+"""Amazon SageMaker: training jobs, models, endpoint configurations and endpoints that really run on this machine.
+
+Covered
+- CreateTrainingJob, DescribeTrainingJob, ListTrainingJobs, StopTrainingJob, UpdateTrainingJob, DeleteTrainingJob: one
+  and many hosts, instance groups, script mode and ContainerEntrypoint, `distribution` through torchrun; channels in
+  File and FastFile mode from S3Prefix and ManifestFile, FullyReplicated and ShardedByS3Key; metrics, logs, artefacts
+  (GZIP and NONE), checkpoints, MaxRuntimeInSeconds, requirements.txt, instance quotas.
+- AddTags, ListTags, DeleteTags for every resource.
+
+Not covered, and refused by name
+- Pipe mode, AugmentedManifestFile, ShuffleConfig, RecordIO wrapping, EFS and FSx sources, algorithm resources,
+  ServerlessJobConfig, MlflowConfig, ModelPackageConfig, checkpoints outside /opt/ml.
+
+Accepted without effect, which the job's log or its description says
+- VpcConfig, network isolation, traffic encryption; Debugger and profiler rules (stored, never evaluated); volume sizes;
+  warm pools; spot interruptions (a spot job runs like any other); RetryStrategy.
+"""

@@ -1,0 +1,183 @@
+"""The training container's contract with SageMaker: what lies under /opt/ml, and which command is run there."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+HyperParameters = dict[str, Any]
+
+MASTER_PORT = 7777
+HOMOGENEOUS = "homogeneousCluster"
+_FOLDERS = ("input/config", "input/data", "model", "output/data", "output/intermediate", "code", "checkpoints")
+
+
+class CodeError(Exception):
+    """The job's code cannot be unpacked or started; the text is what FailureReason says."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceGroup:
+    """Instances of one type: the whole of an ordinary cluster, a part of a heterogeneous one."""
+
+    name: str
+    instance_type: str
+    hosts: tuple[str, ...]
+
+
+def instance_groups(resource_config: dict[str, Any]) -> list[InstanceGroup]:
+    """The hosts algo-1..N of a ResourceConfig, in groups; one group when InstanceGroups is not given."""
+    asked = resource_config.get("InstanceGroups") or [
+        {
+            "InstanceGroupName": HOMOGENEOUS,
+            "InstanceType": resource_config["InstanceType"],
+            "InstanceCount": resource_config["InstanceCount"],
+        }
+    ]
+    groups, first = [], 1
+    for group in asked:
+        hosts = tuple(f"algo-{number}" for number in range(first, first + group["InstanceCount"]))
+        groups.append(InstanceGroup(group["InstanceGroupName"], group["InstanceType"], hosts))
+        first += len(hosts)
+    return groups
+
+
+def decode_hyperparameters(raw: dict[str, str]) -> HyperParameters:
+    """Hyperparameters as the toolkit reads them: JSON where it is JSON (SDK v2), the text itself otherwise (v3)."""
+    return {name: decode_hyperparameter(value) for name, value in raw.items()}
+
+
+def decode_hyperparameter(value: str) -> Any:
+    """One hyperparameter's value."""
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def user_hyperparameters(decoded: HyperParameters) -> HyperParameters:
+    """The hyperparameters that the user's script is told: without the toolkit's own (sagemaker_*)."""
+    return {
+        name: value
+        for name, value in decoded.items()
+        if not name.startswith("sagemaker_") and name != "_tuning_objective_metric"
+    }
+
+
+def resource_config_file(groups: list[InstanceGroup], current_host: str, interface: str) -> dict[str, Any]:
+    """The content of resourceconfig.json on one host."""
+    current = next(group for group in groups if current_host in group.hosts)
+    return {
+        "current_host": current_host,
+        "current_instance_type": current.instance_type,
+        "current_group_name": current.name,
+        "hosts": [host for group in groups for host in group.hosts],
+        "instance_groups": [
+            {"instance_group_name": group.name, "instance_type": group.instance_type, "hosts": list(group.hosts)}
+            for group in groups
+        ],
+        "network_interface_name": interface,
+    }
+
+
+def input_data_config_file(channels: list[dict[str, Any]], default_mode: str) -> dict[str, dict[str, str]]:
+    """The content of inputdataconfig.json: one entry a channel."""
+    entries: dict[str, dict[str, str]] = {}
+    for channel in channels:
+        entry = {"ContentType": channel["ContentType"]} if channel.get("ContentType") else {}
+        source = channel["DataSource"].get("S3DataSource", {})
+        entries[channel["ChannelName"]] = {
+            **entry,
+            "TrainingInputMode": channel.get("InputMode", default_mode),
+            "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
+            "RecordWrapperType": channel.get("RecordWrapperType", "None"),
+        }
+    return entries
+
+
+def lay_out(ml: Path, config_files: dict[str, Any]) -> None:
+    """Make the folders of /opt/ml below `ml` and write `config_files` (name -> JSON content) into input/config."""
+    for folder in _FOLDERS:
+        (ml / folder).mkdir(parents=True, exist_ok=True)
+    for name, content in config_files.items():
+        (ml / "input/config" / name).write_text(json.dumps(content))
+
+
+def unpack_code(archive: Path, code: Path) -> None:
+    """Unpack sourcedir.tar.gz into /opt/ml/code; nothing outside it can be written."""
+    try:
+        with tarfile.open(archive) as tar:
+            tar.extractall(code, filter="data")
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise CodeError(f"ClientError: The code archive cannot be unpacked: {error}") from error
+
+
+def user_arguments(hyperparameters: HyperParameters) -> list[str]:
+    """The user's hyperparameters as `--name value`, in the order of their names, as the toolkit writes them."""
+    arguments: list[str] = []
+    for name in sorted(hyperparameters):
+        value = hyperparameters[name]
+        if isinstance(value, dict):
+            text = ",".join(f"{key}={item}" for key, item in sorted(value.items()))
+        else:
+            text = "" if value is None else str(value)
+        arguments += [f"--{name}" if len(name) > 1 else f"-{name}", text]
+    return arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a host starts: where it is in the cluster and with which interpreter."""
+
+    python: str
+    host: str
+    hosts: tuple[str, ...]
+    processes: int
+    """Processes that torchrun starts on this host: one a GPU, at least one."""
+
+
+def script_command(decoded: HyperParameters, code: Path, launch: Launch) -> list[str]:
+    """The command of script mode: the user's program itself, or torchrun around it when `distribution` asks for it.
+
+    `code` is the folder that was unpacked: whether the program is a package (setup.py) or a shell script is seen
+    there. AWS's toolkit would stand between and keep SIGTERM from the program.
+    """
+    program = decoded.get("sagemaker_program")
+    if not program:
+        raise CodeError(
+            "ClientError: The hyperparameter sagemaker_program, which names the script to run, is missing "
+            "and AlgorithmSpecification has no ContainerEntrypoint."
+        )
+    arguments = user_arguments(user_hyperparameters(decoded))
+    package = (code / "setup.py").exists()
+    if not package and not (code / str(program)).is_file():
+        raise CodeError(
+            f"AlgorithmError: ExecuteUserScriptError: The entry point {program} is not in the code archive "
+            f"({', '.join(sorted(entry.name for entry in code.iterdir())) or 'it is empty'})."
+        )
+    if str(program).endswith(".py") and not package and decoded.get("sagemaker_torch_distributed_enabled") is True:
+        return [*_torchrun(launch), str(program), *arguments]
+    if package:
+        return [launch.python, "-m", str(program).removesuffix(".py"), *arguments]
+    if str(program).endswith(".py"):
+        return [launch.python, str(program), *arguments]
+    return ["/bin/sh", "-c", f"./{shlex.quote(str(program))} {shlex.join(arguments)}"]
+
+
+def _torchrun(launch: Launch) -> list[str]:
+    command = [launch.python, "-m", "torch.distributed.run", "--nnodes", str(len(launch.hosts))]
+    command += ["--nproc_per_node", str(launch.processes)]
+    if len(launch.hosts) > 1:
+        command += ["--master_addr", launch.hosts[0], "--master_port", str(MASTER_PORT)]
+        command += ["--node_rank", str(launch.hosts.index(launch.host))]
+    return command
+
+
+def is_distributed(decoded: HyperParameters) -> bool:
+    """Whether the SDK's `distribution` was given: something then joins the instances into one training."""
+    switches = ("torch_distributed", "mpi", "smdistributed_dataparallel", "parameter_server", "pytorch_ddp")
+    return any(decoded.get(f"sagemaker_{name}_enabled") is True for name in switches)

@@ -1,0 +1,109 @@
+"""What a training job leaves behind: all hosts' /opt/ml/model as one model.tar.gz, output/data as output.tar.gz."""
+
+from __future__ import annotations
+
+import gzip
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sagehound.localcloud.errors import AwsError
+from sagehound.localcloud.services.sagemaker import channels
+from sagehound.localcloud.services.sagemaker.needs import Objects
+
+_COMPRESSION = 1
+"""Weights hardly shrink: the fastest level costs a quarter of gzip's default and is as small within a per cent."""
+
+
+class UploadError(Exception):
+    """The artefacts cannot be stored; the text is what FailureReason says."""
+
+
+def model_uri(job: dict[str, Any]) -> str:
+    """ModelArtifacts.S3ModelArtifacts of a job: an archive, or a prefix with OutputDataConfig.CompressionType NONE."""
+    output = job["OutputDataConfig"]
+    base = f"{output['S3OutputPath'].rstrip('/')}/{job['TrainingJobName']}/output"
+    return f"{base}/model/" if output.get("CompressionType") == "NONE" else f"{base}/model.tar.gz"
+
+
+def upload(job: dict[str, Any], mls: list[Path], work: Path, objects: Objects) -> bool:
+    """Store the model and the other output of all hosts (their /opt/ml folders); whether there was a model. Blocking.
+
+    Of two hosts' files with one name the first host's is kept. An empty folder is not stored, as on AWS.
+    """
+    model = _merged([ml / "model" for ml in mls])
+    output = _merged([ml / "output/data" for ml in mls])
+    failures = [path for path in (ml / "output/failure" for ml in mls) if path.is_file()]
+    if failures:
+        output["failure"] = failures[0]
+    uri = model_uri(job)
+    if uri.endswith("/"):
+        _store_files(model, uri, objects)
+        _store_files(output, f"{uri.removesuffix('model/')}data/", objects)
+    else:
+        _store_archive(model, uri, work / "model.tar.gz", objects)
+        _store_archive(output, f"{uri.removesuffix('model.tar.gz')}output.tar.gz", work / "output.tar.gz", objects)
+    return bool(model)
+
+
+def _merged(folders: list[Path]) -> dict[str, Path]:
+    """Every file and link below the folders by its name there; folders only where they are empty."""
+    found: dict[str, Path] = {}
+    for folder in reversed(folders):
+        found.update({path.relative_to(folder).as_posix(): path for path in _leaves(folder)})
+    return dict(sorted(found.items()))
+
+
+def _leaves(folder: Path) -> Iterator[Path]:
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink() and any(path.iterdir()):
+            yield from _leaves(path)
+        else:
+            yield path
+
+
+def _store_archive(members: dict[str, Path], uri: str, archive: Path, objects: Objects) -> None:
+    if members:
+        write_archive(members, archive)
+        _put(uri, archive, objects)
+        archive.unlink()
+
+
+def write_archive(members: dict[str, Path], archive: Path) -> None:
+    """A tar.gz that depends on names, contents and modes only: the same model gives the same bytes."""
+    try:
+        with (
+            archive.open("wb") as raw,
+            gzip.GzipFile("", "wb", _COMPRESSION, raw, mtime=0) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT, dereference=False) as tar,
+        ):
+            for name, path in members.items():
+                tar.add(path, name, recursive=False, filter=_plain)
+    except OSError as error:
+        raise UploadError(f"ClientError: Artifact upload failed:{archive.name} cannot be written: {error}") from error
+
+
+def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """Without times and owners; sockets, pipes and devices are no part of a model."""
+    member.mtime = member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member if member.isreg() or member.isdir() or member.issym() or member.islnk() else None
+
+
+def _store_files(members: dict[str, Path], prefix: str, objects: Objects) -> None:
+    for name, path in members.items():
+        if path.is_file():
+            _put(prefix + name, path, objects)
+
+
+def _put(uri: str, path: Path, objects: Objects) -> None:
+    bucket, key = channels.location(uri)
+    try:
+        objects.put_file(bucket, key, path)
+    except AwsError as error:
+        raise UploadError(
+            f"ClientError: Artifact upload failed:Unable to upload file to {uri} ({error.code}: {error.message})"
+        ) from error
+    except OSError as error:
+        raise UploadError(f"ClientError: Artifact upload failed:Unable to upload file to {uri} ({error})") from error

@@ -1,0 +1,182 @@
+"""Input channels: which S3 objects a host of a training job gets, under which names, and how they come there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from sagehound.localcloud.errors import AwsError, validation
+from sagehound.localcloud.services.sagemaker.needs import Objects
+
+Channel = dict[str, Any]
+
+_CHUNK = 500
+"""Objects linked between two looks at whether the job was stopped."""
+
+
+class DataError(Exception):
+    """The input data cannot be brought to the instances; the text is what FailureReason says."""
+
+
+class Interrupted(Exception):
+    """The job was stopped while its data was on the way."""
+
+
+class S3Location(NamedTuple):
+    """s3://bucket/key taken apart."""
+
+    bucket: str
+    key: str
+
+
+class Item(NamedTuple):
+    """One object on its way into a channel: its key, and its name below the channel's folder."""
+
+    key: str
+    name: str
+
+
+def location(uri: str) -> S3Location:
+    """The parts of an S3 URI; ValidationException when it is none."""
+    scheme, _, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme != "s3" or not bucket:
+        raise validation(f"The S3 URI {uri!r} must look like s3://bucket/prefix.")
+    return S3Location(bucket, key)
+
+
+def check(channels: list[Channel], objects: Objects, region: str, role_arn: str, default_mode: str) -> None:
+    """What CreateTrainingJob refuses of InputDataConfig: channels that cannot be served, prefixes without objects."""
+    names = [channel["ChannelName"] for channel in channels]
+    if len(set(names)) < len(names):
+        raise validation(f"Channel names must be unique in InputDataConfig, got {', '.join(names)}.")
+    for channel in channels:
+        source = _source(channel)
+        _check_mode(channel, source, channel.get("InputMode", default_mode))
+        place = location(source["S3Uri"])
+        if objects.bucket_region(place.bucket) != region or not objects.list_keys(place.bucket, place.key):
+            raise validation(_nothing_found(source["S3Uri"], place.bucket, region, role_arn))
+
+
+def _check_mode(channel: Channel, source: dict[str, Any], mode: str) -> None:
+    name = channel["ChannelName"]
+    if mode == "Pipe":
+        raise _unsupported(f"input mode Pipe (channel {name}); use File or FastFile")
+    kind = source["S3DataType"]
+    if kind == "AugmentedManifestFile":
+        raise validation(f"AugmentedManifestFile can only be used if the input mode of channel {name} is Pipe.")
+    if kind not in ("S3Prefix", "ManifestFile"):
+        raise _unsupported(f"S3DataType {kind} (channel {name})")
+    if channel.get("RecordWrapperType", "None") != "None":
+        raise _unsupported(f"RecordWrapperType {channel['RecordWrapperType']} (channel {name})")
+    if channel.get("ShuffleConfig"):
+        raise _unsupported(f"ShuffleConfig (channel {name})")
+
+
+def _source(channel: Channel) -> dict[str, Any]:
+    sources: dict[str, Any] = channel["DataSource"]
+    if "S3DataSource" not in sources:
+        raise _unsupported(f"data sources other than S3 (channel {channel['ChannelName']}: {', '.join(sources)})")
+    found: dict[str, Any] = sources["S3DataSource"]
+    return found
+
+
+def _unsupported(what: str) -> AwsError:
+    return AwsError("NotImplemented", f"The local cloud's training jobs do not have {what}.", 501)
+
+
+def _nothing_found(uri: str, bucket: str, region: str, role_arn: str) -> str:
+    return (
+        f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that the bucket exists '
+        f"in the selected region ({region}), that objects exist under that S3 prefix, and that the role "
+        f'"{role_arn}" has "s3:ListBucket" permissions on bucket "{bucket}".'
+    )
+
+
+def items(channel: Channel, objects: Objects) -> tuple[str, list[Item]]:
+    """The bucket of a channel and its objects, in the order of their keys; DataError when there are none."""
+    source = _source(channel)
+    place = location(source["S3Uri"])
+    if source["S3DataType"] == "ManifestFile":
+        return _manifest(source["S3Uri"], place, objects)
+    keys = objects.list_keys(place.bucket, place.key)
+    found = [Item(key, _name(key, place.key)) for key in keys if not key.endswith("/")]
+    if not keys:
+        raise DataError(f"ClientError: Data download failed:No S3 objects found under S3 URL {source['S3Uri']}")
+    return place.bucket, found
+
+
+def _name(key: str, prefix: str) -> str:
+    """The name of an object below its channel: its key behind the prefix, whole path parts only."""
+    if key == prefix:
+        return PurePosixPath(key).name
+    if prefix.endswith("/") or not prefix:
+        return key[len(prefix) :]
+    if key.startswith(f"{prefix}/"):
+        return key[len(prefix) + 1 :]
+    return key[prefix.rfind("/") + 1 :]
+
+
+def _manifest(uri: str, place: S3Location, objects: Objects) -> tuple[str, list[Item]]:
+    """The objects that a manifest names: `[{"prefix": "s3://bucket/some/"}, "a", "b/c", ...]`."""
+    try:
+        entries = json.loads(objects.read_object(*place))
+        prefix = location(entries[0]["prefix"])
+        suffixes = [str(entry) for entry in entries[1:]]
+    except KeyError as error:
+        raise DataError(f"ClientError: Data download failed:Unable to download manifest {uri} ({error})") from error
+    except (ValueError, TypeError, IndexError, AwsError) as error:
+        raise DataError(
+            f"ClientError: Data download failed:The manifest {uri} must be a JSON array whose first element is "
+            f'{{"prefix": "s3://bucket/prefix/"}} and whose other elements are strings ({error})'
+        ) from error
+    return prefix.bucket, [Item(prefix.key + suffix, suffix) for suffix in suffixes]
+
+
+def share(channel: Channel, found: list[Item], hosts: list[str]) -> dict[str, list[Item]]:
+    """What each host gets: everything, or every N-th object with ShardedByS3Key."""
+    if _source(channel).get("S3DataDistributionType", "FullyReplicated") == "ShardedByS3Key":
+        return {host: found[index :: len(hosts)] for index, host in enumerate(hosts)}
+    return dict.fromkeys(hosts, found)
+
+
+def bring(objects: Objects, bucket: str, found: list[Item], folder: Path, stopped: Callable[[], bool]) -> None:
+    """Put the objects into `folder` as links to S3's own content: no byte is copied. Blocking.
+
+    FastFile channels come the same way: a link costs less than AWS's lazy file system would.
+    """
+    targets = _targets(found, folder)
+    try:
+        while chunk := list(islice(targets, _CHUNK)):
+            if stopped():
+                raise Interrupted
+            objects.link_objects(bucket, chunk)
+    except KeyError as error:
+        raise DataError(
+            f"ClientError: Data download failed:Unable to download object s3://{bucket}/{error.args[0]} "
+            f"(NoSuchKey: The specified key does not exist.)"
+        ) from error
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        raise DataError(
+            f"ClientError: Data download failed:{error.filename2 or error.filename} would have to be a file and "
+            f"a folder, or two files: the keys below s3://{bucket} cannot all be names of files"
+        ) from error
+    except OSError as error:
+        raise DataError(f"ClientError: Data download failed:{error}") from error
+
+
+def _targets(found: list[Item], folder: Path) -> Iterator[tuple[str, Path]]:
+    made: set[str] = set()
+    folder.mkdir(parents=True, exist_ok=True)
+    for key, name in found:
+        parts = [part for part in name.split("/") if part not in ("", ".")]
+        if ".." in parts or not parts or "\0" in name:
+            raise DataError(f"ClientError: Data download failed:the key {key!r} cannot be the name of a file")
+        parent = "/".join(parts[:-1])
+        if parent not in made:
+            (folder / parent).mkdir(parents=True, exist_ok=True)
+            made.add(parent)
+        yield key, folder.joinpath(*parts)

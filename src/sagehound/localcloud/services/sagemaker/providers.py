@@ -1,0 +1,32 @@
+"""What SageMaker's resources share: the store, the clock, the settings and the other services' parts of the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sagehound.localcloud.processes.supervisor import Supervisor
+from sagehound.localcloud.services.sagemaker.needs import LogWriter, MetricSink, Objects, RoleTrust, SessionIssuer
+from sagehound.localcloud.state.clock import Clock
+from sagehound.localcloud.state.store import Store
+from sagehound.settings import LocalCloudSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """Passed whole to whatever does work (runs of jobs, endpoints), which takes from it what it needs."""
+
+    store: Store
+    clock: Clock
+    account_id: str
+    data_dir: Path
+    settings: LocalCloudSettings
+    endpoint_url: Callable[[], str]
+    """The address of this cloud's own server, known once it listens."""
+    supervisor: Supervisor
+    objects: Objects
+    logs: LogWriter
+    metrics: MetricSink
+    roles: RoleTrust
+    sessions: SessionIssuer

@@ -1,0 +1,68 @@
+"""Amazon SageMaker: wires its resources to the store, the supervisor and the other services."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from sagehound.localcloud.call import Operation, operations_of
+from sagehound.localcloud.processes.supervisor import Supervisor
+from sagehound.localcloud.services.sagemaker.needs import LogWriter, MetricSink, Objects, RoleTrust, SessionIssuer
+from sagehound.localcloud.services.sagemaker.providers import Providers
+from sagehound.localcloud.services.sagemaker.tags import Tags
+from sagehound.localcloud.services.sagemaker.training_jobs import TrainingJobs
+from sagehound.localcloud.state.clock import Clock
+from sagehound.localcloud.state.store import Store
+from sagehound.settings import LocalCloudSettings
+
+
+class SageMaker:
+    """The service as the gateway sees it. `start` recovers what was running, `stop` leaves it to be adopted."""
+
+    name = "sagemaker"
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        account_id: str,
+        data_dir: Path,
+        settings: LocalCloudSettings,
+        *,
+        endpoint_url: Callable[[], str],
+        supervisor: Supervisor,
+        objects: Objects,
+        logs: LogWriter,
+        metrics: MetricSink,
+        roles: RoleTrust,
+        sessions: SessionIssuer,
+    ) -> None:
+        providers = Providers(
+            store,
+            clock,
+            account_id,
+            data_dir,
+            settings,
+            endpoint_url,
+            supervisor,
+            objects,
+            logs,
+            metrics,
+            roles,
+            sessions,
+        )
+        self.tags = Tags(store)
+        self.training_jobs = TrainingJobs(providers, self.tags)
+
+    @property
+    def operations(self) -> dict[str, Operation]:
+        """Every operation that is implemented, by AWS's name."""
+        return operations_of(self.training_jobs, self.tags)
+
+    async def start(self) -> None:
+        """Go on with what was on its way when the server ended."""
+        await self.training_jobs.start()
+
+    async def stop(self) -> None:
+        """Let go of everything that runs."""
+        await self.training_jobs.stop()

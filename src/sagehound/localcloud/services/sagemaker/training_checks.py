@@ -1,0 +1,115 @@
+"""What CreateTrainingJob refuses, when AWS refuses it and in AWS's words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from sagehound.localcloud.container.training import instance_groups
+from sagehound.localcloud.errors import AwsError, validation
+from sagehound.localcloud.services.sagemaker import channels, checkpoints, images, training_metrics
+from sagehound.localcloud.services.sagemaker.needs import RoleTrust
+from sagehound.localcloud.services.sagemaker.providers import Providers
+from sagehound.localcloud.services.sagemaker.training_records import JOBS
+
+Job = dict[str, Any]
+
+PRINCIPAL = "sagemaker.amazonaws.com"
+_NOT_HERE = ("ServerlessJobConfig", "MlflowConfig", "ModelPackageConfig")
+
+
+def check(request: Job, region: str, providers: Providers) -> None:
+    """Raise the error of the first thing that is wrong with the request."""
+    for member in _NOT_HERE:
+        if request.get(member):
+            raise _unsupported(member)
+    algorithm = request.get("AlgorithmSpecification") or _missing("AlgorithmSpecification")
+    if "AlgorithmName" in algorithm:
+        raise _unsupported("AlgorithmSpecification.AlgorithmName (algorithm resources)")
+    if "ContainerArguments" in algorithm and "ContainerEntrypoint" not in algorithm:
+        raise _unsupported("ContainerArguments without ContainerEntrypoint")
+    resources = request.get("ResourceConfig") or _missing("ResourceConfig")
+    _check_resources(resources)
+    _check_stopping(request)
+    training_metrics.check(algorithm.get("MetricDefinitions", []))
+    image = algorithm.get("TrainingImage") or _missing("AlgorithmSpecification.TrainingImage")
+    check_role(request["RoleArn"], providers.roles)
+    images.find(image, "training", providers.settings.images, request["RoleArn"])
+    channels.location(request["OutputDataConfig"]["S3OutputPath"])
+    checkpoints.check(request.get("CheckpointConfig"))
+    channels.check(
+        request.get("InputDataConfig", []),
+        providers.objects,
+        region,
+        request["RoleArn"],
+        algorithm["TrainingInputMode"],
+    )
+    _check_quotas(resources, region, providers)
+
+
+def check_role(role_arn: str, roles: RoleTrust) -> None:
+    """Refuse a role that is not there or that SageMaker may not assume."""
+    if not roles.role_trust(role_arn, PRINCIPAL):
+        raise validation(
+            f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal "
+            f"'{PRINCIPAL}' to assume the role."
+        )
+
+
+def _missing(member: str) -> Any:
+    raise validation(f"{member} is required.")
+
+
+def _unsupported(what: str) -> AwsError:
+    return AwsError("NotImplemented", f"The local cloud's training jobs do not have {what}.", 501)
+
+
+def _check_resources(resources: dict[str, Any]) -> None:
+    if resources.get("InstanceGroups"):
+        if "InstanceType" in resources or "InstanceCount" in resources:
+            raise validation("InstanceType and InstanceCount cannot be given together with InstanceGroups.")
+        return
+    for member in ("InstanceType", "InstanceCount"):
+        if member not in resources:
+            raise validation(f"ResourceConfig.{member} is required when InstanceGroups is not given.")
+    if resources["InstanceCount"] < 1:
+        raise validation("ResourceConfig.InstanceCount must be at least 1.")
+
+
+def _check_stopping(request: Job) -> None:
+    stopping = request.get("StoppingCondition", {})
+    wait = stopping.get("MaxWaitTimeInSeconds")
+    if not request.get("EnableManagedSpotTraining"):
+        if wait is not None:
+            raise validation(
+                "Invalid MaxWaitTimeInSeconds. It is only supported when EnableManagedSpotTraining is set to true"
+            )
+    elif wait is None or wait < stopping.get("MaxRuntimeInSeconds", 86_400):
+        raise validation(
+            "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to MaxRuntimeInSeconds"
+        )
+
+
+def _check_quotas(resources: dict[str, Any], region: str, providers: Providers) -> None:
+    used = Counter[str]()
+    for job in providers.store.list(JOBS, region):
+        if job["TrainingJobStatus"] in ("InProgress", "Stopping"):
+            used.update(_instances(job["ResourceConfig"]))
+    for instance_type, wanted in _instances(resources).items():
+        quota = f"{instance_type} for training job usage"
+        limit = providers.settings.quotas.get(quota)
+        if limit is not None and used[instance_type] + wanted > limit:
+            raise AwsError(
+                "ResourceLimitExceeded",
+                f"The account-level service limit '{quota}' is {limit} Instances, with current utilization of "
+                f"{used[instance_type]} Instances and a request delta of {wanted} Instances. Please use AWS Service "
+                "Quotas to request an increase for this quota. If AWS Service Quotas is not available, contact AWS "
+                "support to request an increase for this quota.",
+            )
+
+
+def _instances(resources: dict[str, Any]) -> Counter[str]:
+    counts = Counter[str]()
+    for group in instance_groups(resources):
+        counts[group.instance_type] += len(group.hosts)
+    return counts

@@ -1,0 +1,88 @@
+"""Why a training job failed, in the words of the container's toolkit: FailureReason."""
+
+from __future__ import annotations
+
+import shlex
+from collections import deque
+from pathlib import Path
+
+from sagehound.localcloud.processes.supervisor import Exit
+
+LIMIT = 1024
+"""Characters that FailureReason holds."""
+_KEPT_LINES = 60
+_TRACEBACK = "Traceback (most recent call last):"
+_OUT_OF_MEMORY = (
+    "ClientError: Please use an instance type with more memory, "
+    "or reduce the size of job data processed on an instance."
+)
+
+
+class LastWords:
+    """The last lines that a program wrote, whichever stream they came through."""
+
+    def __init__(self, lines: list[str] | None = None) -> None:
+        self._lines: deque[str] = deque(lines or [], maxlen=_KEPT_LINES)
+
+    def add(self, line: str) -> None:
+        """One more line."""
+        if line.strip():
+            self._lines.append(line)
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines themselves, oldest first: kept with the job, so that a restart does not forget them."""
+        return list(self._lines)
+
+    def text(self, limit: int) -> str:
+        """The end of the last traceback, or the last five lines; its end is what is kept when it is too long."""
+        lines = self.lines
+        starts = [index for index, line in enumerate(lines) if line.startswith(_TRACEBACK)]
+        chosen = lines[starts[-1] :] if starts else lines[-5:]
+        text = "\n".join(chosen)
+        return text if len(text) <= limit else f"...{text[3 - limit :]}"
+
+
+def exit_code(end: Exit) -> int:
+    """The exit code as a container reports it: 128 + N for signal N."""
+    if end.signal is not None:
+        return 128 + end.signal
+    return end.code if end.code is not None else 1
+
+
+def reason(end: Exit, words: LastWords, argv: list[str], failure_file: Path, out_of_memory: bool) -> str:
+    """FailureReason of a program that ended with an error.
+
+    What the program wrote to /opt/ml/output/failure comes first, its last words otherwise.
+    """
+    if out_of_memory:
+        return _OUT_OF_MEMORY
+    code = exit_code(end)
+    suffix = f", exit code: {code}"
+    own = _failure_file(failure_file)
+    if own:
+        prefix = "AlgorithmError: "
+        return prefix + own[: LIMIT - len(prefix) - len(suffix)] + suffix
+    head = f"AlgorithmError: ExecuteUserScriptError:\nExitCode {code}\nErrorMessage "
+    killed = f" (killed by signal {end.signal})" if end.signal is not None else ""
+    command = shlex.join(argv)
+    tail = f'\nCommand "{command if len(command) <= 240 else command[:237] + "..."}"{suffix}'
+    message = words.text(LIMIT - len(head) - len(killed) - len(tail) - 2)
+    return f'{head}"{message}"{killed}{tail}'
+
+
+def _failure_file(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(LIMIT).strip()
+    except (FileNotFoundError, IsADirectoryError):
+        return ""
+
+
+def out_of_memory_kills() -> int:
+    """How often the kernel has killed for want of memory since the machine started; 0 where it does not say."""
+    try:
+        counters = dict(line.split() for line in Path("/proc/vmstat").read_text().splitlines())
+    except OSError:
+        return 0
+    return int(counters.get("oom_kill", 0))

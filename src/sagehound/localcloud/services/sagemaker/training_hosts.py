@@ -1,0 +1,205 @@
+"""The hosts of a training job before its code runs: their /opt/ml filled, their programs made ready to start."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sagehound.localcloud.container import environment, requirements, training
+from sagehound.localcloud.errors import AwsError
+from sagehound.localcloud.processes.supervisor import Host, Program
+from sagehound.localcloud.services.sagemaker import channels, images, instance_types
+from sagehound.localcloud.services.sagemaker.checkpoints import Checkpoints
+from sagehound.localcloud.services.sagemaker.providers import Providers
+
+T = TypeVar("T")
+
+# Every host is a set of processes of this machine with a loopback address of its own.
+_INTERFACE = "lo"
+_CREDENTIAL_SLACK = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """One host and what it will run."""
+
+    host: Host
+    program: Program
+
+
+class TrainingHosts:
+    """Makes the hosts of one job. `prepare` may be cancelled; `settle` then waits for what still runs in threads."""
+
+    def __init__(
+        self,
+        job: dict[str, Any],
+        folder: Path,
+        providers: Providers,
+        checkpoints: list[Checkpoints],
+        say: Callable[[str], None],
+    ) -> None:
+        self._job = job
+        self._folder = folder
+        self._providers = providers
+        self._checkpoints = checkpoints
+        self._say = say
+        self._groups = training.instance_groups(job["ResourceConfig"])
+        self._names = [name for group in self._groups for name in group.hosts]
+        self._decoded = training.decode_hyperparameters(job.get("HyperParameters", {}))
+        self._stopped = threading.Event()
+        self._threads: list[asyncio.Future[Any]] = []
+
+    async def prepare(self, addresses: list[str]) -> list[Ready]:
+        """Everything that happens before user code: data, code, configuration, requirements, the role's session."""
+        for member in ("VpcConfig", "EnableNetworkIsolation", "EnableInterContainerTrafficEncryption"):
+            if self._job.get(member):
+                self._say(f"WARNING: {member} is kept and has no effect: the job runs in this machine's own network.")
+        image = images.find(
+            self._job["AlgorithmSpecification"]["TrainingImage"],
+            "training",
+            self._providers.settings.images,
+            self._job["RoleArn"],
+        )
+        await asyncio.gather(self._in_thread(self._bring_channels), self._in_thread(self._bring_code))
+        python, search = image.python, str(Path(image.python).parent)
+        listed = self._ml(self._names[0]) / "code/requirements.txt"
+        if listed.is_file():
+            overlays = self._providers.data_dir / "environments"
+            python = await requirements.environment(listed, image.python, overlays, self._say)
+            search = f"{Path(python).parent}:{search}"
+        peers = dict(zip(self._names, addresses, strict=True))
+        credentials = self._credentials()
+        return [self._ready(name, peers, python, search, credentials) for name in self._names]
+
+    async def settle(self) -> None:
+        """Wait until no thread touches the job's folder any more."""
+        self._stopped.set()
+        if self._threads:
+            await asyncio.wait(self._threads)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        thread = asyncio.ensure_future(asyncio.to_thread(work))
+        self._threads.append(thread)
+        return await asyncio.shield(thread)
+
+    def _ml(self, name: str) -> Path:
+        return self._folder / name / "opt/ml"
+
+    def _bring_channels(self) -> None:
+        asked = self._job.get("InputDataConfig", [])
+        objects = self._providers.objects
+        for channel in asked:
+            bucket, found = channels.items(channel, objects)
+            for name, items in channels.share(channel, found, self._hosts_of(channel)).items():
+                folder = self._ml(name) / "input/data" / channel["ChannelName"]
+                channels.bring(objects, bucket, items, folder, self._stopped.is_set)
+            if channel.get("CompressionType", "None") != "None":
+                self._say(
+                    f"CompressionType of channel {channel['ChannelName']} is used only in Pipe input mode: "
+                    "its objects are delivered as they are."
+                )
+
+    def _hosts_of(self, channel: dict[str, Any]) -> list[str]:
+        """The hosts that get a channel: all, or those of its InstanceGroupNames."""
+        wanted = channel["DataSource"]["S3DataSource"].get("InstanceGroupNames")
+        return [name for group in self._groups if not wanted or group.name in wanted for name in group.hosts]
+
+    def _bring_code(self) -> None:
+        mode = self._job["AlgorithmSpecification"]["TrainingInputMode"]
+        inputs = training.input_data_config_file(self._job.get("InputDataConfig", []), mode)
+        for name in self._names:
+            files: dict[str, Any] = {
+                "hyperparameters.json": self._job.get("HyperParameters", {}),
+                "inputdataconfig.json": inputs,
+                "resourceconfig.json": training.resource_config_file(self._groups, name, _INTERFACE),
+            }
+            if "DebugHookConfig" in self._job:
+                files["debughookconfig.json"] = self._job["DebugHookConfig"]
+            training.lay_out(self._ml(name), files)
+            (self._folder / name / "home").mkdir(exist_ok=True)
+        for checkpoints in self._checkpoints:
+            checkpoints.bring()
+        submitted = self._decoded.get("sagemaker_submit_directory")
+        if isinstance(submitted, str) and submitted.startswith("s3://"):
+            self._unpack(submitted)
+
+    def _unpack(self, uri: str) -> None:
+        archive = self._folder / "sourcedir.tar.gz"
+        bucket, key = channels.location(uri)
+        try:
+            self._providers.objects.link_objects(bucket, [(key, archive)])
+        except KeyError as error:
+            raise channels.DataError(
+                "AlgorithmError: framework error: \nAn error occurred (404) when calling the HeadObject operation: "
+                f"Not Found: {uri}"
+            ) from error
+        for name in self._names:
+            training.unpack_code(archive, self._ml(name) / "code")
+        archive.unlink()
+
+    def _credentials(self) -> dict[str, Any]:
+        seconds = self._job["StoppingCondition"]["MaxRuntimeInSeconds"] + _CREDENTIAL_SLACK
+        try:
+            return self._providers.sessions.issue(self._job["RoleArn"], "SageMaker", seconds)
+        except AwsError as error:
+            role = self._job["RoleArn"]
+            raise channels.DataError(
+                f"ClientError: SageMaker was unable to assume the role '{role}' ({error.message})"
+            ) from error
+
+    def _ready(self, name: str, peers: dict[str, str], python: str, search: str, credentials: dict[str, Any]) -> Ready:
+        ml = self._ml(name)
+        resources = training.resource_config_file(self._groups, name, _INTERFACE)
+        kind = resources["current_instance_type"]
+        gpus = min(instance_types.gpus(kind), instance_types.machine_gpus())
+        cpus = min(instance_types.vcpus(kind), instance_types.machine_cpus())
+        container = environment.TrainingContainer(
+            job_name=self._job["TrainingJobName"],
+            job_arn=self._job["TrainingJobArn"],
+            region=self._job["TrainingJobArn"].split(":")[3],
+            endpoint_url=self._providers.endpoint_url(),
+            hyperparameters=self._job.get("HyperParameters", {}),
+            resource_config=resources,
+            input_data_config=training.input_data_config_file(
+                self._job.get("InputDataConfig", []), self._job["AlgorithmSpecification"]["TrainingInputMode"]
+            ),
+            num_cpus=cpus,
+            num_gpus=gpus,
+            threads=max(1, min(cpus, instance_types.machine_cpus() // len(self._names))),
+            python_directory=search,
+            home=str(self._folder / name / "home"),
+            credentials=credentials,
+            user=self._job.get("Environment", {}),
+        )
+        launch = training.Launch(python, name, tuple(self._names), max(1, gpus))
+        argv = self._argv(ml / "code", launch)
+        host = Host(name, self._folder / name, peers[name], peers)
+        return Ready(host, Program(argv, environment.training_environment(container), Path("/opt/ml/code")))
+
+    def _argv(self, code: Path, launch: training.Launch) -> list[str]:
+        algorithm = self._job["AlgorithmSpecification"]
+        if "ContainerEntrypoint" in algorithm:
+            return [*algorithm["ContainerEntrypoint"], *algorithm.get("ContainerArguments", [])]
+        return training.script_command(self._decoded, code, launch)
+
+    def opening_line(self, ready: Ready) -> str:
+        """What a host's log says before the program does."""
+        entry = "ContainerEntrypoint" in self._job["AlgorithmSpecification"]
+        line = f"Invoking script with the following command: {shlex.join(ready.program.argv)}"
+        if len(self._names) == 1 or entry or training.is_distributed(self._decoded):
+            return line
+        return (
+            f"WARNING: {len(self._names)} instances run independent copies of the script: no `distribution` was asked "
+            f"for, so nothing joins them into one training and their models are merged file by file.\n{line}"
+        )
+
+
+def remove_folder(folder: Path) -> None:
+    """Delete what a job left on this machine. Blocking."""
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,64 @@
+"""What the programs of a training job write: into CloudWatch Logs, metrics, and the memory of their last words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sagehound.localcloud.services.sagemaker.providers import Providers
+from sagehound.localcloud.services.sagemaker.training_failure import LastWords
+from sagehound.localcloud.services.sagemaker.training_metrics import NAMESPACE, MetricReader
+from sagehound.localcloud.services.sagemaker.training_records import TrainingRecord
+
+LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+
+
+class TrainingOutput:
+    """Takes the lines of one job's hosts; what a batch changes is stored in one transaction with its offset."""
+
+    def __init__(self, record: TrainingRecord, providers: Providers) -> None:
+        self._record = record
+        self._providers = providers
+        job = record.job()
+        definitions = job["AlgorithmSpecification"].get("MetricDefinitions", [])
+        self._metrics = MetricReader(definitions, job.get("FinalMetricDataList", []))
+        self._words = {name: LastWords(host.get("Words")) for name, host in record.run()["Hosts"].items()}
+
+    def words(self, host: str) -> LastWords:
+        """The last lines of one host."""
+        return self._words.setdefault(host, LastWords())
+
+    def say(self, host: str, text: str) -> None:
+        """A line of the platform's own: in the log, but no metric is read from it."""
+        stamp = int(self._providers.clock.time() * 1000)
+        self._append(host, [(stamp, line) for line in text.splitlines() if line])
+
+    def take(self, host: str, batch: list[tuple[float, str]], offset: int) -> None:
+        """A batch of lines of one host, and the offset to go on from after a restart."""
+        clock = self._providers.clock
+        events: list[tuple[int, str]] = []
+        found: list[tuple[str, float, datetime]] = []
+        for moment, line in batch:
+            # Lines carry the machine's time; a cloud whose clock runs faster shows its own.
+            seconds = moment if clock.speed == 1.0 else clock.time()
+            stamp = datetime.fromtimestamp(round(seconds, 3), UTC)
+            found += [(name, value, stamp) for name, value in self._metrics.read(line, stamp)]
+            self.words(host).add(line)
+            if line:
+                events.append((int(seconds * 1000), line))
+        with self._providers.store.transaction():
+            self._append(host, events)
+            self._count(found)
+            self._record.update_host(host, Offset=offset, Words=self.words(host).lines)
+            if found:
+                self._record.update_job(FinalMetricDataList=self._metrics.final)
+
+    def _append(self, host: str, events: list[tuple[int, str]]) -> None:
+        if events:
+            stream = self._record.run()["Hosts"][host]["Stream"]
+            self._providers.logs.append(self._record.region, LOG_GROUP, stream, events)
+
+    def _count(self, found: list[tuple[str, float, datetime]]) -> None:
+        dimensions: dict[str, Any] = {"TrainingJobName": self._record.name}
+        for name, value, stamp in found:
+            self._providers.metrics.put(self._record.region, NAMESPACE, name, value, dimensions, stamp)
