@@ -73,9 +73,11 @@ def _adapted(service: str, name: str, params: dict[str, Any], output: dict[str, 
             params["Bucket"] = "my-bucket"
         if "CopySource" in params:
             params["CopySource"] = "from/there"
-        # Computed by the client over its own body, not copied.
-        for member in [member for member in params if member in ("ChecksumAlgorithm", "ContentMD5")]:
-            del params[member]
+        # Computed or checked by the client itself; generated ones would be wrong.
+        for member in ("ChecksumAlgorithm", "ChecksumMode", "ContentMD5"):
+            params.pop(member, None)
+        # Text on our side; botocore turns it into a datetime and keeps the text as ExpiresString.
+        output.pop("Expires", None)
         if name == "SelectObjectContent":
             raise Unsupported
     if service == "lambda" and name == "Invoke":
@@ -109,9 +111,10 @@ def test_every_operation_goes_there_and_back(service: str) -> None:
         assert trip.route is not None
         if trip.route.operation != name:
             failures.append(f"{name}: routed to {trip.route.operation}")
-        elif wrong := difference(plain(params), plain(trip.params), "request"):
-            failures.append(f"{name}: {wrong}")
-        elif wrong := difference(plain(output), plain(answer), "response"):
+            continue
+        wrong = difference(plain(params), plain(trip.params), "request")
+        wrong = wrong or difference(plain(output), plain(answer), "response")
+        if wrong:
             failures.append(f"{name}: {wrong}")
     assert tried > 0
     assert not failures, f"{len(failures)} of {tried}:\n" + "\n".join(failures)

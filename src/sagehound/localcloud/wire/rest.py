@@ -43,7 +43,7 @@ class _Inputs:
     headers: dict[str, _Member] = field(default_factory=dict)
     prefixes: list[tuple[str, str]] = field(default_factory=list)
     query: dict[str, _Member] = field(default_factory=dict)
-    uri: list[tuple[str, str]] = field(default_factory=list)
+    uri: list[_Member] = field(default_factory=list)
     in_body: bool = False
     payload: str | None = None
 
@@ -66,7 +66,7 @@ def inputs(model: Any) -> _Inputs:
         elif location == "querystring":
             found.query[name] = _Member(member, name, member_shape.type_name, _reader(member_shape))
         elif location == "uri":
-            found.uri.append((name, member))
+            found.uri.append(_Member(member, name, member_shape.type_name, _reader(member_shape)))
         elif member != found.payload:
             found.in_body = True
     return found
@@ -77,9 +77,9 @@ def read_bindings(
 ) -> dict[str, Any]:
     """The members that are bound to the URI, the query string and the headers."""
     params: dict[str, Any] = {}
-    for name, member in bindings.uri:
-        if name in uri_params:
-            params[member] = uri_params[name]
+    for bound_label in bindings.uri:
+        if (text := uri_params.get(bound_label.name)) is not None:
+            _read(bound_label, text, params)
     if query:
         for name, text in query.items():
             if (bound := bindings.query.get(name)) is not None:
