@@ -36,7 +36,7 @@ class Endpoint:
 def deploy(
     clients: Clients, names: Names, settings: DeploySettings, train: TrainSettings, model: TrainedModel, step: Step
 ) -> Endpoint:
-    """The endpoint that answers with this model; raises StepFailed with FailureReason and last lines where it cannot."""
+    """The endpoint that answers with this model; raises StepFailed with its FailureReason where it cannot."""
     with aws_step("deploy"):
         role_arn = ensure_role(clients, names, "deploy")
         model_name = _ensure_model(clients, names, settings, train, model, role_arn)

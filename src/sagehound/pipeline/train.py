@@ -153,7 +153,7 @@ def _ship(clients: Clients, names: Names, content: bytes, digest: str) -> str:
 
 
 def _create(clients: Clients, request: dict[str, Any]) -> None:
-    """CreateTrainingJob; a role that was made seconds ago is not known everywhere on AWS yet, so that is tried again."""
+    """CreateTrainingJob; tried again while AWS does not know everywhere yet the role that was made seconds ago."""
     from botocore.exceptions import ClientError
 
     until = time.monotonic() + (0 if clients.local else _ROLE_SETTLES_SECONDS)

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from sagehound.errors import DataRefused
+from sagehound.pipeline.aws_errors import aws_step
 from sagehound.pipeline.intake.archive import ArchiveLimits, unpack
 from sagehound.pipeline.intake.checked import checked_manifest
 from sagehound.pipeline.intake.download import download
@@ -49,7 +50,10 @@ def data_name(source: str) -> str:
 
 def _local(source: str, settings: DataSettings, cache: Path, reporter: Reporter, s3: Any) -> Path:
     if source.startswith("s3://"):
-        return mirror_prefix(s3, source, cache, lambda done, total: reporter.progress("fetch", done, total, "objects"))
+        with aws_step("data"):
+            return mirror_prefix(
+                s3, source, cache, lambda done, total: reporter.progress("fetch", done, total, "objects")
+            )
     if "://" in source:
         maximum = int(settings.max_download_gb * 1e9)
         return _a_zip(

@@ -1,0 +1,175 @@
+"""Commands around the local cloud: up, down, status, env, logs."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sagehound.cli.local_process import running, start, stop
+from sagehound.cli.options import DataDirOption, JsonOption, PortOption, TargetOption, connect, data_dir_of
+from sagehound.cli.telling import telling
+from sagehound.errors import StepFailed
+from sagehound.settings import LocalCloudSettings, PipelineSettings
+
+_DEFAULTS = LocalCloudSettings()
+
+
+def up(
+    detach: Annotated[
+        bool, typer.Option("--detach", "-d", help="Run in the background; return once it answers.")
+    ] = False,
+    port: PortOption = _DEFAULTS.port,
+    data_dir: DataDirOption = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = _DEFAULTS.host,
+    allow_remote: Annotated[
+        bool, typer.Option("--allow-remote", help="Permit an address other than loopback.")
+    ] = False,
+    region: Annotated[str, typer.Option(help="AWS region that the cloud plays.")] = _DEFAULTS.region,
+    account_id: Annotated[str, typer.Option(help="AWS account that the cloud plays.")] = _DEFAULTS.account_id,
+    speed: Annotated[float, typer.Option(help="How fast the cloud's clock runs.")] = _DEFAULTS.speed,
+    durable: Annotated[bool, typer.Option("--durable", help="Flush every write to the disk.")] = False,
+) -> None:
+    """Start the local cloud: an AWS endpoint on this machine that really executes what it is asked."""
+    settings = LocalCloudSettings(
+        data_dir=data_dir_of(data_dir),
+        host=host,
+        port=port,
+        allow_remote=allow_remote,
+        region=region,
+        account_id=account_id,
+        speed=speed,
+        durable=durable,
+    )
+    if not detach:
+        from sagehound.localcloud.server import serve
+
+        raise typer.Exit(serve(settings))
+    with telling():
+        server = running(settings.data_dir)
+        if server is not None:
+            typer.echo(f"the local cloud is up already: {server.endpoint_url} (pid {server.pid})")
+            return
+        server = start(settings)
+        typer.echo(f"the local cloud is up: {server.endpoint_url} (pid {server.pid}, data in {settings.data_dir})")
+        typer.echo('for other AWS clients:  eval "$(sagehound env)"')
+
+
+def down(data_dir: DataDirOption = None) -> None:
+    """Stop the local cloud; what it keeps stays in its data directory."""
+    with telling():
+        folder = data_dir_of(data_dir)
+        server = running(folder)
+        if server is None:
+            typer.echo(f"no local cloud is running on {folder}")
+            return
+        stop(server)
+        typer.echo(f"the local cloud is down (pid {server.pid})")
+
+
+def status(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
+    """Show the local cloud's process and what runs in it; exit code 3 where it does not run."""
+    with telling(as_json):
+        folder = data_dir_of(data_dir)
+        server = running(folder)
+        if server is None:
+            text = f"no local cloud is running on {folder}"
+            typer.echo(json.dumps({"running": False, "data_dir": str(folder)}) if as_json else text)
+            raise typer.Exit(3)
+        jobs, endpoints = _counts(folder)
+        if as_json:
+            facts = {"running": True, "pid": server.pid, "port": server.port, "endpoint_url": server.endpoint_url}
+            facts |= {"uptime_seconds": round(time.time() - server.started, 1), "data_dir": str(folder)}
+            typer.echo(json.dumps(facts | {"training_jobs": jobs, "endpoints": endpoints}))
+            return
+        typer.echo(f"address        {server.endpoint_url}")
+        typer.echo(f"process        {server.pid}, up {_duration(time.time() - server.started)}")
+        typer.echo(f"data           {folder}")
+        typer.echo(f"training jobs  {_counted(jobs)}")
+        typer.echo(f"endpoints      {_counted(endpoints)}")
+
+
+def env(data_dir: DataDirOption = None) -> None:
+    """Print the exports that point any AWS client at the local cloud: eval "$(sagehound env)"."""
+    from sagehound.pipeline.clients import read_credentials
+
+    with telling():
+        folder = data_dir_of(data_dir)
+        server = running(folder)
+        if server is None:
+            raise StepFailed("env", f"no local cloud is running on {folder}", "Start it with `sagehound up --detach`.")
+        access_key, secret_key = read_credentials(folder / "credentials")
+        region = _region(folder)
+        values = {
+            "AWS_ENDPOINT_URL": server.endpoint_url,
+            "AWS_ACCESS_KEY_ID": access_key,
+            "AWS_SECRET_ACCESS_KEY": secret_key,
+            "AWS_DEFAULT_REGION": region,
+            "AWS_REGION": region,
+        }
+        for name, value in values.items():
+            typer.echo(f"export {name}={shlex.quote(value)}")
+        # A session token left over from real AWS would be sent along and make the request a stranger's.
+        typer.echo("unset AWS_SESSION_TOKEN AWS_PROFILE")
+
+
+def logs(
+    name: Annotated[str, typer.Argument(help="A training job or an endpoint.")],
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the job ends (endpoints: Ctrl-C).")
+    ] = False,
+    target: TargetOption = "local",
+    data_dir: DataDirOption = None,
+) -> None:
+    """Show what a training job or an endpoint has written."""
+    from sagehound.cli.log_lines import follow_logs
+
+    with telling():
+        clients = connect(target, PipelineSettings(), data_dir_of(data_dir))
+        for line in follow_logs(clients, name, follow):
+            typer.echo(line)
+
+
+def _counts(folder: Path) -> tuple[dict[str, int], dict[str, int]]:
+    """Training jobs and endpoints by status, asked of the cloud itself."""
+    from collections import Counter
+
+    from sagehound.pipeline.aws_errors import aws_step
+    from sagehound.pipeline.clients import connect_local
+
+    with aws_step("status"):
+        sagemaker = connect_local(folder, _region(folder)).sagemaker
+        jobs = Counter(
+            job["TrainingJobStatus"]
+            for page in sagemaker.get_paginator("list_training_jobs").paginate()
+            for job in page["TrainingJobSummaries"]
+        )
+        endpoints = Counter(
+            endpoint["EndpointStatus"]
+            for page in sagemaker.get_paginator("list_endpoints").paginate()
+            for endpoint in page["Endpoints"]
+        )
+    return dict(jobs), dict(endpoints)
+
+
+def _region(folder: Path) -> str:
+    """The region that the cloud wrote beside its root keys."""
+    import configparser
+
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(folder / "credentials")
+    return parser.get("default", "region", fallback=_DEFAULTS.region)
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "none"
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,30 @@
+"""The command `sagehound`: one word per thing to do.
+
+Everything heavy is imported by the command that needs it, so that the command line itself starts at once.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from sagehound.cli import local_cloud, steps
+
+app = typer.Typer(
+    name="sagehound",
+    help="Train and deploy an image classifier through SageMaker's own API: here with no account, or on AWS.",
+    no_args_is_help=True,
+    # Plain text: rich would take longer to import than everything else together.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+for _panel, _commands in {
+    "pipeline": (steps.run, steps.init, steps.upload, steps.train, steps.deploy, steps.invoke, steps.delete),
+    "local cloud": (local_cloud.up, local_cloud.down, local_cloud.status, local_cloud.env, local_cloud.logs),
+}.items():
+    for _command in _commands:
+        app.command(rich_help_panel=_panel)(_command)
+
+
+if __name__ == "__main__":
+    app()
