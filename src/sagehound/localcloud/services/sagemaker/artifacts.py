@@ -66,8 +66,7 @@ def _leaves(folder: Path) -> Iterator[Path]:
 def _store_archive(members: dict[str, Path], uri: str, archive: Path, objects: Objects) -> None:
     if members:
         write_archive(members, archive)
-        _put(uri, archive, objects)
-        archive.unlink()
+        _put(uri, archive, objects, move=True)
 
 
 def write_archive(members: dict[str, Path], archive: Path) -> None:
@@ -97,10 +96,10 @@ def _store_files(members: dict[str, Path], prefix: str, objects: Objects) -> Non
             _put(prefix + name, path, objects)
 
 
-def _put(uri: str, path: Path, objects: Objects) -> None:
+def _put(uri: str, path: Path, objects: Objects, *, move: bool = False) -> None:
     bucket, key = channels.location(uri)
     try:
-        objects.put_file(bucket, key, path)
+        objects.put_file(bucket, key, path, move=move)
     except AwsError as error:
         raise UploadError(
             f"ClientError: Artifact upload failed:Unable to upload file to {uri} ({error.code}: {error.message})"

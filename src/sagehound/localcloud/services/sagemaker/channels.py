@@ -102,7 +102,7 @@ def items(channel: Channel, objects: Objects) -> tuple[str, list[Item]]:
     place = location(source["S3Uri"])
     if source["S3DataType"] == "ManifestFile":
         return _manifest(source["S3Uri"], place, objects)
-    keys = objects.list_keys(place.bucket, place.key)
+    keys = objects.list_keys(place.bucket, place.key) if objects.bucket_region(place.bucket) else []
     found = [Item(key, _name(key, place.key)) for key in keys if not key.endswith("/")]
     if not keys:
         raise DataError(f"ClientError: Data download failed:No S3 objects found under S3 URL {source['S3Uri']}")

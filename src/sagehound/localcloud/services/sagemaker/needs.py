@@ -23,8 +23,10 @@ class Objects(Protocol):
     def read_object(self, bucket: str, key: str) -> bytes:
         """The content of a small object; KeyError when there is none. Blocking."""
 
-    def put_file(self, bucket: str, key: str, path: Path) -> None:
-        """Store a copy of the file as an object. Blocking."""
+    def put_file(
+        self, bucket: str, key: str, path: Path, content_type: str | None = None, *, move: bool = False
+    ) -> str:
+        """Store the file as an object, a copy of it or with `move` itself; the object's ETag. Blocking."""
 
 
 class LogWriter(Protocol):

@@ -169,9 +169,10 @@ class TrainingRun:
         try:
             return await self._watch(pumps)
         finally:
-            for task in (*pumps, sync):
-                task.cancel()
-            await asyncio.gather(*pumps, sync, return_exceptions=True)
+            sync.cancel()
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(sync, *pumps, return_exceptions=True)
 
     async def _watch(self, pumps: dict[asyncio.Future[Exit], str]) -> Outcome:
         outcome: Outcome | None = TIMED_OUT if self._record.run().get("Interrupt") else None
