@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-MAX_PIXELS = 100_000_000
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+MAX_PIXELS = 80_000_000
 """A picture that says it is larger is refused before it is decoded: a few kilobytes can unpack to gigabytes."""
 
 _RESAMPLING = {
@@ -63,7 +63,7 @@ def open_picture(source: bytes | Path, name: str | None = None) -> Image.Image:
     try:
         picture = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS)
     except UnidentifiedImageError as error:
-        raise UnreadablePicture(shown, f"no {', '.join(f for f in FORMATS if f != 'MPO')} in it") from error
+        raise UnreadablePicture(shown, f"it is none of {', '.join(FORMATS)}") from error
     except Image.DecompressionBombError as error:
         raise UnreadablePicture(shown, str(error)) from error
     except (OSError, SyntaxError, ValueError) as error:

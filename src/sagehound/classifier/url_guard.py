@@ -38,7 +38,8 @@ class _Target:
     host: str
     port: int
     path: str
-    address: str
+    addresses: tuple[str, ...]
+    """Where to connect, in the resolver's order: these were checked."""
 
 
 class _Deadline:
@@ -89,15 +90,15 @@ def is_public(address: Address) -> bool:
             return is_public(address.ipv4_mapped)
         if address.sixtofour is not None and not is_public(address.sixtofour):
             return False
-        if address in _NAT64 and not is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)):
-            return False
+        if address in _NAT64:
+            return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
         if address.is_site_local or address.teredo is not None:
             return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
 
 def _check(url: str, allowed_hosts: Collection[str], deadline: _Deadline) -> _Target:
-    """Take a URL apart, resolve its host and choose a checked address. Raises RefusedUrl."""
+    """Take a URL apart, resolve its host and check every address. Raises RefusedUrl."""
     try:
         parts = urlsplit(url)
         port = parts.port or _PORTS.get(parts.scheme, 0)
@@ -119,7 +120,7 @@ def _check(url: str, allowed_hosts: Collection[str], deadline: _Deadline) -> _Ta
                     f"{host} has the address {address}, which is not a public one: put the picture on a public server, "
                     "send it in the body, or have the host allowed in SAGEHOUND_ALLOWED_URL_HOSTS"
                 )
-    return _Target(url, parts.scheme, host, port, _path(parts), addresses[0])
+    return _Target(url, parts.scheme, host, port, _path(parts), tuple(addresses))
 
 
 def _path(parts: SplitResult) -> str:
@@ -153,12 +154,7 @@ def _resolve(host: str, port: int, deadline: _Deadline) -> list[str]:
 
 def _get(target: _Target, deadline: _Deadline, max_bytes: int) -> tuple[str | None, bytes]:
     """(redirect, b"") or (None, body) of one request to the checked address."""
-    try:
-        plain = socket.create_connection((target.address, target.port), timeout=deadline.left())
-    except OSError as error:
-        if deadline.passed():
-            raise deadline.missed() from error
-        raise RefusedUrl(f"{target.host} does not answer: {error}") from error
+    plain = _connect(target, deadline)
     try:
         with plain, _cut_off(plain, deadline):
             return _exchange(target, plain, deadline, max_bytes)
@@ -169,6 +165,19 @@ def _get(target: _Target, deadline: _Deadline, max_bytes: int) -> tuple[str | No
             raise deadline.missed() from error
         cause = str(error) or type(error).__name__
         raise RefusedUrl(f"{target.host} does not answer as a web server does: {cause}") from error
+
+
+def _connect(target: _Target, deadline: _Deadline) -> socket.socket:
+    """A connection to the first checked address that takes one."""
+    failure: OSError | None = None
+    for address in target.addresses:
+        try:
+            return socket.create_connection((address, target.port), timeout=deadline.left())
+        except OSError as error:
+            failure = error
+    if deadline.passed():
+        raise deadline.missed() from failure
+    raise RefusedUrl(f"{target.host} does not answer: {failure}") from failure
 
 
 @contextmanager
