@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -62,10 +63,8 @@ def signed(service: str, method: str, params: dict[str, Any], **options: Any) ->
         raise _Caught
 
     made.meta.events.register("before-send", catch)
-    try:
+    with contextlib.suppress(_Caught):
         getattr(made, method)(**params)
-    except _Caught:
-        pass
     request = caught[0]
     return Signed(request.method, request.url, dict(request.headers), body_of(request))
 
