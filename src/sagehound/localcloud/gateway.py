@@ -9,15 +9,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Mutable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sagehound.localcloud.wire.authentication import Authentication, authenticate
-from sagehound.localcloud.wire.body import RequestBody
-
 from sagehound.localcloud.call import Call, CredentialSource, HttpRequest, Request, Response, Service
 from sagehound.localcloud.errors import AwsError, not_implemented
 from sagehound.localcloud.recorder import Recorder
 from sagehound.localcloud.sending import send_response
 from sagehound.localcloud.state.clock import Clock
 from sagehound.localcloud.wire import protocol, validate
+from sagehound.localcloud.wire.authentication import Authentication, authenticate
+from sagehound.localcloud.wire.body import RequestBody
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +114,8 @@ class Gateway:
         route, http = _route(exchange), exchange.http
         if exchange.body is None and not route.streaming:
             exchange.body = await _read(http)
-        exchange.authentication = authenticate(http, route, self.credentials, self.clock.time(), exchange.body)
+        # Clients sign by real time, whatever the speed of the cloud's own clock.
+        exchange.authentication = authenticate(http, route, self.credentials, time.time(), exchange.body)
         caller = exchange.authentication.caller
         body = RequestBody(http, exchange.authentication.payload) if route.streaming else None
         exchange.call = Call(
