@@ -1,6 +1,7 @@
 """Where a training stands, on disk: written whole or not at all, and only taken up by the same training."""
 
 import os
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,9 @@ class Checkpoints:
             return None, None
         try:
             content = torch.load(self.path(stage), map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, OSError, ValueError) as error:
-            return None, f"{self.path(stage)} cannot be read ({error}); starting from the beginning"
+        except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
+            first_line = str(error).partition("\n")[0]
+            return None, f"{self.path(stage)} cannot be read ({first_line}); starting from the beginning"
         if content.get("format") != FORMAT or content.get("identity") != self.identity:
             return None, f"{self.path(stage)} is of another training (settings or data differ); starting afresh"
         state: dict[str, Any] = content["state"]

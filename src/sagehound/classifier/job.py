@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import os
 import tempfile
 import time
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from sagehound.classifier.checkpoint import Checkpoints
 from sagehound.classifier.dataset import BadDataset
 from sagehound.classifier.distributed import Group, join
 from sagehound.classifier.examples import Examples, FeatureExamples, PictureExamples
+from sagehound.classifier.extractors import usable_cores
 from sagehound.classifier.feature_channel import BACKBONE_FILE, FeatureChannel
 from sagehound.classifier.features import FeatureSet
 from sagehound.classifier.metrics import confusion, per_class, print_metrics
@@ -86,7 +86,7 @@ def extract_features(arguments: Arguments, environ: Mapping[str, str]) -> None:
 
 def _describe(settings: Hyperparameters, group: Group) -> None:
     say("hyperparameters: " + " ".join(f"{name}={value}" for name, value in asdict(settings).items()))
-    say(f"host {group.rank + 1} of {group.world}, {group.device.type}, {os.cpu_count()} cores, seed {settings.seed}")
+    say(f"host {group.rank + 1} of {group.world}, {group.device.type}, {usable_cores()} cores, seed {settings.seed}")
 
 
 def _checkpoint_folder(folder: Path | None) -> Path | None:
