@@ -78,7 +78,8 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        exchange = Exchange(_http_request(scope, receive), str(uuid.uuid4()), time.perf_counter())
+        message = _Message(receive)
+        exchange = Exchange(_http_request(scope, message.chunks), str(uuid.uuid4()), time.perf_counter())
         try:
             for step in self.steps:
                 exchange.step = step.__name__
@@ -98,6 +99,10 @@ class Gateway:
                 exchange.route, exchange.http, exchange.error, exchange.request_id, extra
             )
         assert exchange.response is not None
+        if "expect" in exchange.http.headers and not message.asked_for:
+            # The client holds its body back until it is told to go on; answered at once, it never sends it, and the
+            # connection cannot be used again (RFC 9110, 10.1.1).
+            exchange.response.headers.append(("Connection", "close"))
         try:
             await send_response(exchange.response, exchange.http.method, send)
         finally:
@@ -189,7 +194,7 @@ def _route(exchange: Exchange) -> protocol.Route:
     return exchange.route
 
 
-def _http_request(scope: Scope, receive: Receive) -> HttpRequest:
+def _http_request(scope: Scope, chunks: Callable[[], AsyncIterator[bytes]]) -> HttpRequest:
     client = scope.get("client") or ("", 0)
     return HttpRequest(
         method=scope["method"],
@@ -198,7 +203,7 @@ def _http_request(scope: Scope, receive: Receive) -> HttpRequest:
         headers=_headers(scope["headers"]),
         scheme=scope["scheme"],
         client=client[0],
-        receive=lambda: _chunks(receive),
+        receive=chunks,
     )
 
 
@@ -215,15 +220,23 @@ def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
     return headers
 
 
-async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        more = message.get("more_body", False)
-        if chunk := message.get("body", b""):
-            yield chunk
+class _Message:
+    """The body of one request as it arrives, and whether anybody has asked for it."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.receive = receive
+        self.asked_for = False
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        self.asked_for = True
+        more = True
+        while more:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            more = message.get("more_body", False)
+            if chunk := message.get("body", b""):
+                yield chunk
 
 
 async def _read(http: HttpRequest) -> bytes:
