@@ -113,3 +113,13 @@ def test_server_json_tells_what_runs(cloud: CloudProcess) -> None:
     assert facts["pid"] == cloud.process.pid
     assert facts["endpoint_url"] == cloud.endpoint_url
     assert facts["create_time"] == pytest.approx(psutil.Process(facts["pid"]).create_time(), abs=0.01)
+
+
+def test_a_refused_upload_does_not_swallow_the_next_request(cloud: CloudProcess) -> None:
+    """The client holds the body of a large-enough put back until 100-continue; refused before, it never sends it."""
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="refused-upload")
+    s3.put_object(Bucket="refused-upload", Key="key", Body=b"first")
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        s3.put_object(Bucket="refused-upload", Key="key", Body=b"x" * 100_000, IfNoneMatch="*")
+    assert s3.get_object(Bucket="refused-upload", Key="key")["Body"].read() == b"first"
