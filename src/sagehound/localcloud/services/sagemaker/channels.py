@@ -13,6 +13,9 @@ from sagehound.localcloud.services.sagemaker.needs import Objects
 
 Channel = dict[str, Any]
 
+Found = dict[str, list[str]]
+"""Keys by channel name: what CreateTrainingJob saw, handed on so that it need not be listed again."""
+
 _CHUNK = 500
 """Objects linked between two looks at whether the job was stopped."""
 
@@ -48,17 +51,31 @@ def location(uri: str) -> S3Location:
     return S3Location(bucket, key)
 
 
-def check(channels: list[Channel], objects: Objects, region: str, role_arn: str, default_mode: str) -> None:
-    """What CreateTrainingJob refuses of InputDataConfig: channels that cannot be served, prefixes without objects."""
+def check(channels: list[Channel], default_mode: str) -> None:
+    """What CreateTrainingJob refuses of InputDataConfig by its looks: channels that cannot be served."""
     names = [channel["ChannelName"] for channel in channels]
     if len(set(names)) < len(names):
         raise validation(f"Channel names must be unique in InputDataConfig, got {', '.join(names)}.")
     for channel in channels:
         source = _source(channel)
+        location(source["S3Uri"])
         _check_mode(channel, source, channel.get("InputMode", default_mode))
-        place = location(source["S3Uri"])
-        if objects.bucket_region(place.bucket) != region or not objects.list_keys(place.bucket, place.key):
-            raise validation(_nothing_found(source["S3Uri"], place.bucket, region, role_arn))
+
+
+def find(channels: list[Channel], objects: Objects, region: str, role_arn: str) -> Found:
+    """The keys below each channel's S3Uri; CreateTrainingJob refuses one that has none. Blocking."""
+    found = {}
+    for channel in channels:
+        uri = _source(channel)["S3Uri"]
+        keys = _keys(location(uri), objects, region)
+        if not keys:
+            raise validation(_nothing_found(uri, location(uri).bucket, region, role_arn))
+        found[channel["ChannelName"]] = keys
+    return found
+
+
+def _keys(place: S3Location, objects: Objects, region: str) -> list[str]:
+    return objects.list_keys(*place) if objects.bucket_region(place.bucket) == region else []
 
 
 def _check_mode(channel: Channel, source: dict[str, Any], mode: str) -> None:
@@ -96,17 +113,19 @@ def _nothing_found(uri: str, bucket: str, region: str, role_arn: str) -> str:
     )
 
 
-def items(channel: Channel, objects: Objects) -> tuple[str, list[Item]]:
-    """The bucket of a channel and its objects, in the order of their keys; DataError when there are none."""
+def items(channel: Channel, objects: Objects, region: str, found: Found) -> tuple[str, list[Item]]:
+    """The bucket of a channel and its objects, in the order of their keys; DataError when there are none.
+
+    `found` spares the listing when CreateTrainingJob has just made it. Blocking.
+    """
     source = _source(channel)
     place = location(source["S3Uri"])
     if source["S3DataType"] == "ManifestFile":
         return _manifest(source["S3Uri"], place, objects)
-    keys = objects.list_keys(place.bucket, place.key) if objects.bucket_region(place.bucket) else []
-    found = [Item(key, _name(key, place.key)) for key in keys if not key.endswith("/")]
+    keys = found.get(channel["ChannelName"]) or _keys(place, objects, region)
     if not keys:
         raise DataError(f"ClientError: Data download failed:No S3 objects found under S3 URL {source['S3Uri']}")
-    return place.bucket, found
+    return place.bucket, [Item(key, _name(key, place.key)) for key in keys if not key.endswith("/")]
 
 
 def _name(key: str, prefix: str) -> str:
@@ -164,7 +183,7 @@ def bring(objects: Objects, bucket: str, found: list[Item], folder: Path, stoppe
             f"ClientError: Data download failed:{error.filename2 or error.filename} would have to be a file and "
             f"a folder, or two files: the keys below s3://{bucket} cannot all be names of files"
         ) from error
-    except OSError as error:
+    except (OSError, AwsError) as error:
         raise DataError(f"ClientError: Data download failed:{error}") from error
 
 

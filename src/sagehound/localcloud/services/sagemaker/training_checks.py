@@ -18,7 +18,7 @@ PRINCIPAL = "sagemaker.amazonaws.com"
 _NOT_HERE = ("ServerlessJobConfig", "MlflowConfig", "ModelPackageConfig")
 
 
-def check(request: Job, region: str, providers: Providers) -> None:
+def check(request: Job, providers: Providers) -> None:
     """Raise the error of the first thing that is wrong with the request."""
     for member in _NOT_HERE:
         if request.get(member):
@@ -37,14 +37,7 @@ def check(request: Job, region: str, providers: Providers) -> None:
     images.find(image, "training", providers.settings.images, request["RoleArn"])
     channels.location(request["OutputDataConfig"]["S3OutputPath"])
     checkpoints.check(request.get("CheckpointConfig"))
-    channels.check(
-        request.get("InputDataConfig", []),
-        providers.objects,
-        region,
-        request["RoleArn"],
-        algorithm["TrainingInputMode"],
-    )
-    _check_quotas(resources, region, providers)
+    channels.check(request.get("InputDataConfig", []), algorithm["TrainingInputMode"])
 
 
 def check_role(role_arn: str, roles: RoleTrust) -> None:
@@ -90,7 +83,8 @@ def _check_stopping(request: Job) -> None:
         )
 
 
-def _check_quotas(resources: dict[str, Any], region: str, providers: Providers) -> None:
+def check_quotas(resources: dict[str, Any], region: str, providers: Providers) -> None:
+    """Refuse more instances of a type than the account may have at once."""
     used = Counter[str]()
     for job in providers.store.list(JOBS, region):
         if job["TrainingJobStatus"] in ("InProgress", "Stopping"):

@@ -42,12 +42,15 @@ class TrainingHosts:
         folder: Path,
         providers: Providers,
         checkpoints: list[Checkpoints],
+        found: channels.Found,
         say: Callable[[str], None],
     ) -> None:
         self._job = job
         self._folder = folder
         self._providers = providers
         self._checkpoints = checkpoints
+        self._found = found
+        self._region = job["TrainingJobArn"].split(":")[3]
         self._say = say
         self._groups = training.instance_groups(job["ResourceConfig"])
         self._names = [name for group in self._groups for name in group.hosts]
@@ -95,7 +98,7 @@ class TrainingHosts:
         asked = self._job.get("InputDataConfig", [])
         objects = self._providers.objects
         for channel in asked:
-            bucket, found = channels.items(channel, objects)
+            bucket, found = channels.items(channel, objects, self._region, self._found)
             for name, items in channels.share(channel, found, self._hosts_of(channel)).items():
                 folder = self._ml(name) / "input/data" / channel["ChannelName"]
                 channels.bring(objects, bucket, items, folder, self._stopped.is_set)
@@ -162,7 +165,7 @@ class TrainingHosts:
         container = environment.TrainingContainer(
             job_name=self._job["TrainingJobName"],
             job_arn=self._job["TrainingJobArn"],
-            region=self._job["TrainingJobArn"].split(":")[3],
+            region=self._region,
             endpoint_url=self._providers.endpoint_url(),
             hyperparameters=self._job.get("HyperParameters", {}),
             resource_config=resources,

@@ -9,7 +9,7 @@ from typing import Any
 
 from sagehound.localcloud.call import Call, Request, Response
 from sagehound.localcloud.errors import AwsError, validation
-from sagehound.localcloud.services.sagemaker import paging, training_checks, training_status
+from sagehound.localcloud.services.sagemaker import channels, paging, training_checks, training_status
 from sagehound.localcloud.services.sagemaker.providers import Providers
 from sagehound.localcloud.services.sagemaker.tags import Tags
 from sagehound.localcloud.services.sagemaker.training_hosts import remove_folder
@@ -36,7 +36,7 @@ class TrainingJobs:
     async def start(self) -> None:
         """Go on with every job that was on its way when the server ended."""
         for run in self._store.list(RUNS):
-            self._begin(run["Region"], run["Name"])
+            self._begin(run["Region"], run["Name"], {})
         await asyncio.to_thread(self._remove_leftovers, {run.folder for run, _ in self._runs.values()})
 
     async def stop(self) -> None:
@@ -46,25 +46,32 @@ class TrainingJobs:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def CreateTrainingJob(self, call: Call, request: Request) -> Response:
+    async def CreateTrainingJob(self, call: Call, request: Request) -> Response:
         """Store the job and begin it; a job that was answered is run, even if the server dies at once."""
-        name, region = request["TrainingJobName"], call.region
+        name, region, tags = request["TrainingJobName"], call.region, request.get("Tags")
         arn = call.resource = arns.make("sagemaker", region, call.account_id, f"training-job/{name}")
+        self._refuse_taken(region, name, arn)
+        training_checks.check(request, self._providers)
+        self._tags.check(tags)
+        asked, objects = request.get("InputDataConfig", []), self._providers.objects
+        found = await asyncio.to_thread(channels.find, asked, objects, region, request["RoleArn"])
+        job = _created({**request, "TrainingJobArn": arn}, self._providers.clock.now())
+        with self._store.transaction():
+            self._refuse_taken(region, name, arn)
+            training_checks.check_quotas(request["ResourceConfig"], region, self._providers)
+            self._store.put(JOBS, region, name, job)
+            self._store.put(RUNS, region, name, new_run(region, name))
+            self._tags.create(arn, tags)
+        self._begin(region, name, found)
+        return {"TrainingJobArn": arn}
+
+    def _refuse_taken(self, region: str, name: str, arn: str) -> None:
         if self._store.get(JOBS, region, name) is not None:
             raise AwsError(
                 "ResourceInUse",
                 "Training job names must be unique within an AWS account and region, and a training job with this "
                 f"name already exists ({arn})",
             )
-        training_checks.check(request, region, self._providers)
-        self._tags.check(request.get("Tags"))
-        job = _created({**request, "TrainingJobArn": arn}, self._providers.clock.now())
-        with self._store.transaction():
-            self._store.put(JOBS, region, name, job)
-            self._store.put(RUNS, region, name, new_run(region, name))
-            self._tags.create(arn, request.get("Tags"))
-        self._begin(region, name)
-        return {"TrainingJobArn": arn}
 
     def DescribeTrainingJob(self, call: Call, request: Request) -> Response:
         """The job; an unknown name is a ValidationException, not the ResourceNotFound that the model promises."""
@@ -134,8 +141,8 @@ class TrainingJobs:
             raise validation("Requested resource not found.")
         return job
 
-    def _begin(self, region: str, name: str) -> None:
-        run = TrainingRun(region, name, self._providers)
+    def _begin(self, region: str, name: str, found: channels.Found) -> None:
+        run = TrainingRun(region, name, self._providers, found)
         task = asyncio.get_running_loop().create_task(run.run(), name=f"training job {name}")
         self._runs[region, name] = run, task
         task.add_done_callback(self._forget)

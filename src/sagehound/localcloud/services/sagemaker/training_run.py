@@ -44,7 +44,8 @@ def failed(reason: str) -> Outcome:
 class TrainingRun:
     """One job on its way. `run` is its whole life; cancelling it leaves the programs running, to be adopted."""
 
-    def __init__(self, region: str, name: str, providers: Providers) -> None:
+    def __init__(self, region: str, name: str, providers: Providers, found: channels.Found) -> None:
+        self._found = found
         self._providers = providers
         self._clock = providers.clock
         self._record = TrainingRecord(providers.store, region, name)
@@ -104,7 +105,12 @@ class TrainingRun:
         streams = {name: {"Stream": f"{self._record.name}/{name}-{epoch}"} for name in names}
         self._record.update_run(Addresses=addresses, Hosts=streams)
         hosts = TrainingHosts(
-            job, self.folder, self._providers, self._checkpoints, lambda line: self._output.say(names[0], line)
+            job,
+            self.folder,
+            self._providers,
+            self._checkpoints,
+            self._found,
+            lambda line: self._output.say(names[0], line),
         )
         preparing = asyncio.ensure_future(hosts.prepare(addresses))
         try:
@@ -159,13 +165,13 @@ class TrainingRun:
         sync = asyncio.ensure_future(self._sync_checkpoints())
         pumps: dict[asyncio.Future[Exit], str] = {}
         for name, host in self._record.run()["Hosts"].items():
-            pump = LogPump(
+            follower = LogPump(
                 self._providers.supervisor,
                 host["Handle"],
                 lambda batch, offset, name=name: self._output.take(name, batch, offset),  # type: ignore[misc]
                 host["Offset"],
             )
-            pumps[asyncio.ensure_future(pump.run())] = name
+            pumps[asyncio.ensure_future(follower.run())] = name
         try:
             return await self._watch(pumps)
         finally:
