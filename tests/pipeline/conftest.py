@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import random
@@ -12,7 +13,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from sagehound.pipeline.clients import Clients, connect_local
+from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import JsonReporter
+from sagehound.settings import PipelineSettings
+from tests.cloud_process import CloudProcess
 
 
 class Recorded:
@@ -68,3 +73,21 @@ def make_folder(tmp_path: Path) -> Callable[[dict[str, int | bytes]], Path]:
         return root
 
     return make
+
+
+@pytest.fixture
+def clients(cloud: CloudProcess) -> Clients:
+    """Clients of the tests' local cloud, as the pipeline makes them from its data directory."""
+    return connect_local(cloud.data_dir, cloud.region)
+
+
+@pytest.fixture
+def settings(request: pytest.FixtureRequest) -> PipelineSettings:
+    """Settings of a project of the test's own, so that tests may share one cloud."""
+    project = f"t{hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:10]}"
+    return PipelineSettings(project=project, bucket=f"{project}-bucket", role_name=f"{project}-role")
+
+
+@pytest.fixture
+def names(settings: PipelineSettings, cloud: CloudProcess) -> Names:
+    return Names.of(settings, cloud.account_id)

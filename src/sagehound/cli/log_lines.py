@@ -14,7 +14,7 @@ from sagehound.pipeline.waiting import pauses
 
 
 def follow_logs(clients: Clients, name: str, follow: bool) -> Iterator[str]:
-    """What ``name`` has written; with ``follow`` also what it goes on to write. Raises StepFailed for an unknown name."""
+    """What ``name`` has written, with ``follow`` also what it goes on to write; StepFailed for an unknown name."""
     with aws_step("logs"):
         job = _job_status(clients, name)
         endpoint = None if job else describe_endpoint(clients, name)

@@ -35,6 +35,7 @@ def ensure_bucket(clients: Clients, names: Names) -> bool:
     if clients.region != "us-east-1":
         request["CreateBucketConfiguration"] = {"LocationConstraint": clients.region}
     clients.s3.create_bucket(**request)
+    clients.s3.put_bucket_tagging(Bucket=names.bucket, Tagging={"TagSet": names.tags})
     clients.s3.put_public_access_block(
         Bucket=names.bucket,
         PublicAccessBlockConfiguration={
@@ -44,7 +45,6 @@ def ensure_bucket(clients: Clients, names: Names) -> bool:
             "RestrictPublicBuckets": True,
         },
     )
-    clients.s3.put_bucket_tagging(Bucket=names.bucket, Tagging={"TagSet": names.tags})
     return True
 
 

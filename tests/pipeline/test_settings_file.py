@@ -1,0 +1,93 @@
+"""pipeline.toml: what is wrong is said with the file, the field and the way out."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from sagehound.errors import SettingsError
+from sagehound.pipeline.settings_file import load_settings, render_settings
+from sagehound.settings import DataSettings, DeploySettings, PipelineSettings, TrainSettings
+
+
+def test_what_init_writes_is_what_the_defaults_are(tmp_path: Path) -> None:
+    path = tmp_path / "pipeline.toml"
+    path.write_text(render_settings(PipelineSettings()))
+    assert load_settings(path) == PipelineSettings()
+
+
+def test_every_setting_survives_the_file(tmp_path: Path) -> None:
+    settings = PipelineSettings(
+        project="dogs",
+        upload_workers=3,
+        data=DataSettings(name='a "quoted" \\ name', skip_unreadable=True, valid_share=0.2),
+        train=TrainSettings(epochs=2, learning_rate=1e-5, gear="network"),
+        deploy=DeploySettings(instance_count=2),
+    )
+    path = tmp_path / "pipeline.toml"
+    path.write_text(render_settings(settings))
+    assert load_settings(path) == settings
+
+
+def test_every_setting_has_its_sentence_and_no_group_is_too_long() -> None:
+    for kind in (PipelineSettings, DataSettings, TrainSettings, DeploySettings):
+        fields = dataclasses.fields(kind)
+        assert len(fields) <= 15
+        for item in fields:
+            if not dataclasses.is_dataclass(item.default_factory):
+                assert item.metadata["sentence"].endswith("."), item.name
+
+
+def test_a_file_and_overrides_are_joined(tmp_path: Path) -> None:
+    path = tmp_path / "my.toml"
+    path.write_text('project = "dogs"\n[train]\nepochs = 4\nlearning_rate = 1\n')
+    settings = load_settings(path, ["train.epochs=7", "data.skip_unreadable=true", "data.name=pets", "bucket=b-1"])
+    assert (settings.project, settings.train.epochs, settings.train.learning_rate) == ("dogs", 7, 1.0)
+    assert (settings.data.skip_unreadable, settings.data.name, settings.bucket) == (True, "pets", "b-1")
+
+
+@pytest.mark.parametrize(
+    ("text", "cause", "hint"),
+    [
+        ('projekt = "x"', "there is no setting projekt", "Did you mean project?"),
+        ("[train]\nepoch = 3", "there is no setting train.epoch", "Did you mean train.epochs?"),
+        ("[train]\nzzz = 3", "there is no setting train.zzz", "The settings here are: instance_type"),
+        ('[train]\nepochs = "3"', "train.epochs is '3', not a whole number", "Default: 12."),
+        ("[train]\nepochs = true", "train.epochs is True, not a whole number", "Default: 12."),
+        ("[train]\nepochs = 0", "train.epochs is 0, below 1", "passes over the training split"),
+        ('[train]\ngear = "third"', "train.gear is 'third'", "head, network"),
+        ("train = 3", "train is a table", "Write [train]"),
+        ("project = ", "is no TOML", "quotes"),
+    ],
+)
+def test_what_is_wrong_is_named(text: str, cause: str, hint: str, tmp_path: Path) -> None:
+    path = tmp_path / "pipeline.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError) as refused:
+        load_settings(path)
+    assert str(path) in refused.value.cause
+    assert cause in refused.value.cause
+    assert hint in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("override", "cause"),
+    [
+        ("train.epochs", "has no value"),
+        ("train.epochs=many", "train.epochs is 'many', not a whole number"),
+        ("train=3", "train is a table"),
+        ("project.name=3", "project has no parts"),
+        ("trian.epochs=3", "there is no setting trian"),
+    ],
+)
+def test_overrides_go_through_the_same_checks(override: str, cause: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(None, [override])
+    assert cause in refused.value.cause
+
+
+def test_a_named_file_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="does not exist"):
+        load_settings(tmp_path / "nothing.toml")
