@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from .handlers import Answer, Handler
@@ -13,6 +15,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+SLOT = "x-slot"
 NOT_STARTED = "x-not-started"
 """Header of answers to requests that no handler has seen: whoever routes may send them elsewhere."""
 
@@ -28,10 +31,16 @@ class Disconnected(Exception):
 class App:
     """/ping answers once the model is loaded (the server listens no earlier); /invocations queues for the handler."""
 
-    def __init__(self, handler: Handler, work: WorkQueue, max_request_size: int) -> None:
+    def __init__(
+        self, handler: Handler, work: WorkQueue, max_request_size: int, started_file: Path | None = None
+    ) -> None:
         self.handler = handler
         self.work = work
         self.max_request_size = max_request_size
+        self._started: mmap.mmap | None = None
+        if started_file is not None:
+            with started_file.open("r+b") as file:
+                self._started = mmap.mmap(file.fileno(), 0)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -56,13 +65,19 @@ class App:
         except TooLarge:
             return _text(413, f"the body is larger than {self.max_request_size} bytes", started=False)
         try:
-            return await self.work.run(partial(self.handler.handle, body, headers))
+            return await self.work.run(partial(self._handle, body, headers, headers.get(SLOT)))
         except QueueFull:
             return _text(
                 503, f"all {self.work.workers} workers are busy and {self.work.size} requests wait", started=False
             )
         except Expired as error:
             return _text(504, f"{error} ({self.work.timeout:g} s)", started=error.started)
+
+    def _handle(self, body: bytes, headers: dict[str, str], slot: str | None) -> Answer:
+        """In a worker's thread: leave the proof that the handler begins, then run it."""
+        if slot is not None and self._started is not None:
+            self._started[int(slot)] = 1
+        return self.handler.handle(body, headers)
 
     async def _read(self, receive: Receive, expected: int) -> bytes:
         if expected > self.max_request_size:

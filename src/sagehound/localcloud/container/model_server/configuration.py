@@ -23,6 +23,8 @@ class Configuration:
     port: int
     port_file: Path | None
     """Where the port that was really taken is written (for port 0), once it is bound."""
+    started_file: Path | None
+    """A shared file of bytes: the one that a request's x-slot header names is set just before its handler runs."""
     default_accept: str
     cores: int
     workers: int | None
@@ -37,6 +39,7 @@ def from_environment(environ: Mapping[str, str]) -> Configuration:
     model_dir = _model_dir(environ.get("SM_MODEL_DIR", MODEL_DIR))
     program = environ.get("SAGEMAKER_PROGRAM", "")
     port_file = environ.get("SAGEMAKER_PORT_FILE")
+    started_file = environ.get("SAGEMAKER_STARTED_FILE")
     return Configuration(
         model_dir=model_dir,
         code_dir=_code_dir(environ.get("SAGEMAKER_SUBMIT_DIRECTORY", f"{MODEL_DIR}/code"), model_dir),
@@ -45,6 +48,7 @@ def from_environment(environ: Mapping[str, str]) -> Configuration:
         host="127.0.0.1",
         port=_integer(environ, "SAGEMAKER_BIND_TO_PORT", 8080, 0),
         port_file=Path(port_file) if port_file else None,
+        started_file=Path(started_file) if started_file else None,
         default_accept=environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or "application/json",
         cores=min(len(os.sched_getaffinity(0)), _integer(environ, "SM_NUM_CPUS", 1 << 16, 1)),
         workers=_integer(environ, "SAGEMAKER_MODEL_SERVER_WORKERS", 0, 0) or None,

@@ -6,9 +6,10 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 JSON = "application/json"
 CSV = "text/csv"
@@ -50,6 +51,7 @@ def model_fn(model_dir: str) -> Any:
 
 def input_fn(data: str | bytes, content_type: str | None) -> Any:
     """The body as a tensor: JSON and CSV as float32, NPY in its own type."""
+    import numpy as np
     import torch
 
     array = decode(data, content_type)
@@ -78,6 +80,8 @@ def output_fn(prediction: Any, accept: str) -> bytes:
 
 def decode(data: str | bytes, content_type: str | None) -> np.ndarray[Any, Any]:
     """A body as an array; UnsupportedFormat for other types than JSON, CSV and NPY."""
+    import numpy as np
+
     if content_type == NPY:
         return np.load(io.BytesIO(data.encode() if isinstance(data, str) else data), allow_pickle=False)  # type: ignore[no-any-return]
     text = data if isinstance(data, str) else data.decode()
@@ -90,6 +94,8 @@ def decode(data: str | bytes, content_type: str | None) -> np.ndarray[Any, Any]:
 
 def encode(value: Any, content_type: str) -> bytes:
     """An array, or anything that `tolist` or JSON can take, as JSON, CSV or NPY."""
+    import numpy as np
+
     if content_type == NPY:
         buffer = io.BytesIO()
         np.save(buffer, np.asarray(value), allow_pickle=False)

@@ -1,0 +1,93 @@
+"""Decisions about deployments without any effect: what is refused, what is retained, what a new capacity means."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from typing import Any
+
+from sagehound.localcloud.errors import AwsError, validation
+from sagehound.localcloud.services.sagemaker.endpoint_status import ENDPOINT, Record, unsupported
+from sagehound.localcloud.services.sagemaker.providers import Providers
+
+
+def check_deployment_config(config: dict[str, Any] | None) -> None:
+    """Refuse what is not done here: an update shifts all traffic at once, when the new fleet is healthy."""
+    if config is None:
+        return
+    for member in ("RollingUpdatePolicy", "AutoRollbackConfiguration"):
+        if config.get(member):
+            raise unsupported(f"DeploymentConfig.{member}")
+    routing = config.get("BlueGreenUpdatePolicy", {}).get("TrafficRoutingConfiguration", {})
+    if routing.get("Type", "ALL_AT_ONCE") != "ALL_AT_ONCE":
+        raise unsupported(f"TrafficRoutingConfiguration.Type {routing['Type']}")
+
+
+def check_quotas(deployment: Record, region: str, providers: Providers, replaces: Record | None = None) -> None:
+    """ResourceLimitExceeded when the settings' quota of an instance type would be exceeded.
+
+    During a blue-green update both fleets count; `replaces` is the deployment that `deployment` changes in place.
+    """
+    used: Counter[str] = Counter()
+    for record in providers.store.list(ENDPOINT, region):
+        if record["EndpointStatus"] not in ("Failed", "Deleting"):
+            for member in ("Deployment", "PendingDeployment"):
+                used.update(_instances(record.get(member)))
+    wanted = _instances(deployment)
+    wanted.subtract(_instances(replaces))
+    for instance_type, delta in wanted.items():
+        quota = f"{instance_type} for endpoint usage"
+        limit = providers.settings.quotas.get(quota)
+        if limit is not None and delta > 0 and used[instance_type] + delta > limit:
+            raise AwsError(
+                "ResourceLimitExceeded",
+                f"The account-level service limit '{quota}' is {limit} Instances, with current utilization of "
+                f"{used[instance_type]} Instances and a request delta of {delta} Instances. Please use AWS Service "
+                "Quotas to request an increase for this quota. If AWS Service Quotas is not available, contact AWS "
+                "support to request an increase for this quota.",
+            )
+
+
+def retain(deployment: Record, current: Record, excluded: set[str]) -> None:
+    """RetainAllVariantProperties: variants that stay keep their count and weight, unless they are excluded."""
+    before = {variant["VariantName"]: variant for variant in current["Variants"]}
+    for variant in deployment["Variants"]:
+        old = before.get(variant["VariantName"])
+        if old is None:
+            continue
+        if "DesiredInstanceCount" not in excluded:
+            variant["InstanceCount"] = old["InstanceCount"]
+        if "DesiredWeight" not in excluded:
+            variant["Weight"] = old["Weight"]
+
+
+def scaled(deployment: Record, desired: list[dict[str, Any]], config_name: str) -> Record:
+    """The deployment with DesiredWeightsAndCapacities; a weight becomes current when the instances are there."""
+    after = copy.deepcopy(deployment)
+    variants = {variant["VariantName"]: variant for variant in after["Variants"]}
+    unknown = [one["VariantName"] for one in desired if one["VariantName"] not in variants]
+    if unknown:
+        names = ", ".join(f'"{name}"' for name in unknown)
+        raise validation(
+            f'The variant name(s) {names} is/are not present within endpoint configuration "{config_name}".'
+        )
+    for one in desired:
+        if one.get("ServerlessUpdateConfig"):
+            raise unsupported("ServerlessUpdateConfig")
+        variant = variants[one["VariantName"]]
+        if "DesiredWeight" in one:
+            variant["DesiredWeight"] = one["DesiredWeight"]
+        if "DesiredInstanceCount" in one:
+            if one["DesiredInstanceCount"] < 1:
+                raise validation(f"DesiredInstanceCount of variant {one['VariantName']} must be at least 1.")
+            variant["InstanceCount"] = one["DesiredInstanceCount"]
+    if not any(variant.get("DesiredWeight", variant["Weight"]) for variant in after["Variants"]):
+        raise validation("At least one production variant must have a weight above 0.")
+    return after
+
+
+def _instances(deployment: Record | None) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for variant in deployment["Variants"] if deployment else []:
+        counts[variant["InstanceType"]] += variant["InstanceCount"]
+    return counts

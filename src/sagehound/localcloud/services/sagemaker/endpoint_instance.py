@@ -1,0 +1,330 @@
+"""One instance of an endpoint: a model server process that is started, watched, started again, and drained."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sagehound.localcloud.container import requirements, serving
+from sagehound.localcloud.container.invocations import Connections
+from sagehound.localcloud.container.ledger import Ledger
+from sagehound.localcloud.processes.log_pump import LogPump
+from sagehound.localcloud.processes.supervisor import Exit, Host, Program
+from sagehound.localcloud.services.sagemaker import images, instance_types
+from sagehound.localcloud.services.sagemaker.endpoint_status import INSTANCE, Record
+from sagehound.localcloud.services.sagemaker.model_data import ModelData
+from sagehound.localcloud.services.sagemaker.providers import Providers
+
+logger = logging.getLogger(__name__)
+
+STARTUP_LIMIT = 240.0
+"""Seconds until /ping must answer, unless ContainerStartupHealthCheckTimeoutInSeconds says otherwise."""
+STARTUP_POLL = 0.02
+PING_SECONDS = 1.0
+PING_LIMIT = 2.0
+PINGS_MISSED = 10
+"""Missed pings in a row after which the process is started again."""
+STOP_GRACE = 30.0
+BACKOFF = (0.0, 0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+"""Seconds before the next start, by the number of starts that did not last a minute."""
+HEALTHY_AGAIN = 60.0
+SESSION_SECONDS = 43_200
+_FAILURE_LINES = 12
+_MAX_MESSAGE = 256_000
+
+
+class NotHealthy(Exception):
+    """The instance did not come up; the text is what FailureReason says."""
+
+
+class Instance:
+    """The process behind one slot of a variant. `ready` decides whether the router may send it requests."""
+
+    def __init__(
+        self, record: Record, variant: Record, providers: Providers, model_data: ModelData, changed: Callable[[], None]
+    ) -> None:
+        self.record = record
+        self.variant = variant
+        self.connections: Connections | None = None
+        self.in_flight = 0
+        self.ledger: Ledger | None = None
+        self._providers = providers
+        self._model_data = model_data
+        self._changed = changed
+        self._root = providers.data_dir / "sagemaker" / "endpoints" / record["InstanceId"]
+        self._home = self._root / "home"
+        self._lines: deque[str] = deque(maxlen=_FAILURE_LINES)
+        self._idle = asyncio.Event()
+        self._doubted = asyncio.Event()
+        self._leaving = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._removed = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether it answers and takes requests."""
+        return self.connections is not None and not self._leaving.is_set() and not self._doubted.is_set()
+
+    @property
+    def begun(self) -> bool:
+        """Whether its process is being looked after already."""
+        return self._task is not None
+
+    @property
+    def instance_id(self) -> str:
+        return str(self.record["InstanceId"])
+
+    async def come_up(self) -> None:
+        """Start (or adopt) the process and wait until it is healthy; NotHealthy says why it is not."""
+        first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._task = asyncio.create_task(self._run(first), name=f"instance {self.instance_id}")
+        await first
+
+    def keep_up(self) -> None:
+        """Start (or adopt) the process in the background and never give up: its endpoint was in service before."""
+        self._task = asyncio.create_task(self._run(None), name=f"instance {self.instance_id}")
+
+    async def leave(self, drain_seconds: float) -> None:
+        """Take no more requests, finish those in flight, then end the process and forget the instance."""
+        self._leaving.set()
+        if self.in_flight:
+            self._idle.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), drain_seconds)
+        handle = self.record.get("Handle")
+        if handle is not None:
+            await self._providers.supervisor.stop(handle, STOP_GRACE)
+            if self._task is not None:
+                await asyncio.wait({self._task}, timeout=PING_LIMIT)  # it stores the last lines, then ends
+        await self.let_go()
+        self._removed = True
+        if handle is not None:
+            self._providers.supervisor.remove(handle)
+        self._providers.store.delete(INSTANCE, self.record["Region"], self.instance_id)
+        await asyncio.to_thread(shutil.rmtree, self._root, ignore_errors=True)
+
+    async def let_go(self) -> None:
+        """Stop watching; the process itself goes on."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+            self._task = None
+        if self.connections is not None:
+            self.connections.close()
+            self.connections = None
+
+    def doubt(self) -> None:
+        """A request did not get through: send no more until the process has answered /ping again."""
+        self._doubted.set()
+
+    def enter(self) -> None:
+        """A request goes to this instance."""
+        self.in_flight += 1
+
+    def exit(self) -> None:
+        """A request has come back from it, one way or another."""
+        self.in_flight -= 1
+        if not self.in_flight:
+            self._idle.set()
+
+    async def _run(self, first: asyncio.Future[None] | None) -> None:
+        """Start, watch, start again; the first start may fail for good when somebody waits for it."""
+        starts = 0
+        while True:
+            try:
+                healthy_since = time.monotonic()
+                pump = await self._launch()
+                try:
+                    await self._until_ready(pump)
+                    healthy_since = time.monotonic()
+                    if first is not None and not first.done():
+                        first.set_result(None)
+                    await self._watch(pump)
+                finally:
+                    self._unready()
+                    if not pump.done():
+                        pump.cancel()
+                        await asyncio.wait({pump})
+            except Exception as error:
+                if first is not None and not first.done():
+                    first.set_exception(error if isinstance(error, NotHealthy) else NotHealthy(str(error)))
+                    return
+                logger.exception("instance %s is not healthy", self.instance_id)
+            starts = 0 if time.monotonic() - healthy_since > HEALTHY_AGAIN else starts + 1
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._leaving.wait(), BACKOFF[min(starts, len(BACKOFF) - 1)])
+            if self._leaving.is_set():
+                return
+
+    async def _launch(self) -> asyncio.Task[Exit]:
+        """The process, adopted when it lives, otherwise started; the task ends with it, when its log is stored."""
+        supervisor = self._providers.supervisor
+        handle = self.record.get("Handle")
+        if handle is not None and supervisor.is_running(handle):
+            self._renew_session()
+        else:
+            if handle is not None:  # the last words of a process that ended while nobody looked
+                await LogPump(supervisor, handle, self._keep_lines, self.record.get("LogOffset", 0)).run()
+            handle = await self._start()
+        self.ledger = Ledger(self._home / serving.STARTED_FILE)
+        pump = LogPump(supervisor, handle, self._keep_lines, self.record.get("LogOffset", 0))
+        return asyncio.create_task(pump.run(), name=f"log of {self.instance_id}")
+
+    async def _start(self) -> dict[str, Any]:
+        variant, providers = self.variant, self._providers
+        image = images.find(variant["Image"], "inference", providers.settings.images, variant["ExecutionRoleArn"])
+        unpacked = self._model_data.path(variant["ModelDataDigest"])
+        await asyncio.to_thread(self._lay_out, unpacked)
+        python, search = image.python, str(Path(image.python).parent)
+        listed = unpacked / "code" / "requirements.txt"
+        if listed.is_file():
+            overlays = providers.data_dir / "environments"
+            python = await requirements.environment(listed, image.python, overlays, self._say)
+            search = f"{Path(python).parent}:{search}"
+        container = serving.ServingContainer(
+            endpoint_name=self.record["EndpointName"],
+            region=self.record["Region"],
+            endpoint_url=providers.endpoint_url(),
+            instance_type=variant["InstanceType"],
+            num_cpus=min(instance_types.vcpus(variant["InstanceType"]), instance_types.machine_cpus()),
+            python_directory=search,
+            home=self._home,
+            user=variant["Environment"],
+        )
+        program = Program(serving.serving_command(python), serving.serving_environment(container), self._home)
+        self._renew_session()
+        handle = await providers.supervisor.start(Host(self.instance_id, self._root), program)
+        self._save(Handle=handle)
+        return handle
+
+    def _lay_out(self, unpacked: Path) -> None:
+        """The instance's own folders; what an earlier process left of the model's tree is laid out anew."""
+        model = self._root / "opt" / "ml" / "model"
+        shutil.rmtree(model, ignore_errors=True)
+        model.parent.mkdir(parents=True, exist_ok=True)
+        self._home.mkdir(exist_ok=True)
+        for name in (serving.PORT_FILE, serving.STARTED_FILE):
+            (self._home / name).unlink(missing_ok=True)
+        serving.link_model(unpacked, model)
+        Ledger(self._home / serving.STARTED_FILE)
+
+    async def _until_ready(self, pump: asyncio.Task[Exit]) -> None:
+        """Ask /ping every 20 ms, until it answers, the process ends, or the limit has passed."""
+        limit = float(self.variant.get("StartupLimit", STARTUP_LIMIT))
+        deadline = time.monotonic() + limit
+        while time.monotonic() < deadline:
+            connections = await self._answering()
+            if connections is not None:
+                self._doubted.clear()
+                self.connections = connections
+                self._changed()
+                return
+            await asyncio.wait({pump}, timeout=STARTUP_POLL)
+            if pump.done():
+                raise NotHealthy(self._why(f"The model server ended ({_ending(pump.result())})."))
+        raise NotHealthy(self._why(f"/ping did not answer within {limit:g} seconds."))
+
+    async def _answering(self) -> Connections | None:
+        try:
+            port = int((self._home / serving.PORT_FILE).read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        connections = Connections(port)
+        if await self._ping(connections):
+            return connections
+        connections.close()
+        return None
+
+    async def _watch(self, pump: asyncio.Task[Exit]) -> None:
+        """Ask /ping every second until the process ends; end it when it has not answered for long."""
+        missed = 0
+        renewed = time.monotonic()
+        while True:
+            await self._pause(pump)
+            if pump.done():
+                logger.warning("the model server of %s ended (%s)", self.instance_id, _ending(pump.result()))
+                return
+            assert self.connections is not None
+            answered = await self._ping(self.connections)
+            missed = 0 if answered else missed + 1
+            if answered and self._doubted.is_set():
+                self._doubted.clear()
+                self._changed()
+            if missed >= PINGS_MISSED and not pump.done():
+                self._unready()
+                self._say(f"/ping was not answered {missed} times in a row: the model server is started again")
+                await self._providers.supervisor.stop(self.record["Handle"], 2.0)
+                await asyncio.wait({pump})
+                return
+            if time.monotonic() - renewed > SESSION_SECONDS / 2:
+                self._renew_session()
+                renewed = time.monotonic()
+
+    async def _pause(self, pump: asyncio.Task[Exit]) -> None:
+        """Until the next /ping is due, the process has ended, or a request has just failed to reach it."""
+        if self._doubted.is_set():
+            await asyncio.wait({pump}, timeout=STARTUP_POLL)
+            return
+        doubted = asyncio.ensure_future(self._doubted.wait())
+        try:
+            await asyncio.wait({pump, doubted}, timeout=PING_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            doubted.cancel()
+
+    async def _ping(self, connections: Connections) -> bool:
+        try:
+            return (await connections.request("GET", "/ping", {}, limit=PING_LIMIT)).status == 200
+        except OSError:
+            return False
+
+    def _unready(self) -> None:
+        if self.connections is not None:
+            self.connections.abort()
+            self.connections = None
+
+    def _renew_session(self) -> None:
+        """Fresh credentials of the execution role, from now on for half a day."""
+        session = self._providers.sessions.issue(self.variant["ExecutionRoleArn"], "SageMaker", SESSION_SECONDS)
+        serving.write_session(self._home, session)
+
+    def _save(self, **members: Any) -> None:
+        self.record.update(members)
+        if not self._removed:
+            self._providers.store.put(INSTANCE, self.record["Region"], self.instance_id, self.record)
+
+    def _say(self, line: str) -> None:
+        self._append([(self._providers.clock.time(), line)])
+
+    def _keep_lines(self, batch: list[tuple[float, str]], offset: int) -> None:
+        with self._providers.store.transaction():
+            self._append(batch)
+            self._save(LogOffset=offset)
+
+    def _append(self, batch: list[tuple[float, str]]) -> None:
+        self._lines.extend(line for _, line in batch)
+        events = [(int(moment * 1000), line[:_MAX_MESSAGE]) for moment, line in batch if line.strip()]
+        if events:
+            group = f"/aws/sagemaker/Endpoints/{self.record['EndpointName']}"
+            stream = f"{self.record['VariantName']}/{self.instance_id}"
+            self._providers.logs.append(self.record["Region"], group, stream, events)
+
+    def _why(self, what: str) -> str:
+        """AWS's sentence, what happened here, and the last words of the log."""
+        said = "\n".join(self._lines).strip()
+        return (
+            f"The primary container for production variant {self.record['VariantName']} did not pass the ping health "
+            f"check. Please check CloudWatch logs for this endpoint. {what}" + (f" Last words:\n{said}" if said else "")
+        )
+
+
+def _ending(exit: Exit) -> str:
+    if exit.signal is not None:
+        return f"signal {exit.signal}"
+    return "nobody saw how" if exit.lost else f"exit code {exit.code}"

@@ -1,0 +1,241 @@
+"""From an invocation to one instance: variants by weight, the least busy instance, and retries that repeat nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass, field
+
+from sagehound.localcloud.container import ledger
+from sagehound.localcloud.container.invocations import Lost, Reply, Unreachable
+from sagehound.localcloud.errors import AwsError
+from sagehound.localcloud.services.sagemaker.endpoint_instance import Instance
+from sagehound.localcloud.services.sagemaker.endpoint_status import Record
+from sagehound.localcloud.services.sagemaker.needs import MetricSink
+from sagehound.localcloud.state.clock import Clock
+
+INVOCATION_LIMIT = 60.0
+"""Seconds that the container has for an answer."""
+MAX_WAITING = 1000
+"""Invocations of one endpoint that may wait for an instance to come back."""
+NOT_STARTED = "x-not-started"
+_NAMESPACE = "AWS/SageMaker"
+_TIMED_OUT = (
+    "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
+    "each container in Amazon CloudWatch, resolve the issue, and try again."
+)
+_ENDED = "The model server ended while it was working on this request."
+
+
+@dataclass(slots=True)
+class Variant:
+    """A production variant in service: its weight and its instances."""
+
+    name: str
+    weight: float
+    instances: list[Instance]
+
+    def least_busy(self, without: set[str]) -> Instance | None:
+        """The instance with the fewest requests in flight among those that are ready."""
+        ready = [instance for instance in self.instances if instance.ready and instance.instance_id not in without]
+        return min(ready, key=lambda instance: instance.in_flight, default=None)
+
+
+@dataclass(slots=True)
+class InService:
+    """An endpoint in service."""
+
+    variants: list[Variant] = field(default_factory=list)
+    waiting: list[asyncio.Future[None]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the container answered, or status 0 and why it did not."""
+
+    variant: str
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Router:
+    """Every endpoint that answers, by region and name."""
+
+    def __init__(self, clock: Clock, metrics: MetricSink, account_id: str) -> None:
+        self._clock = clock
+        self._metrics = metrics
+        self._account_id = account_id
+        self._services: dict[tuple[str, str], InService] = {}
+        self._random = random.Random()
+
+    def serve(self, region: str, name: str, variants: list[Variant]) -> None:
+        """Send the endpoint's invocations to these variants from now on."""
+        self._services.setdefault((region, name), InService()).variants = variants
+        self.changed(region, name)
+
+    def withdraw(self, region: str, name: str) -> None:
+        """The endpoint answers no more."""
+        if service := self._services.pop((region, name), None):
+            _wake(service)
+
+    def changed(self, region: str, name: str) -> None:
+        """An instance of the endpoint has become ready: whoever waits may look again."""
+        if service := self._services.get((region, name)):
+            _wake(service)
+
+    def variants(self, region: str, name: str) -> list[Variant]:
+        """The variants in service; none when the endpoint is not."""
+        service = self._services.get((region, name))
+        return service.variants if service else []
+
+    async def invoke(
+        self, region: str, name: str, body: bytes, headers: dict[str, str], target_variant: str | None
+    ) -> Outcome:
+        """Send one invocation to one instance and return its answer.
+
+        Only what has reached no handler is sent again: a refused connection, an answer that says so, or a lost
+        connection whose ledger entry is still empty. ValidationError for an endpoint that is not in service,
+        ServiceUnavailable when every instance's queue is full.
+        """
+        began = time.perf_counter()
+        deadline = began + INVOCATION_LIMIT
+        full: set[str] = set()
+        chosen: str | None = target_variant
+        while True:
+            service = self._services.get((region, name))
+            if service is None:
+                raise self._not_found(name)
+            variant = self._choose(service, chosen, target_variant)
+            chosen = variant.name
+            instance = variant.least_busy(full)
+            if instance is None:
+                if full:
+                    self._count(region, name, variant, began, None, 503)
+                    raise AwsError("ServiceUnavailable", "The service is unavailable. Try your call again.", 503)
+                if not await self._wait(service, deadline):
+                    return self._timed_out(region, name, variant, began)
+                continue
+            sent = time.perf_counter()
+            outcome = await _send(instance, variant.name, body, headers, deadline - sent)
+            if outcome is not None and NOT_STARTED not in outcome.headers:
+                self._count(region, name, variant, began, time.perf_counter() - sent, outcome.status)
+                return outcome
+            if outcome is not None and outcome.status == 413:
+                return outcome
+            if outcome is not None:
+                full.add(instance.instance_id)
+            else:
+                instance.doubt()
+            if time.perf_counter() > deadline:
+                return self._timed_out(region, name, variant, began)
+
+    def _choose(self, service: InService, chosen: str | None, target: str | None) -> Variant:
+        """The variant asked for, the one chosen before if it is still there, otherwise one by weight."""
+        for variant in service.variants:
+            if variant.name == chosen:
+                return variant
+        if target is not None:
+            raise AwsError("ValidationError", f"Variant {target} not found for Request", 400)
+        weights = [variant.weight for variant in service.variants]
+        if len(weights) == 1:
+            return service.variants[0]
+        if not any(weights):
+            raise AwsError("ValidationError", "No variant of the endpoint has a weight above 0.", 400)
+        return self._random.choices(service.variants, weights)[0]
+
+    async def _wait(self, service: InService, deadline: float) -> bool:
+        """Until an instance has become ready; False when it takes too long. Too many waiters are turned away."""
+        if len(service.waiting) >= MAX_WAITING:
+            raise AwsError("ServiceUnavailable", "The service is unavailable. Try your call again.", 503)
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        service.waiting.append(woken)
+        try:
+            async with asyncio.timeout(max(0.0, deadline - time.perf_counter())):
+                await woken
+        except TimeoutError:
+            return False
+        finally:
+            if woken in service.waiting:
+                service.waiting.remove(woken)
+        return True
+
+    def _timed_out(self, region: str, name: str, variant: Variant, began: float) -> Outcome:
+        self._count(region, name, variant, began, None, 0)
+        return Outcome(variant.name, 0, {}, _TIMED_OUT.encode())
+
+    def _not_found(self, name: str) -> AwsError:
+        return AwsError("ValidationError", f"Endpoint {name} of account {self._account_id} not found.", 400)
+
+    def _count(
+        self, region: str, name: str, variant: Variant, began: float, model_seconds: float | None, status: int
+    ) -> None:
+        """Count the invocation after its answer is on its way."""
+        total = time.perf_counter() - began
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self._put, region, name, variant, total, model_seconds, status)
+
+    def _put(
+        self, region: str, name: str, variant: Variant, total: float, model_seconds: float | None, status: int
+    ) -> None:
+        dimensions = {"EndpointName": name, "VariantName": variant.name}
+        values = {
+            "Invocations": 1.0,
+            "InvocationsPerInstance": 1.0 / max(1, len(variant.instances)),
+            "Invocation4XXErrors": float(400 <= status < 500),
+            "Invocation5XXErrors": float(status >= 500 or status == 0),
+        }
+        if model_seconds is not None:
+            values["ModelLatency"] = model_seconds * 1e6
+            values["OverheadLatency"] = max(0.0, total - model_seconds) * 1e6
+        now = self._clock.now()
+        for metric, value in values.items():
+            self._metrics.put(region, _NAMESPACE, metric, value, dimensions, now)
+
+
+async def _send(
+    instance: Instance, variant: str, body: bytes, headers: dict[str, str], seconds: float
+) -> Outcome | None:
+    """One attempt; None when it provably reached no handler."""
+    connections, book = instance.connections, instance.ledger
+    if connections is None or book is None:
+        return None
+    slot = book.take()
+    sent = {**headers, ledger.HEADER: str(slot)} if slot is not None else headers
+    instance.enter()
+    answered = False
+    try:
+        reply: Reply = await connections.request("POST", "/invocations", sent, body, limit=seconds)
+        answered = True
+    except Unreachable:
+        return None
+    except Lost:
+        return Outcome(variant, 0, {}, _ENDED.encode()) if book.begun(slot) else None
+    except TimeoutError:
+        return Outcome(variant, 0, {}, _TIMED_OUT.encode())
+    finally:
+        instance.exit()
+        # Of a request that was given up the handler may begin later: its slot stays taken while the server lives.
+        if answered or instance.connections is not connections:
+            book.give_back(slot)
+    return Outcome(variant, reply.status, reply.headers, reply.body)
+
+
+def _wake(service: InService) -> None:
+    waiting, service.waiting = service.waiting, []
+    for woken in waiting:
+        if not woken.done():
+            woken.set_result(None)
+
+
+def in_service(deployment: Record, instances: list[Instance]) -> list[Variant]:
+    """The variants of a deployment with those of `instances` that belong to them."""
+    return [
+        Variant(
+            variant["VariantName"],
+            variant["Weight"],
+            [instance for instance in instances if instance.record["VariantName"] == variant["VariantName"]],
+        )
+        for variant in deployment["Variants"]
+    ]

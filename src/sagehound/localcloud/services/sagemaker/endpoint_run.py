@@ -1,0 +1,275 @@
+"""What is done behind one endpoint's status: fleets of instances come up, take over, and leave."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from sagehound.localcloud.container import serving
+from sagehound.localcloud.services.sagemaker.endpoint_instance import Instance, NotHealthy
+from sagehound.localcloud.services.sagemaker.endpoint_router import Router, in_service
+from sagehound.localcloud.services.sagemaker.endpoint_status import ENDPOINT, ENDPOINT_STATUS, INSTANCE, Record
+from sagehound.localcloud.services.sagemaker.model_data import ModelData
+from sagehound.localcloud.services.sagemaker.providers import Providers
+from sagehound.localcloud.services.sagemaker.tags import Tags
+
+logger = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 60.0
+_MAX_REASON = 1024
+
+
+class EndpointRun:
+    """One endpoint's instances. Each operation on it is one task; the record says which, so a restart resumes it.
+
+    `Deployment` in the record is what serves, `PendingDeployment` what shall serve once it is healthy.
+    """
+
+    def __init__(
+        self, region: str, name: str, providers: Providers, model_data: ModelData, router: Router, tags: Tags
+    ) -> None:
+        self.region = region
+        self.name = name
+        self._providers = providers
+        self._store = providers.store
+        self._model_data = model_data
+        self._router = router
+        self._tags = tags
+        self._instances: dict[str, Instance] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def record(self) -> Record:
+        """The endpoint's record."""
+        found = self._store.get(ENDPOINT, self.region, self.name)
+        if found is None:
+            raise LookupError(f"endpoint {self.name} is gone")
+        return found
+
+    def count(self, generation: str, variant: str) -> int:
+        """How many instances of a variant of a deployment answer."""
+        return sum(instance.ready for instance in self._of(generation, variant))
+
+    def begin(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run one operation in the background."""
+        self._task = asyncio.create_task(self._guarded(work), name=f"endpoint {self.name}")
+
+    async def create(self) -> None:
+        """Creating -> InService, or Failed with why."""
+        try:
+            await self._come_up("Deployment")
+        except NotHealthy as error:
+            await self._leave(lambda instance: True)
+            self._advance("Failed", FailureReason=str(error)[:_MAX_REASON])
+            return
+        self._serve()
+        self._advance("InService")
+
+    async def update(self) -> None:
+        """Blue-green: the new fleet becomes healthy, takes all traffic, then the old one drains and leaves.
+
+        When the new fleet fails it leaves, and the endpoint goes on as before, with why.
+        """
+        record = self.record()
+        if "PendingDeployment" in record:
+            try:
+                await self._come_up("PendingDeployment")
+            except NotHealthy as error:
+                self._advance("RollingBack", FailureReason=str(error)[:_MAX_REASON])
+                await self._roll_back()
+                return
+            record = self.record()
+            pending = record.pop("PendingDeployment")
+            config = pending["EndpointConfigName"]
+            self._put({**record, "Deployment": pending, "EndpointConfigName": config, "Baking": True})
+        self._serve()
+        generation = self.record()["Deployment"]["Generation"]
+        if self.record().get("Baking"):
+            # The old fleet stays for TerminationWaitInSeconds, as the new one's safety net.
+            await self._providers.clock.sleep(self._termination_wait())
+        await self._leave(lambda instance: instance.record["Generation"] != generation)
+        self._advance("InService")
+
+    async def scale(self) -> None:
+        """New weights and counts once the added instances are healthy; what is too many drains. Or as before and why."""
+        record = self.record()
+        members: dict[str, Any] = {}
+        try:
+            await self._come_up("Deployment")
+        except NotHealthy as error:
+            members["FailureReason"] = str(error)[:_MAX_REASON]
+            record = self.record()
+            self._put({**record, "Deployment": record["PreviousDeployment"]})
+        record = self.record()
+        deployment = record["Deployment"]
+        for variant in deployment["Variants"]:
+            variant["Weight"] = variant.pop("DesiredWeight", variant["Weight"])
+        record.pop("PreviousDeployment", None)
+        self._put(record)
+        keep = self._wanted(deployment)
+        self._serve(keep)
+        await self._leave(lambda instance: instance.instance_id not in keep)
+        self._advance("InService", **members)
+
+    async def delete(self) -> None:
+        """Stop answering, drain, end every process, forget the endpoint."""
+        self._router.withdraw(self.region, self.name)
+        self._adopt(lambda record: True)
+        await self._leave(lambda instance: True)
+        record = self.record()
+        with self._store.transaction():
+            self._store.delete(ENDPOINT, self.region, self.name)
+            self._tags.delete(record["EndpointArn"])
+
+    async def recover(self) -> None:
+        """After a restart of the server: adopt what lives, start again what died, go on with what was begun."""
+        record = self.record()
+        status = record["EndpointStatus"]
+        if status == "Deleting":
+            await self.delete()
+            return
+        if status in ("Creating", "Failed"):
+            await (self.create() if status == "Creating" else self._leave_all())
+            return
+        deployment = record["Deployment"]
+        self._adopt(lambda instance: instance["Generation"] == deployment["Generation"])
+        for variant in deployment["Variants"]:
+            self._fill(deployment, variant)
+        for instance in self._instances.values():
+            instance.keep_up()
+        self._serve()
+        if status == "RollingBack":
+            await self._roll_back()
+        elif status == "Updating":
+            await (self.scale() if "PreviousDeployment" in record else self.update())
+
+    async def stop(self) -> None:
+        """The server ends: let go of everything, leave the processes running."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        await asyncio.gather(*(instance.let_go() for instance in self._instances.values()))
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except Exception:
+            logger.exception("endpoint %s", self.name)
+            raise
+
+    async def _come_up(self, member: str) -> None:
+        """Every instance that `member` (a deployment of the record) asks for is healthy; NotHealthy otherwise."""
+        record = self.record()
+        deployment = record[member]
+        try:
+            for variant in deployment["Variants"]:
+                if "ModelDataDigest" not in variant:
+                    variant["ModelDataDigest"] = await self._model_data.fetch(variant["ModelDataUrl"])
+        except (serving.ModelDataError, OSError) as error:
+            raise NotHealthy(str(error)) from error
+        self._put({**self.record(), member: deployment})
+        self._adopt(lambda instance: instance["Generation"] == deployment["Generation"])
+        for variant in deployment["Variants"]:
+            self._fill(deployment, variant)
+        starting = [
+            instance
+            for instance in self._instances.values()
+            if instance.record["Generation"] == deployment["Generation"] and not instance.begun
+        ]
+        results = await asyncio.gather(*(instance.come_up() for instance in starting), return_exceptions=True)
+        for failed in results:
+            if isinstance(failed, BaseException):
+                await self._leave(lambda instance: instance in starting)
+                raise failed
+
+    async def _roll_back(self) -> None:
+        record = self.record()
+        record.pop("PendingDeployment", None)
+        self._put(record)
+        generation = record["Deployment"]["Generation"]
+        await self._leave(lambda instance: instance.record["Generation"] != generation)
+        self._advance("InService", FailureReason=record.get("FailureReason", "The update was rolled back."))
+
+    async def _leave_all(self) -> None:
+        self._adopt(lambda instance: True)
+        await self._leave(lambda instance: True)
+
+    async def _leave(self, which: Callable[[Instance], bool]) -> None:
+        """Drain and end instances, those of an earlier server too."""
+        self._adopt(lambda record: record["InstanceId"] not in self._instances)
+        leaving = [instance for instance in self._instances.values() if which(instance)]
+        await asyncio.gather(*(instance.leave(DRAIN_SECONDS) for instance in leaving))
+        for instance in leaving:
+            self._instances.pop(instance.instance_id, None)
+
+    def _serve(self, only: set[str] | None = None) -> None:
+        """Route to the instances of the record's deployment."""
+        deployment = self.record()["Deployment"]
+        instances = [
+            instance
+            for instance in self._instances.values()
+            if instance.record["Generation"] == deployment["Generation"]
+            and (only is None or instance.instance_id in only)
+        ]
+        self._router.serve(self.region, self.name, in_service(deployment, instances))
+
+    def _adopt(self, which: Callable[[Record], bool]) -> None:
+        """Make instances of the stored records that this server does not know yet."""
+        for record in self._store.list(INSTANCE, self.region):
+            if record["EndpointName"] == self.name and record["InstanceId"] not in self._instances and which(record):
+                self._make(record)
+
+    def _fill(self, deployment: Record, variant: Record) -> None:
+        """As many instances of the variant as it asks for."""
+        there = len(self._of(deployment["Generation"], variant["VariantName"]))
+        for _ in range(variant["InstanceCount"] - there):
+            record = {
+                "InstanceId": f"i-{secrets.token_hex(8)}0",
+                "EndpointName": self.name,
+                "Region": self.region,
+                "Generation": deployment["Generation"],
+                "VariantName": variant["VariantName"],
+                "Variant": variant,
+            }
+            self._store.put(INSTANCE, self.region, record["InstanceId"], record)
+            self._make(record)
+
+    def _make(self, record: Record) -> None:
+        instance = Instance(record, record["Variant"], self._providers, self._model_data, self._instance_changed)
+        self._instances[instance.instance_id] = instance
+
+    def _instance_changed(self) -> None:
+        self._router.changed(self.region, self.name)
+
+    def _wanted(self, deployment: Record) -> set[str]:
+        """The instances that stay when a variant shrinks: the ready ones, the longest there first."""
+        keep: set[str] = set()
+        for variant in deployment["Variants"]:
+            there = self._of(deployment["Generation"], variant["VariantName"])
+            there.sort(key=lambda instance: not instance.ready)
+            keep.update(instance.instance_id for instance in there[: variant["InstanceCount"]])
+        return keep
+
+    def _of(self, generation: str, variant: str) -> list[Instance]:
+        return [
+            instance
+            for instance in self._instances.values()
+            if instance.record["Generation"] == generation and instance.record["VariantName"] == variant
+        ]
+
+    def _termination_wait(self) -> float:
+        policy = self.record().get("LastDeploymentConfig", {}).get("BlueGreenUpdatePolicy", {})
+        return float(policy.get("TerminationWaitInSeconds", 0))
+
+    def _put(self, record: Record) -> None:
+        self._store.put(ENDPOINT, self.region, self.name, record)
+
+    def _advance(self, status: str, **members: Any) -> None:
+        record = self.record()
+        record.pop("Baking", None)
+        if status == "InService":
+            record.pop("FailureReason", None)
+        now = self._providers.clock.now()
+        self._put(ENDPOINT_STATUS.advance(record, status, LastModifiedTime=now, **members))

@@ -1,0 +1,242 @@
+"""CreateEndpoint, DescribeEndpoint, ListEndpoints, UpdateEndpoint and its WeightsAndCapacities, DeleteEndpoint."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import uuid
+from typing import Any
+
+from sagehound.localcloud.call import Call, Request, Response
+from sagehound.localcloud.errors import AwsError, validation
+from sagehound.localcloud.services.sagemaker import paging
+from sagehound.localcloud.services.sagemaker.endpoint_checks import (
+    check_deployment_config,
+    check_quotas,
+    retain,
+    scaled,
+)
+from sagehound.localcloud.services.sagemaker.endpoint_router import Router
+from sagehound.localcloud.services.sagemaker.endpoint_run import EndpointRun
+from sagehound.localcloud.services.sagemaker.endpoint_status import (
+    ENDPOINT,
+    ENDPOINT_CONFIG,
+    ENDPOINT_STATUS,
+    MODEL,
+    Record,
+    arn,
+    not_found,
+    taken,
+    variant_summary,
+)
+from sagehound.localcloud.services.sagemaker.model_data import ModelData
+from sagehound.localcloud.services.sagemaker.models import container_of, model_data_url
+from sagehound.localcloud.services.sagemaker.providers import Providers
+from sagehound.localcloud.services.sagemaker.tags import Tags
+
+_SORT = {"Name": "EndpointName", "CreationTime": "CreationTime", "Status": "EndpointStatus"}
+_SUMMARY = ("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus")
+_DESCRIBED = (*_SUMMARY, "EndpointConfigName", "FailureReason", "LastDeploymentConfig")
+
+
+class Endpoints:
+    """The endpoints of all regions; `router` sends invocations to those in service."""
+
+    def __init__(self, providers: Providers, tags: Tags) -> None:
+        self._providers = providers
+        self._store = providers.store
+        self._tags = tags
+        self._model_data = ModelData(providers.data_dir / "sagemaker" / "models", providers.objects)
+        self.router = Router(providers.clock, providers.metrics, providers.account_id)
+        self._runs: dict[tuple[str, str], EndpointRun] = {}
+
+    async def start(self) -> None:
+        """Bring every endpoint back: model servers that live are adopted, dead ones are started again."""
+        records = self._store.list(ENDPOINT)
+        in_use = {
+            variant["ModelDataDigest"]
+            for record in records
+            for member in ("Deployment", "PendingDeployment", "PreviousDeployment")
+            for variant in record.get(member, {}).get("Variants", [])
+            if "ModelDataDigest" in variant
+        }
+        await asyncio.to_thread(self._model_data.prune, in_use)
+        for record in records:
+            run = self._run(record["EndpointArn"].split(":")[3], record["EndpointName"])
+            run.begin(run.recover)
+
+    async def stop(self) -> None:
+        """Let go of the endpoints: their model servers go on and are adopted at the next start."""
+        await asyncio.gather(*(run.stop() for run in self._runs.values()))
+
+    def CreateEndpoint(self, call: Call, request: Request) -> Response:
+        """Store the endpoint as Creating and begin to start its instances."""
+        name, region = request["EndpointName"], call.region
+        endpoint_arn = call.resource = arn(region, call.account_id, "endpoint", name)
+        if self._store.get(ENDPOINT, region, name) is not None:
+            raise taken(region, call.account_id, "endpoint", name)
+        check_deployment_config(request.get("DeploymentConfig"))
+        self._tags.check(request.get("Tags"))
+        deployment = self._deployment(call, request["EndpointConfigName"])
+        check_quotas(deployment, region, self._providers)
+        now = self._providers.clock.now()
+        record = {
+            "EndpointName": name,
+            "EndpointArn": endpoint_arn,
+            "EndpointConfigName": request["EndpointConfigName"],
+            "EndpointStatus": "Creating",
+            "CreationTime": now,
+            "LastModifiedTime": now,
+            "Deployment": deployment,
+        }
+        if "DeploymentConfig" in request:
+            record["LastDeploymentConfig"] = request["DeploymentConfig"]
+        with self._store.transaction():
+            self._store.put(ENDPOINT, region, name, record)
+            self._tags.create(endpoint_arn, request.get("Tags"))
+        run = self._run(region, name)
+        run.begin(run.create)
+        return {"EndpointArn": endpoint_arn}
+
+    def DescribeEndpoint(self, call: Call, request: Request) -> Response:
+        """The endpoint, its variants with their weights and counts, and what a running update is heading for."""
+        record = self._endpoint(call, request["EndpointName"])
+        described = {member: record[member] for member in _DESCRIBED if member in record}
+        status = record["EndpointStatus"]
+        if status == "Creating":
+            described["PendingDeploymentSummary"] = self._pending(call.region, record, record["Deployment"])
+        elif status != "Failed":
+            described["ProductionVariants"] = self._summaries(call.region, record, record["Deployment"])
+        if "PendingDeployment" in record:
+            described["PendingDeploymentSummary"] = self._pending(call.region, record, record["PendingDeployment"])
+        return described
+
+    def ListEndpoints(self, call: Call, request: Request) -> Response:
+        """Summaries by name, status and times, in pages."""
+        found = paging.select(self._store.list(ENDPOINT, call.region), request, "EndpointName", "EndpointStatus")
+        found = paging.order(found, request, _SORT, "CreationTime", "Descending")
+        return paging.page(
+            found, request, "Endpoints", "EndpointName", lambda one: {member: one[member] for member in _SUMMARY}
+        )
+
+    def UpdateEndpoint(self, call: Call, request: Request) -> Response:
+        """Begin a blue-green update to another configuration; the endpoint answers all the while."""
+        record = self._idle(call, request["EndpointName"])
+        config = request.get("DeploymentConfig")
+        check_deployment_config(config)
+        if config is None and request.get("RetainDeploymentConfig"):
+            config = record.get("LastDeploymentConfig")
+        deployment = self._deployment(call, request["EndpointConfigName"])
+        if request.get("RetainAllVariantProperties"):
+            excluded = {one["VariantPropertyType"] for one in request.get("ExcludeRetainedVariantProperties", [])}
+            retain(deployment, record["Deployment"], excluded)
+        check_quotas(deployment, call.region, self._providers)
+        record.pop("LastDeploymentConfig", None)
+        if config is not None:
+            record["LastDeploymentConfig"] = config
+        self._begin(call, record, "update", PendingDeployment=deployment)
+        return {"EndpointArn": record["EndpointArn"]}
+
+    def UpdateEndpointWeightsAndCapacities(self, call: Call, request: Request) -> Response:
+        """Begin to change weights and instance counts of variants; the endpoint answers all the while."""
+        record = self._idle(call, request["EndpointName"])
+        before = record["Deployment"]
+        after = scaled(before, request["DesiredWeightsAndCapacities"], record["EndpointConfigName"])
+        check_quotas(after, call.region, self._providers, replaces=before)
+        self._begin(call, record, "scale", Deployment=after, PreviousDeployment=before)
+        return {"EndpointArn": record["EndpointArn"]}
+
+    def DeleteEndpoint(self, call: Call, request: Request) -> Response:
+        """Begin to drain and end the endpoint's instances; the record goes with the last of them."""
+        record = self._endpoint(call, request["EndpointName"])
+        if not ENDPOINT_STATUS.may(record["EndpointStatus"], "Deleting"):
+            raise _in_progress(record)
+        self._begin(call, record, "delete")
+        return {}
+
+    def _begin(self, call: Call, record: Record, work: str, **members: Any) -> None:
+        status = "Deleting" if work == "delete" else "Updating"
+        name, now = record["EndpointName"], self._providers.clock.now()
+        self._store.put(
+            ENDPOINT, call.region, name, ENDPOINT_STATUS.advance(record, status, LastModifiedTime=now, **members)
+        )
+        run = self._run(call.region, name)
+        run.begin(getattr(run, work))
+
+    def _run(self, region: str, name: str) -> EndpointRun:
+        run = self._runs.get((region, name))
+        if run is None:
+            run = EndpointRun(region, name, self._providers, self._model_data, self.router, self._tags)
+            self._runs[region, name] = run
+        return run
+
+    def _endpoint(self, call: Call, name: str) -> Record:
+        call.resource = arn(call.region, call.account_id, "endpoint", name)
+        record = self._store.get(ENDPOINT, call.region, name)
+        if record is None:
+            raise not_found(call.region, call.account_id, "endpoint", name)
+        return record
+
+    def _idle(self, call: Call, name: str) -> Record:
+        record = self._endpoint(call, name)
+        if not ENDPOINT_STATUS.may(record["EndpointStatus"], "Updating"):
+            raise _in_progress(record)
+        return record
+
+    def _deployment(self, call: Call, config_name: str) -> Record:
+        """What a configuration means now: its models are looked up once, so that deleting them changes nothing."""
+        config = self._store.get(ENDPOINT_CONFIG, call.region, config_name)
+        if config is None:
+            raise not_found(call.region, call.account_id, "endpoint-config", config_name)
+        variants = [self._variant(call, variant) for variant in config["ProductionVariants"]]
+        return {
+            "Generation": uuid.uuid4().hex,
+            "EndpointConfigName": config_name,
+            "StartTime": self._providers.clock.now(),
+            "Variants": variants,
+        }
+
+    def _variant(self, call: Call, variant: Record) -> Record:
+        model = self._store.get(MODEL, call.region, variant["ModelName"])
+        if model is None:
+            raise not_found(call.region, call.account_id, "model", variant["ModelName"])
+        container = container_of(model)
+        found = {
+            "VariantName": variant["VariantName"],
+            "Weight": variant["InitialVariantWeight"],
+            "InstanceType": variant["InstanceType"],
+            "InstanceCount": variant["InitialInstanceCount"],
+            "Image": container["Image"],
+            "Environment": copy.deepcopy(container.get("Environment", {})),
+            "ModelDataUrl": model_data_url(container),
+            "ExecutionRoleArn": model["ExecutionRoleArn"],
+            "ResolutionTime": self._providers.clock.now(),
+        }
+        if "ContainerStartupHealthCheckTimeoutInSeconds" in variant:
+            found["StartupLimit"] = variant["ContainerStartupHealthCheckTimeoutInSeconds"]
+        return found
+
+    def _summaries(self, region: str, record: Record, deployment: Record) -> list[Record]:
+        run = self._run(region, record["EndpointName"])
+        return [
+            variant_summary(variant, run.count(deployment["Generation"], variant["VariantName"]))
+            for variant in deployment["Variants"]
+        ]
+
+    def _pending(self, region: str, record: Record, deployment: Record) -> Record:
+        summaries = self._summaries(region, record, deployment)
+        status = [{"Status": "Creating", "StartTime": deployment["StartTime"]}]
+        for summary, variant in zip(summaries, deployment["Variants"], strict=True):
+            summary.update(InstanceType=variant["InstanceType"], VariantStatus=status)
+        return {
+            "EndpointConfigName": deployment["EndpointConfigName"],
+            "StartTime": deployment["StartTime"],
+            "ProductionVariants": summaries,
+        }
+
+
+def _in_progress(record: Record) -> AwsError:
+    """AWS's answer to a change of an endpoint that is changing already, or that can only be deleted."""
+    if record["EndpointStatus"] == "Failed":
+        return validation(f'Cannot update endpoint "{record["EndpointArn"]}" because it is in Failed status.')
+    return validation(f'Cannot update in-progress endpoint "{record["EndpointArn"]}".')
