@@ -65,9 +65,16 @@ class Deleting:
             answer["Errors"] = errors
         return answer
 
+    def expire(self, bucket: Bucket, key: str) -> None:
+        """What a lifecycle rule does to a key: deleted, which is a delete marker where versions are kept."""
+        with self._objects.transaction():
+            contents = self._delete(bucket, key, None, None)[1]
+        self._contents.files.remove(contents)
+
     def delete_for_good(self, version: ObjectVersion) -> None:
         """Remove one version and its bytes."""
-        self._contents.files.remove(self._objects.remove(version))
+        contents = self._objects.remove_listed(version)
+        self._contents.files.remove(contents)
 
     def _delete(
         self, bucket: Bucket, key: str, version_id: str | None, if_match: str | None

@@ -170,6 +170,12 @@ class Multipart:
                 answer[member] = encoded(request, delimiter) if member == "Delimiter" else request[member]
         return answer
 
+    def abort_older(self, bucket: str, prefix: str, before: float) -> None:
+        """End the uploads that began before a time, as a lifecycle rule asks."""
+        for upload in self._uploads.of_bucket(bucket, prefix, after_prefix(prefix)):
+            if upload.initiated < before:
+                self._writer.contents.files.remove(self._uploads.remove(upload.upload_id))
+
     def abort_all(self, bucket: str) -> None:
         """End the uploads of a bucket that is being deleted."""
         for upload in self._uploads.of_bucket(bucket, "", None):

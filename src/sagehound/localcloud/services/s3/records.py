@@ -152,6 +152,17 @@ class ObjectTable:
                 )
         return [content for content, _ in version.content]
 
+    def remove_listed(self, version: ObjectVersion) -> list[str]:
+        """`remove` for a version that came from a list, whose contents are not known."""
+        with self._store.transaction():
+            found = self.version(version.bucket, version.key, version.version_id)
+            return [] if found is None else self.remove(found)
+
+    def is_alone(self, version: ObjectVersion) -> bool:
+        """Whether its key has no other version."""
+        sql = "SELECT 1 FROM s3_objects WHERE bucket = ? AND key = ? LIMIT 2"
+        return len(self._store.execute(sql, (version.bucket, version.key))) == 1
+
     def save(self, version: ObjectVersion) -> None:
         """Write back the tags and attributes of a version."""
         sql = "UPDATE s3_objects SET attributes = ?, tags = ? WHERE id = ?"

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sagehound.localcloud.call import Operation, operations_of
+from sagehound.localcloud.call import Call, CredentialSource, Operation, Request, Response, operations_of
 from sagehound.localcloud.services.s3 import attributes, checksums
+from sagehound.localcloud.services.s3.acl import AccessControlLists
 from sagehound.localcloud.services.s3.buckets import Buckets
 from sagehound.localcloud.services.s3.completing import Completing
+from sagehound.localcloud.services.s3.configuration import CONFIGURATIONS
 from sagehound.localcloud.services.s3.content import Contents, Received
 from sagehound.localcloud.services.s3.copying import Copying
+from sagehound.localcloud.services.s3.cors import Cors
 from sagehound.localcloud.services.s3.deleting import Deleting
 from sagehound.localcloud.services.s3.errors import no_such_bucket
+from sagehound.localcloud.services.s3.lifecycle import LifecycleRounds
 from sagehound.localcloud.services.s3.listing import after_prefix
 from sagehound.localcloud.services.s3.lists import Lists
 from sagehound.localcloud.services.s3.multipart import Multipart
 from sagehound.localcloud.services.s3.names import check_key
 from sagehound.localcloud.services.s3.objects import Objects, Writer
+from sagehound.localcloud.services.s3.policy import Policies
+from sagehound.localcloud.services.s3.posting import Posting
 from sagehound.localcloud.services.s3.reading import Reading
 from sagehound.localcloud.services.s3.records import BucketTable, ObjectTable, ObjectVersion
 from sagehound.localcloud.services.s3.tagging import ObjectTags
@@ -30,6 +36,7 @@ from sagehound.localcloud.state.objects import ContentFiles
 from sagehound.localcloud.state.store import Store
 
 _COLLECT_SECONDS = 1.0
+_LIFECYCLE_SECONDS = 3600.0
 _PAGE = 1000
 _RUNS = "s3_run"
 
@@ -52,7 +59,15 @@ class S3:
 
     name = "s3"
 
-    def __init__(self, store: Store, clock: Clock, account_id: str, data_dir: Path) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        account_id: str,
+        data_dir: Path,
+        credentials: CredentialSource | None = None,
+    ) -> None:
+        """`credentials` find the keys that signed browsers' forms; without them PostObject is not offered."""
         self._store = store
         self.buckets = BucketTable(store, account_id)
         self.objects = ObjectTable(store)
@@ -63,19 +78,29 @@ class S3:
         self._needs_sweep = not previous["IsClean"]
         self._contents = Contents(ContentFiles(data_dir / "objects", self._run["Number"]))
         self._writer = Writer(self.buckets, self.objects, self._contents, clock)
-        self._housekeeping: asyncio.Task[None] | None = None
+        self._housekeeping: list[asyncio.Task[None]] = []
         multipart = Multipart(self._writer, self.uploads, account_id)
-        self._operations = operations_of(
+        deleting = Deleting(self.buckets, self.objects, self._contents, clock)
+        self._clock = clock
+        self._rounds = LifecycleRounds(self.buckets, self.objects, deleting, multipart, clock)
+        self._cors = Cors(self.buckets)
+        operations = operations_of(
             Buckets(self.buckets, self.objects, clock, account_id, multipart.abort_all),
             Objects(self._writer),
             Reading(self.buckets, self.objects, self._contents),
             Lists(self.buckets, self.objects, account_id),
             Copying(self._writer),
-            Deleting(self.buckets, self.objects, self._contents, clock),
+            deleting,
             ObjectTags(self.buckets, self.objects),
             multipart,
             Completing(self._writer, self.uploads),
+            AccessControlLists(self.buckets, self.objects, account_id),
+            Policies(self.buckets),
+            self._cors,
+            *(kind(self.buckets) for kind in CONFIGURATIONS),
+            *([] if credentials is None else [Posting(self._writer, credentials)]),
         )
+        self._operations = {name: self._telling(operation) for name, operation in operations.items()}
 
     @property
     def operations(self) -> dict[str, Operation]:
@@ -84,14 +109,17 @@ class S3:
 
     async def start(self) -> None:
         """Begin to tidy up: first what a death of the server left behind, then what is deleted meanwhile."""
-        self._housekeeping = asyncio.create_task(self._keep_house(), name="s3-housekeeping")
+        self._housekeeping = [
+            asyncio.create_task(self._tidy(), name="s3-tidy"),
+            asyncio.create_task(self._expire(), name="s3-lifecycle"),
+        ]
 
     async def stop(self) -> None:
         """Finish tidying, and note that nothing was left behind."""
-        if self._housekeeping is not None:
-            self._housekeeping.cancel()
+        for task in self._housekeeping:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._housekeeping
+                await task
         self._contents.close()
         self._contents.files.collect(everything=True)
         self._store.put(_RUNS, "", "run", {**self._run, "IsClean": not self._needs_sweep})
@@ -187,7 +215,23 @@ class S3:
             raise KeyError(key)
         return version
 
-    async def _keep_house(self) -> None:
+    def _telling(self, operation: Operation) -> Operation:
+        """The operation, whose answer also says what the bucket's cross-origin rules allow."""
+
+        def told(call: Call, request: Request) -> Response | Awaitable[Response]:
+            if "origin" in call.http.headers:
+                self._cors.tell(call, request)
+            return operation(call, request)
+
+        return told
+
+    async def _expire(self) -> None:
+        while True:
+            for _ in self._rounds.run():
+                await asyncio.sleep(0)
+            await self._clock.sleep(_LIFECYCLE_SECONDS)
+
+    async def _tidy(self) -> None:
         if self._needs_sweep:
             await self._contents.run(self._sweep)
             self._needs_sweep = False
