@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sagehound.errors import StepFailed
+from sagehound.pipeline.aws_errors import aws_step
 from sagehound.settings import PipelineSettings
 
 _UP = "Start it with `sagehound up --detach`, or use --target aws."
@@ -72,8 +73,9 @@ class Clients:
 
     @cached_property
     def account_id(self) -> str:
-        """The caller's account, from GetCallerIdentity."""
-        return str(self.client("sts").get_caller_identity()["Account"])
+        """The caller's account, from GetCallerIdentity; raises StepFailed where the keys are not accepted."""
+        with aws_step("connect"):
+            return str(self.client("sts").get_caller_identity()["Account"])
 
 
 def connect_aws(settings: PipelineSettings) -> Clients:

@@ -36,7 +36,7 @@ def load_settings(path: Path | None, overrides: Sequence[str] = ()) -> PipelineS
         key, equals, text = override.partition("=")
         if not equals:
             raise SettingsError(f"--set {override} has no value", "Write --set KEY=VALUE, as in --set train.epochs=3.")
-        settings = _replaced(settings, key.strip().split("."), text.strip(), f"--set {key}")
+        settings = _replaced(settings, key.strip().split("."), text.strip(), f"--set {key}", "")
     return settings
 
 
@@ -100,17 +100,17 @@ def _build(kind: type[Any], content: Mapping[str, Any], where: str, table: str) 
     return kind(**values)
 
 
-def _replaced(settings: Any, keys: list[str], text: str, where: str) -> Any:
+def _replaced(settings: Any, keys: list[str], text: str, where: str, table: str) -> Any:
     """``settings`` with one field set from the command line."""
     fields = {item.name: item for item in dataclasses.fields(settings)}
     head = keys[0]
     if head not in fields:
-        raise _unknown(head, fields, where, "")
+        raise _unknown(head, fields, where, table)
     current = getattr(settings, head)
     if dataclasses.is_dataclass(current):
         if len(keys) == 1:
             raise SettingsError(f"{where} is a table", f"Name one of its settings, as in {head}.NAME=VALUE.")
-        return dataclasses.replace(settings, **{head: _replaced(current, keys[1:], text, where)})
+        return dataclasses.replace(settings, **{head: _replaced(current, keys[1:], text, where, f"{head}.")})
     if len(keys) > 1:
         raise SettingsError(f"{where} is no setting: {head} has no parts", f"Write --set {head}=VALUE.")
     expected = typing.get_type_hints(type(settings))[head]

@@ -1,0 +1,78 @@
+"""The command line itself: quick to start, every word documented, errors as three lines."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+import typer.main
+
+from sagehound.cli.main import app
+
+HEAVY = {"boto3", "botocore", "rich", "PIL", "torch", "numpy", "moto", "uvicorn", "starlette", "onnxruntime", "psutil"}
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import sys, sagehound.cli.main\nprint(*sorted({name.split('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not HEAVY & set(done.stdout.split())
+
+
+def test_every_command_and_option_has_its_sentence() -> None:
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    assert set(commands) == {
+        *("run", "init", "upload", "train", "deploy", "invoke", "delete"),
+        *("up", "down", "status", "env", "logs"),
+    }
+    for name, command in commands.items():
+        assert command.help, name
+        for parameter in command.params:
+            assert getattr(parameter, "help", None), f"{name} {parameter.name}"
+
+
+def test_an_expected_error_is_three_lines_and_exit_code_1(sagehound) -> None:
+    done = sagehound("upload", "--data", "nothing", check=False)
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert len(lines) == 3
+    assert lines[0] == "sagehound: connect failed"
+    assert lines[1].startswith("  why:     no local cloud is running on ")
+    assert lines[2] == "  way out: Start it with `sagehound up --detach`, or use --target aws."
+    assert done.stdout == ""
+
+
+def test_with_json_the_error_is_an_object(sagehound) -> None:
+    done = sagehound("train", "--json", check=False)
+    assert done.returncode == 1
+    error = json.loads(done.stdout.splitlines()[-1])
+    assert (error["event"], error["step"]) == ("error", "connect")
+    assert error["hint"]
+
+
+def test_settings_are_checked_before_anything_is_asked_of_aws(sagehound) -> None:
+    done = sagehound("train", "--set", "train.epoch=3", check=False)
+    assert "there is no setting train.epoch" in done.stderr
+    assert "Did you mean train.epochs?" in done.stderr
+
+
+@pytest.mark.parametrize("target", ["mars", "LOCAL"])
+def test_an_unknown_target_is_refused(sagehound, target) -> None:
+    done = sagehound("train", "--target", target, check=False)
+    assert done.returncode == 1
+    assert "It is local or aws" in done.stderr
+
+
+def test_aws_without_credentials_says_so(sagehound, tmp_path) -> None:
+    done = sagehound("train", "--target", "aws", "--set", "profile=nobody", check=False)
+    assert done.returncode == 1
+    assert "nobody" in done.stderr
+
+
+def test_init_writes_a_file_that_is_read_again(sagehound, tmp_path) -> None:
+    sagehound("init", "--set", "project=dogs")
+    assert 'project = "dogs"' in (tmp_path / "here" / "pipeline.toml").read_text()
+    done = sagehound("init", check=False)
+    assert "pipeline.toml exists" in done.stderr
+    assert "--force" in done.stderr

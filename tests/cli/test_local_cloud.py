@@ -1,0 +1,128 @@
+"""up, status, env, logs, down: the local cloud as a process that is found again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+
+def facts(tmp_path: Path) -> dict[str, object]:
+    found: dict[str, object] = json.loads((tmp_path / "cloud" / "server.json").read_text())
+    return found
+
+
+def test_up_status_env_down(sagehound, tmp_path) -> None:
+    done = sagehound("up", "--detach", "--port", "0")
+    server = facts(tmp_path)
+    assert f"the local cloud is up: {server['endpoint_url']} (pid {server['pid']}" in done.stdout
+    assert "is up already" in sagehound("up", "--detach", "--port", "0").stdout
+    status = json.loads(sagehound("status", "--json").stdout)
+    assert (status["running"], status["pid"], status["port"]) == (True, server["pid"], server["port"])
+    assert status["training_jobs"] == status["endpoints"] == {}
+    assert f"address        {server['endpoint_url']}" in sagehound("status").stdout
+    done = sagehound("down")
+    assert f"(pid {server['pid']})" in done.stdout
+    assert not psutil.pid_exists(int(str(server["pid"])))
+    done = sagehound("status", check=False)
+    assert done.returncode == 3
+    assert "no local cloud is running" in sagehound("down").stdout
+
+
+def test_env_lets_any_client_in(sagehound, tmp_path) -> None:
+    sagehound("up", "--detach", "--port", "0")
+    exports = sagehound("env").stdout
+    code = "import boto3; print(boto3.client('sts').get_caller_identity()['Account'])"
+    done = subprocess.run(
+        ["bash", "-c", f'{exports}\n{sys.executable} -c "{code}"'],
+        env={"PATH": os.environ["PATH"], "AWS_SESSION_TOKEN": "left over", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "123456789012"
+
+
+def test_a_server_that_cannot_start_says_why(sagehound) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = sagehound("up", "--detach", "--port", str(taken.getsockname()[1]), check=False)
+    assert done.returncode == 1
+    assert "is taken. Choose another with --port" in done.stderr
+    done = sagehound("up", "--host", "0.0.0.0", "--port", "0", check=False)
+    assert done.returncode == 1
+    assert "--allow-remote" in done.stderr
+
+
+def test_a_killed_server_is_not_taken_for_a_running_one(sagehound, tmp_path) -> None:
+    sagehound("up", "--detach", "--port", "0")
+    pid = int(str(facts(tmp_path)["pid"]))
+    process = psutil.Process(pid)
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=30)
+    assert (tmp_path / "cloud" / "server.json").exists()
+    assert sagehound("status", check=False).returncode == 3
+    sagehound("up", "--detach", "--port", "0")
+    assert facts(tmp_path)["pid"] != pid
+
+
+def test_another_process_with_the_same_number_is_left_alone(sagehound, tmp_path) -> None:
+    sagehound("up", "--detach", "--port", "0")
+    server = facts(tmp_path)
+    sagehound("down")
+    stranger = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        (tmp_path / "cloud" / "server.json").write_text(json.dumps({**server, "pid": stranger.pid, "create_time": 1.0}))
+        assert "no local cloud is running" in sagehound("down").stdout
+        assert stranger.poll() is None
+    finally:
+        stranger.communicate(b"\n")
+
+
+def test_logs_of_an_unknown_name(sagehound) -> None:
+    sagehound("up", "--detach", "--port", "0")
+    done = sagehound("logs", "nothing", check=False)
+    assert done.returncode == 1
+    assert "there is no training job and no endpoint nothing" in done.stderr
+
+
+@pytest.mark.timeout(600)
+def test_the_whole_walk_starts_and_stops_its_own_cloud(sagehound, tmp_path) -> None:
+    done = sagehound("run", "--port", "0", "--json", "--set", "train.epochs=4")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    steps = {event["step"]: event["result"] for event in events if event.get("status") == "done"}
+    assert list(steps) == ["up", "check", "upload", "train", "deploy", "invoke", "delete", "run"]
+    assert steps["train"]["metrics"]["test:accuracy"] > 0.5
+    assert len(steps["invoke"]["answers"]) == 5
+    assert sagehound("status", check=False).returncode == 3
+    assert not [p for p in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(p.info["cmdline"] or [])]
+
+
+@pytest.mark.timeout(600)
+def test_the_steps_one_by_one_as_a_person_types_them(sagehound) -> None:
+    sagehound("up", "--detach", "--port", "0")
+    sample = str(Path(__file__).parents[2] / "src" / "sagehound" / "sample" / "pictures")
+    done = sagehound("upload", "--data", sample)
+    assert done.stdout.splitlines()[0].startswith("check ")
+    assert " sent, 0 unchanged" in done.stdout
+    done = sagehound("train", "--set", "train.epochs=4", "-v")
+    job = done.stdout.splitlines()[-1].split(" s  ")[1].split()[0]
+    assert "validation:accuracy=" in done.stdout  # the job's own lines
+    assert "validation:accuracy=" in sagehound("logs", job, "--follow").stdout
+    sagehound("deploy")
+    done = sagehound("invoke", f"{sample}/test")
+    assert " right, median " in done.stdout
+    assert "1 InService" in sagehound("status").stdout
+    done = sagehound("delete", check=False, input="n\n")
+    assert done.returncode == 1
+    assert "endpoint project5-endpoint" in done.stdout
+    assert "things deleted" in sagehound("delete", "--yes").stdout
+    assert "nothing to delete" in sagehound("delete", "--yes").stdout
