@@ -18,6 +18,7 @@ _HINTS = {
     "UnrecognizedClientException": "The keys are not known there: check the profile.",
     "ExpiredToken": "Sign in again: the session's keys have expired.",
     "ExpiredTokenException": "Sign in again: the session's keys have expired.",
+    "301": "The bucket lies in another region: set `region` in pipeline.toml to it.",
     "NoSuchBucket": "Upload the data first: `sagehound upload --data ...`.",
 }
 

@@ -101,10 +101,8 @@ class LineReporter:
         try:
             yield step
         except BaseException:
-            self._close_bar()
             self._line(name, time.monotonic() - began, "failed")
             raise
-        self._close_bar()
         self._line(name, time.monotonic() - began, step.text)
         for line in step.lines:
             self._print(f"{'':21}{line}")
@@ -115,28 +113,32 @@ class LineReporter:
 
     def progress(self, what: str, done: int, total: int, unit: str) -> None:
         """Move the bar of ``what``."""
+        shown = f"{done / 1e6:,.1f} MB" if unit == "B" else f"{done:,} {unit}"
+        self._move(what, done, total or None, shown)
+
+    def log(self, line: str) -> None:
+        """Print a job's line when asked to (--verbose); otherwise the last one stands beside the bar."""
+        if self._verbose:
+            self._print(f"{'':10} {'|':>8}  {line}")
+        else:
+            self._move("job", 0, None, line[:80])
+
+    def _move(self, what: str, done: int, total: int | None, shown: str) -> None:
         if not self._err.isatty():
             return
         if self._bar is None:
             self._bar = _rich_bar(self._err)
             self._bar.start()
         if what not in self._tasks:
-            self._tasks[what] = self._bar.add_task(what, total=total or None)
-        shown = f"{done / 1e6:,.1f} MB" if unit == "B" else f"{done:,} {unit}"
-        self._bar.update(self._tasks[what], completed=done, total=total or None, shown=shown)
-
-    def log(self, line: str) -> None:
-        """Print a job's line when asked to (--verbose)."""
-        if self._verbose:
-            self._print(f"{'':10} {'|':>8}  {line}")
+            self._tasks[what] = self._bar.add_task(what, total=total, shown=shown)
+        self._bar.update(self._tasks[what], completed=done, total=total, shown=shown)
 
     def _line(self, name: str, seconds: float, text: str) -> None:
         self._print(f"{name:10} {seconds:6.1f} s  {text}")
 
     def _print(self, text: str) -> None:
-        if self._bar is not None:
-            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
-            return
+        # The bar stands on the terminal's last line: it makes room and comes back with the next progress.
+        self._close_bar()
         self._out.write(text + "\n")
         self._out.flush()
 
