@@ -102,6 +102,23 @@ def test_a_large_jpeg_is_decoded_small_and_nearly_the_same() -> None:
     assert np.abs(reduced - np.asarray(whole, dtype=np.float32).transpose(2, 0, 1)).mean() < 3
 
 
+def test_a_phones_photograph_is_reduced_and_turned() -> None:
+    """A large JPEG on its side: the left half of what is stored is the upper half of what is seen."""
+    stored = Image.new("RGB", (1600, 1200), (255, 0, 0))
+    stored.paste((0, 0, 255), (0, 0, 800, 1200))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = pixels_of(encoded(stored, exif=exif), Preprocessing(100))
+    np.testing.assert_allclose(pixels[:, :45].mean((1, 2)), (0, 0, 255), atol=4)
+    np.testing.assert_allclose(pixels[:, 55:].mean((1, 2)), (255, 0, 0), atol=4)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 500), (700, 2)])
+def test_a_tiny_or_narrow_picture_fills_the_square(size: tuple[int, int]) -> None:
+    pixels = pixels_of(encoded(Image.new("RGB", size, (10, 20, 30)), "PNG"))
+    np.testing.assert_allclose(pixels.mean((1, 2)), (10, 20, 30))
+
+
 def test_the_centre_square_is_what_is_seen() -> None:
     picture = Image.new("RGB", (300, 100), (255, 0, 0))
     picture.paste((0, 0, 255), (100, 0, 200, 100))

@@ -1,6 +1,7 @@
 """The artefact of a training: model.pth, model.onnx, classes.json, metrics.json and the code that serves them."""
 
 import contextlib
+import copy
 import io
 import json
 import os
@@ -107,8 +108,8 @@ def check_onnx(path: Path, classifier: Classifier) -> float:
     theirs = np.concatenate(
         [session.run(None, {onnx_graph.INPUT: pixels[:1]})[0], session.run(None, {onnx_graph.INPUT: pixels[1:]})[0]]
     )
-    device = classifier.backbone.pixel_mean.device
-    ours = classifier.eval()(torch.from_numpy(pixels).to(device)).cpu().numpy()
+    # On a CPU, where the file is served: another device rounds differently. The network itself stays where it is.
+    ours = copy.deepcopy(classifier).cpu().eval()(torch.from_numpy(pixels)).numpy()
     difference = float(np.abs(ours - theirs).max() / max(1.0, float(np.abs(ours).max())))
     if not difference <= TOLERANCE:
         raise ExportMismatch(f"{path.name} differs from the network by {difference:.2g} of the largest logit")
@@ -138,7 +139,10 @@ def load_network(path: Path) -> tuple[Classifier, tuple[str, ...]]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    """Write a value as JSON in UTF-8, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(value, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
 
 
 def write_code(model_dir: Path) -> None:
