@@ -98,13 +98,12 @@ GRANDCHILDREN = """
         os.setsid()
         if os.fork() == 0:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            print("pid", os.getpid())
+            os.write(1, b"pid %d\\n" % os.getpid())
             time.sleep(600)
         os._exit(0)
-    os.wait()
     for child in children:
-        print("pid", child.pid)
-    print("ready")
+        os.write(1, b"pid %d\\n" % child.pid)
+    os.write(1, b"ready\\n")
 """
 
 
@@ -116,9 +115,8 @@ async def test_nothing_that_a_program_started_stays(
     tail = "" if ending == "exit" else "    time.sleep(600)\n"
     handle = await supervisor.start(make_host(), python(GRANDCHILDREN + tail))
     follower = asyncio.create_task(supervisor.follow(handle, lines))
-    await until(lambda: "ready" in lines)
+    await until(lambda: "ready" in lines and len(lines) == 4)
     pids = [int(line.split()[1]) for line in lines if line.startswith("pid")]
-    assert len(pids) == 3
     if ending == "stop":
         await supervisor.stop(handle, grace=0.1)
     elif ending == "init killed":
@@ -202,3 +200,17 @@ async def test_start_is_quick(supervisor: LocalSupervisor, make_host: MakeHost, 
         took.append(float(lines[0]) - began)
     print(f"start to first instruction: {sorted(took)[2] * 1000:.1f} ms")
     assert all(seconds > 0 for seconds in took)
+
+
+async def test_follower_is_cancelled_in_the_very_turn_of_new_output(
+    supervisor: LocalSupervisor, make_host: MakeHost, python: MakeProgram
+) -> None:
+    handle = await supervisor.start(make_host(), python("import time\nwhile True: print('x'); time.sleep(0.0005)"))
+    for _ in range(200):
+        seen = asyncio.Event()
+        follower = asyncio.create_task(supervisor.follow(handle, lambda _time, _line, seen=seen: seen.set()))
+        await seen.wait()
+        follower.cancel()
+        await asyncio.wait([follower])
+        assert follower.cancelled()
+    await supervisor.stop(handle, grace=30)

@@ -13,7 +13,7 @@ LINUX = sys.platform == "linux"
 
 
 class Entry(NamedTuple):
-    """What the kernel says of a process. `create_time` is in clock ticks since boot on Linux: no clock change moves it."""
+    """What the kernel says of a process. On Linux `create_time` is in ticks since boot, which no clock change moves."""
 
     parent: int
     session: int
