@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from .context import Context
 from .threads import FUNCTIONS
 
 Function = Callable[..., Any]
+
+_OWN_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,18 @@ def _failure(error: Exception) -> Answer:
     """500, or the status that the exception carries (the toolkit's own errors do), with message and traceback."""
     status = getattr(error, "status_code", 500)
     status = status if isinstance(status, int) and 400 <= status <= 599 else 500
-    text = f"{error}\n{traceback.format_exc()}"
+    text = f"{error}\n{user_traceback(error)}"
     print(text, end="", flush=True)
     return Answer(status, "text/plain", text.encode(), {})
+
+
+def user_traceback(error: BaseException) -> str:
+    """The traceback from the user's first frame on: the frames of this server say nothing about their code."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None and _is_ours(frame.tb_frame.f_code.co_filename):
+        frame = frame.tb_next
+    return "".join(traceback.format_exception(type(error), error, frame))
+
+
+def _is_ours(filename: str) -> bool:
+    return filename.startswith((_OWN_FOLDER, "<frozen importlib")) or filename == importlib.__file__

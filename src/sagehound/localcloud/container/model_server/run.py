@@ -9,7 +9,6 @@ import socket
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,7 +17,7 @@ import uvloop
 
 from .app import App
 from .configuration import Configuration, from_environment
-from .handlers import Handler
+from .handlers import Handler, user_traceback
 from .threads import is_thread_safe, limit_threads
 from .work_queue import WorkQueue
 
@@ -49,7 +48,7 @@ class _Server(uvicorn.Server):
 
 
 def main() -> int:
-    """Serve until SIGTERM; 1 when the configuration or the model cannot be loaded, its traceback printed last."""
+    """Serve until SIGTERM. The exit code is 1, the traceback printed last, when the model cannot be loaded."""
     _log_to_stdout()
     try:
         configuration = from_environment(os.environ)
@@ -58,9 +57,8 @@ def main() -> int:
         listener = _bind(configuration)
         began = time.perf_counter()
         handler = Handler(configuration)
-    except Exception:  # noqa: BLE001 - the user's code may raise anything; the last lines are the endpoint's reason
-        traceback.print_exc(file=sys.stdout)
-        sys.stdout.flush()
+    except Exception as error:  # noqa: BLE001 - the user's code may raise anything; its words are the endpoint's reason
+        print(user_traceback(error), end="", flush=True)
         return 1
     print(
         f"model loaded in {time.perf_counter() - began:.2f} s; {workers} request(s) at a time on "

@@ -37,6 +37,7 @@ BACKOFF = (0.0, 0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 HEALTHY_AGAIN = 60.0
 SESSION_SECONDS = 43_200
 _FAILURE_LINES = 12
+_FAILURE_CHARACTERS = 700
 _MAX_MESSAGE = 256_000
 
 
@@ -249,7 +250,8 @@ class Instance:
         while True:
             await self._pause(pump)
             if pump.done():
-                logger.warning("the model server of %s ended (%s)", self.instance_id, _ending(pump.result()))
+                if not self._leaving.is_set():
+                    logger.warning("the model server of %s ended (%s)", self.instance_id, _ending(pump.result()))
                 return
             assert self.connections is not None
             answered = await self._ping(self.connections)
@@ -317,7 +319,7 @@ class Instance:
 
     def _why(self, what: str) -> str:
         """AWS's sentence, what happened here, and the last words of the log."""
-        said = "\n".join(self._lines).strip()
+        said = "\n".join(self._lines).strip()[-_FAILURE_CHARACTERS:]
         return (
             f"The primary container for production variant {self.record['VariantName']} did not pass the ping health "
             f"check. Please check CloudWatch logs for this endpoint. {what}" + (f" Last words:\n{said}" if said else "")

@@ -1,8 +1,8 @@
 """Amazon SageMaker Runtime: the invocations of endpoints.
 
 Covered
-- InvokeEndpoint: variants by weight or by TargetVariant, CustomAttributes both ways, InferenceId, Accept; ModelError with
-  the container's own status and message; the body limit of the settings.
+- InvokeEndpoint: variants by weight or by TargetVariant, CustomAttributes both ways, InferenceId, Accept; ModelError
+  with the container's own status and message; the body limit of the settings.
 
 Not covered, and refused by name
 - InvokeEndpointAsync, InvokeEndpointWithResponseStream; TargetModel, TargetContainerHostname, InferenceComponentName,
