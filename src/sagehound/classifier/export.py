@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
@@ -56,10 +57,27 @@ def export_backbone(backbone: Backbone, path: Path) -> None:
             opset_version=OPSET,
             dynamo=False,
         )
-    model = onnx.load(plain)
+    model = _simplified(plain)
     plain.unlink()
     helper.set_model_props(model, {onnx_graph.PREPROCESSING_KEY: backbone.preprocessing.to_json()})
     _write(model, path)
+
+
+def _simplified(path: Path) -> Any:
+    """The graph with constants folded and paddings inside their convolutions, for any runtime."""
+    simple = path.with_suffix(".simple")
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(simple)
+    onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    model = onnx.load(simple)
+    simple.unlink()
+    # onnxruntime lists all operator sets that it knows; a reader should need only those that are used.
+    used = {node.domain for node in model.graph.node}
+    kept = [opset for opset in model.opset_import if opset.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+    return model
 
 
 def add_head(backbone_file: Path, head: Head, path: Path) -> None:
@@ -148,7 +166,9 @@ def write_json(path: Path, value: Any) -> None:
 def write_code(model_dir: Path) -> None:
     """Put the serving code into MODEL_DIR/code, so that the artefact deploys as it is.
 
-    The package lies at the same path as here; its entry point is code/inference.py (SAGEMAKER_PROGRAM).
+    The package lies at the same path as here; its entry point is code/inference.py (SAGEMAKER_PROGRAM). Where this code
+    came with a requirements.txt, a container had to install something to train, so one has to for serving too; where it
+    did not, everything is there and an endpoint starts without an installer.
     """
     code = model_dir / "code"
     shutil.rmtree(code, ignore_errors=True)
@@ -158,4 +178,5 @@ def write_code(model_dir: Path) -> None:
     )
     (package / "__init__.py").write_text("")
     (code / "inference.py").write_text(_INFERENCE)
-    (code / "requirements.txt").write_text("".join(f"{name}\n" for name in REQUIREMENTS))
+    if (Path(__file__).parents[2] / "requirements.txt").is_file():
+        (code / "requirements.txt").write_text("".join(f"{name}\n" for name in REQUIREMENTS))
