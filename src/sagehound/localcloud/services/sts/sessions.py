@@ -1,0 +1,82 @@
+"""Temporary credentials: made, kept, found, pruned."""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from datetime import timedelta
+from typing import Any
+
+from sagehound.localcloud.call import Caller, Credential, CredentialSource
+from sagehound.localcloud.services.iam import records
+from sagehound.localcloud.state.clock import Clock
+from sagehound.localcloud.state.store import Record, Store
+
+KIND = "sts-session"
+_KEPT_AFTER_END = timedelta(days=7)
+"""As long as its record is there, an ended session is refused as expired, later as unknown."""
+_REMEMBERED = 1024
+
+
+class Sessions:
+    """A CredentialSource over sessions, and over the long-term keys behind it."""
+
+    def __init__(self, store: Store, clock: Clock, long_term: CredentialSource) -> None:
+        self._store = store
+        self._clock = clock
+        self._long_term = long_term
+        self._recent: OrderedDict[str, Credential] = OrderedDict()
+
+    def find(self, access_key_id: str) -> Credential | None:
+        """The credential of a session or of a long-term key."""
+        if not access_key_id.startswith("ASIA"):
+            return self._long_term.find(access_key_id)
+        known = self._recent.get(access_key_id)
+        if known is None:
+            record = self._store.get(KIND, "", access_key_id)
+            if record is None:
+                return None
+            known = self._remember(record)
+        return known
+
+    def make(self, caller: Record, seconds: int) -> Record:
+        """New keys for `caller` (Arn, UserId, Account, Session), as the Credentials member has them."""
+        keys: Record = {
+            "AccessKeyId": records.unique_id("ASIA"),
+            "SecretAccessKey": records.secret_key(),
+            "SessionToken": "IQoJb3JpZ2luX2Vj" + secrets.token_urlsafe(180),
+            "Expiration": self._clock.now().replace(microsecond=0) + timedelta(seconds=seconds),
+        }
+        record = {**keys, "Caller": caller}
+        self._store.put(KIND, "", keys["AccessKeyId"], record)
+        self._remember(record)
+        return keys
+
+    def prune(self) -> None:
+        """Forget the sessions that ended a week ago."""
+        limit = self._clock.now() - _KEPT_AFTER_END
+        for record in self._store.list(KIND, ""):
+            if record["Expiration"] < limit:
+                self._store.delete(KIND, "", record["AccessKeyId"])
+                self._recent.pop(record["AccessKeyId"], None)
+
+    def _remember(self, record: Record) -> Credential:
+        caller: dict[str, Any] = record["Caller"]
+        credential = Credential(
+            access_key_id=record["AccessKeyId"],
+            secret_access_key=record["SecretAccessKey"],
+            caller=Caller(
+                arn=caller["Arn"],
+                user_id=caller["UserId"],
+                account_id=caller["Account"],
+                access_key_id=record["AccessKeyId"],
+                is_root=caller.get("IsRoot", False),
+                session=caller["Session"],
+            ),
+            session_token=record["SessionToken"],
+            expiration=record["Expiration"].timestamp(),
+        )
+        self._recent[credential.access_key_id] = credential
+        if len(self._recent) > _REMEMBERED:
+            self._recent.popitem(last=False)
+        return credential
