@@ -11,16 +11,16 @@ from typing import Any, Protocol
 class Objects(Protocol):
     """S3, as training jobs and endpoints read and write it."""
 
-    def bucket_region(self, bucket: str) -> str | None:
+    def bucket_region(self, bucket: str, /) -> str | None:
         """The region of a bucket; None when there is no such bucket."""
 
-    def list_keys(self, bucket: str, prefix: str) -> list[str]:
+    def list_keys(self, bucket: str, prefix: str, /) -> list[str]:
         """The keys that begin with `prefix`, in order."""
 
-    def link_objects(self, bucket: str, targets: Iterable[tuple[str, Path]]) -> None:
+    def link_objects(self, bucket: str, targets: Iterable[tuple[str, Path]], /) -> None:
         """Make each target file the content of its key, without copying; KeyError names a missing key. Blocking."""
 
-    def read_object(self, bucket: str, key: str) -> bytes:
+    def read_object(self, bucket: str, key: str, /) -> bytes:
         """The content of a small object; KeyError when there is none. Blocking."""
 
     def put_file(
@@ -32,7 +32,7 @@ class Objects(Protocol):
 class LogWriter(Protocol):
     """CloudWatch Logs, as jobs and endpoints write to it."""
 
-    def append(self, region: str, group: str, stream: str, events: list[tuple[int, str]]) -> None:
+    def append(self, region: str, group: str, stream: str, events: list[tuple[int, str]], /) -> None:
         """Add (milliseconds since 1970, message) events; the group and the stream are made when they are missing."""
 
 
@@ -40,7 +40,7 @@ class MetricSink(Protocol):
     """CloudWatch, as jobs and endpoints count into it."""
 
     def put(
-        self, region: str, namespace: str, name: str, value: float, dimensions: dict[str, str], timestamp: datetime
+        self, region: str, namespace: str, name: str, value: float, dimensions: dict[str, str], timestamp: datetime, /
     ) -> None:
         """Add one value."""
 
@@ -48,12 +48,12 @@ class MetricSink(Protocol):
 class RoleTrust(Protocol):
     """IAM, asked who may assume a role."""
 
-    def role_trust(self, role_arn: str, principal: str) -> bool:
-        """Whether the role exists and its trust policy lets the service principal assume it."""
+    def role_trust(self, role_arn: str, principal: str, /) -> None:
+        """ValidationException when there is no such role, or its trust policy does not let the service assume it."""
 
 
 class SessionIssuer(Protocol):
     """STS, asked for the temporary credentials of a job's execution role."""
 
-    def issue(self, role_arn: str, session_name: str, seconds: int) -> dict[str, Any]:
+    def issue(self, role_arn: str, session_name: str, seconds: int, /) -> dict[str, Any]:
         """AccessKeyId, SecretAccessKey, SessionToken and Expiration."""

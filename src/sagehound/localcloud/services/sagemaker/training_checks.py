@@ -8,7 +8,6 @@ from typing import Any
 from sagehound.localcloud.container.training import instance_groups
 from sagehound.localcloud.errors import AwsError, validation
 from sagehound.localcloud.services.sagemaker import channels, checkpoints, images, training_metrics
-from sagehound.localcloud.services.sagemaker.needs import RoleTrust
 from sagehound.localcloud.services.sagemaker.providers import Providers
 from sagehound.localcloud.services.sagemaker.training_records import JOBS
 
@@ -33,20 +32,11 @@ def check(request: Job, providers: Providers) -> None:
     _check_stopping(request)
     training_metrics.check(algorithm.get("MetricDefinitions", []))
     image = algorithm.get("TrainingImage") or _missing("AlgorithmSpecification.TrainingImage")
-    check_role(request["RoleArn"], providers.roles)
+    providers.roles.role_trust(request["RoleArn"], PRINCIPAL)
     images.find(image, "training", providers.settings.images, request["RoleArn"])
     channels.location(request["OutputDataConfig"]["S3OutputPath"])
     checkpoints.check(request.get("CheckpointConfig"))
     channels.check(request.get("InputDataConfig", []), algorithm["TrainingInputMode"])
-
-
-def check_role(role_arn: str, roles: RoleTrust) -> None:
-    """Refuse a role that is not there or that SageMaker may not assume."""
-    if not roles.role_trust(role_arn, PRINCIPAL):
-        raise validation(
-            f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal "
-            f"'{PRINCIPAL}' to assume the role."
-        )
 
 
 def _missing(member: str) -> Any:

@@ -140,9 +140,11 @@ class TrainingRun:
             )
 
     def _addresses(self, count: int) -> list[str]:
-        runs = self._providers.store.list(RUNS)
-        in_use = [address for run in runs if run["Name"] != self._record.name for address in run["Addresses"]]
-        return allocate_addresses(count, in_use, f"{self._providers.data_dir}:{self._record.job()['TrainingJobArn']}")
+        arn = self._record.job()["TrainingJobArn"]
+        own = (self._record.region, self._record.name)
+        others = [run for run in self._providers.store.list(RUNS) if (run["Region"], run["Name"]) != own]
+        in_use = [address for run in others for address in run["Addresses"]]
+        return allocate_addresses(count, in_use, f"{self._providers.data_dir}:{arn}")
 
     async def _wait_for(self, work: set[asyncio.Future[Any]]) -> Outcome | None:
         """Wait until one of `work` is done, the job is stopped, or its time is over: None, or what interrupted."""
