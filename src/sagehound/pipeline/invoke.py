@@ -16,18 +16,20 @@ from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.intake.layout import PICTURE_SUFFIXES
 from sagehound.pipeline.progress import Step
 
-LABELS = "application/vnd.sagehound.labels+json"
+# All labels, not only the best few: whether a folder's name is a class is known from them.
+LABELS = "application/vnd.sagehound.labels+json; top=1000000"
 _CONTENT_TYPES = {".png": "image/png", ".webp": "image/webp"}
 _AT_ONCE = 4
 _SHOWN = 3
+_KEPT = 5
 
 
 @dataclass(frozen=True)
 class Question:
-    """A picture (a file, or an http(s) address that the endpoint fetches) and its class where that is known."""
+    """A picture (a file, or an http(s) address that the endpoint fetches) and the folder that it lies in."""
 
     picture: str
-    expected: str | None = None
+    folder: str | None = None
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,15 @@ class Answer:
     seconds: float
 
     @property
+    def expected(self) -> str | None:
+        """The folder's name where that is one of the classes."""
+        folder = self.question.folder
+        return folder if any(label == folder for label, _ in self.predictions) else None
+
+    @property
     def right(self) -> bool | None:
         """Whether the best label is the expected one; None where none is expected."""
-        expected = self.question.expected
-        return None if expected is None else self.predictions[0][0] == expected
+        return None if self.expected is None else self.predictions[0][0] == self.expected
 
 
 def invoke(clients: Clients, endpoint_name: str, questions: Sequence[Question], step: Step) -> list[Answer]:
@@ -69,7 +76,7 @@ def invoke(clients: Clients, endpoint_name: str, questions: Sequence[Question], 
 
 
 def questions_of(arguments: Sequence[str]) -> list[Question]:
-    """Files, folders (all pictures below; one of class folders tells the classes) and addresses as questions."""
+    """Files, folders (all pictures below) and addresses as questions."""
     questions: list[Question] = []
     for argument in arguments:
         if argument.startswith(("http://", "https://")):
@@ -78,10 +85,9 @@ def questions_of(arguments: Sequence[str]) -> list[Question]:
         path = Path(argument).expanduser()
         if path.is_dir():
             below = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in PICTURE_SUFFIXES]
-            nested = any(file.parent != path for file in below)
-            questions += [Question(str(file), file.parent.name if nested else None) for file in below]
+            questions += [Question(str(file), file.resolve().parent.name) for file in below]
         elif path.is_file():
-            questions.append(Question(str(path)))
+            questions.append(Question(str(path), path.resolve().parent.name))
         else:
             raise StepFailed(
                 "invoke", f"{argument} does not exist", "Name pictures, folders of pictures, or addresses."
@@ -137,7 +143,7 @@ def _refused(endpoint_name: str, question: Question, error: Any) -> StepFailed:
 
 def _line(answer: Answer) -> str:
     best = "  ".join(f"{label} {score:.3f}" for label, score in answer.predictions[:_SHOWN])
-    mark = {True: "right", False: f"is {answer.question.expected}", None: ""}[answer.right]
+    mark = {True: "right", False: f"is {answer.expected}", None: ""}[answer.right]
     return f"{_short(answer.question.picture)}: {best}" + (f"  ({mark})" if mark else "")
 
 
@@ -148,7 +154,7 @@ def _short(picture: str) -> str:
 def _as_dict(answer: Answer) -> dict[str, Any]:
     return {
         "picture": answer.question.picture,
-        "expected": answer.question.expected,
-        "predictions": [{"label": label, "score": score} for label, score in answer.predictions],
+        "expected": answer.expected,
+        "predictions": [{"label": label, "score": score} for label, score in answer.predictions[:_KEPT]],
         "seconds": round(answer.seconds, 6),
     }

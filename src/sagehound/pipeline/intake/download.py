@@ -28,6 +28,7 @@ _TIMEOUT_SECONDS = 30.0
 _TRIES_WITHOUT_A_BYTE = 6
 _RANGE_NOT_SATISFIABLE = 416
 _NOT_MODIFIED = 304
+_TRY_AGAIN = (408, 429)
 
 Progress = Callable[[int, int], None]
 
@@ -117,7 +118,7 @@ def _fetch_rest(url: str, part: Path, max_bytes: int, progress: Progress) -> Non
         if error.code == _RANGE_NOT_SATISFIABLE and have:
             part.unlink()
             raise _Interrupted("the server no longer has that range") from error
-        if error.code >= 500:
+        if error.code >= 500 or error.code in _TRY_AGAIN:
             raise _Interrupted(f"HTTP {error.code} {error.reason}") from error
         raise DataRefused(f"{url} answered HTTP {error.code} {error.reason}", "Check the address.") from error
     except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
