@@ -15,6 +15,7 @@ from typing import Any
 from sagehound.localcloud.container import requirements, serving
 from sagehound.localcloud.container.invocations import Connections
 from sagehound.localcloud.container.ledger import Ledger
+from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.processes.log_pump import LogPump
 from sagehound.localcloud.processes.supervisor import Exit, Host, Program
 from sagehound.localcloud.services.sagemaker import images, instance_types
@@ -292,9 +293,13 @@ class Instance:
             self.connections = None
 
     def _renew_session(self) -> None:
-        """Fresh credentials of the execution role, from now on for half a day."""
-        session = self._providers.sessions.issue(self.variant["ExecutionRoleArn"], "SageMaker", SESSION_SECONDS)
-        serving.write_session(self._home, session)
+        """Fresh credentials of the execution role, from now on for half a day; none when the role has been deleted."""
+        try:
+            session = self._providers.sessions.issue(self.variant["ExecutionRoleArn"], "SageMaker", SESSION_SECONDS)
+        except AwsError as error:
+            self._say(f"The container has no credentials: {error.message}")
+        else:
+            serving.write_session(self._home, session)
 
     def _save(self, **members: Any) -> None:
         self.record.update(members)

@@ -93,7 +93,7 @@ class EndpointRun:
         self._advance("InService")
 
     async def scale(self) -> None:
-        """New weights and counts once the added instances are healthy; what is too many drains. Or as before and why."""
+        """Weights and counts once the added instances are healthy; what is too many drains. Or as before and why."""
         record = self.record()
         members: dict[str, Any] = {}
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sagehound.localcloud.call import Call, Request, Response
-from sagehound.localcloud.errors import validation
+from sagehound.localcloud.errors import AwsError, validation
 from sagehound.localcloud.services.sagemaker import images, model_data, paging
 from sagehound.localcloud.services.sagemaker.endpoint_status import MODEL, Record, arn, not_found, taken, unsupported
 from sagehound.localcloud.services.sagemaker.providers import Providers
@@ -108,15 +108,23 @@ class Models:
         except ValueError as error:
             raise validation(f"Invalid ModelDataUrl {url!r}: it must be the S3 address of a model.tar.gz.") from error
         objects = self._providers.objects
-        if not self._providers.roles.role_trust(role, PRINCIPAL) or objects.bucket_region(bucket) not in (region, None):
+        found_in = objects.bucket_region(bucket)
+        if not self._trusted(role) or found_in not in (region, None):
             raise validation(
                 f'Could not access model data at {url}. Please ensure that the role "{role}" exists and that its trust '
                 'relationship policy allows the action "sts:AssumeRole" for the service principal '
                 f'"{PRINCIPAL}". Also ensure that the role has "s3:GetObject" permissions and that the object is '
                 f"located in {region}."
             )
-        if objects.bucket_region(bucket) is None or key not in objects.list_keys(bucket, key)[:1]:
+        if found_in is None or objects.list_keys(bucket, key)[:1] != [key]:
             raise validation(f"Could not find model data at {url}.")
+
+    def _trusted(self, role: str) -> bool:
+        try:
+            self._providers.roles.role_trust(role, PRINCIPAL)
+        except AwsError:
+            return False
+        return True
 
 
 def container_of(model: dict[str, Any]) -> Record:

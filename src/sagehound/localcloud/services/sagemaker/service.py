@@ -7,6 +7,9 @@ from pathlib import Path
 
 from sagehound.localcloud.call import Operation, operations_of
 from sagehound.localcloud.processes.supervisor import Supervisor
+from sagehound.localcloud.services.sagemaker.endpoint_configs import EndpointConfigs
+from sagehound.localcloud.services.sagemaker.endpoints import Endpoints
+from sagehound.localcloud.services.sagemaker.models import Models
 from sagehound.localcloud.services.sagemaker.needs import LogWriter, MetricSink, Objects, RoleTrust, SessionIssuer
 from sagehound.localcloud.services.sagemaker.providers import Providers
 from sagehound.localcloud.services.sagemaker.tags import Tags
@@ -53,16 +56,22 @@ class SageMaker:
         )
         self.tags = Tags(store)
         self.training_jobs = TrainingJobs(providers, self.tags)
+        self.models = Models(providers, self.tags)
+        self.endpoint_configs = EndpointConfigs(providers, self.tags)
+        self.endpoints = Endpoints(providers, self.tags)
+        self.router = self.endpoints.router
 
     @property
     def operations(self) -> dict[str, Operation]:
         """Every operation that is implemented, by AWS's name."""
-        return operations_of(self.training_jobs, self.tags)
+        return operations_of(self.training_jobs, self.models, self.endpoint_configs, self.endpoints, self.tags)
 
     async def start(self) -> None:
         """Go on with what was on its way when the server ended."""
         await self.training_jobs.start()
+        await self.endpoints.start()
 
     async def stop(self) -> None:
         """Let go of everything that runs."""
+        await self.endpoints.stop()
         await self.training_jobs.stop()
