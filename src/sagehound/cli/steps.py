@@ -218,8 +218,9 @@ def run(
                 again=again,
                 delete=temporary,
             )
-        except StepFailed as error:
-            if started is not None and (error.step in _WORTH_KEEPING or isinstance(error, Interrupted)):
+        except (StepFailed, KeyboardInterrupt) as error:
+            stopped = isinstance(error, Interrupted | KeyboardInterrupt)
+            if started is not None and (stopped or (isinstance(error, StepFailed) and error.step in _WORTH_KEEPING)):
                 reporter.note(f"the local cloud goes on (pid {started.pid}); stop it with {_down(data_dir)}")
             elif started is not None:
                 stop(started)

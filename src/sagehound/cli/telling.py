@@ -30,7 +30,11 @@ def telling(as_json: bool = False, verbose: bool = False) -> Iterator[Reporter]:
     except StepFailed as error:
         failure = error
     except KeyboardInterrupt:
-        failure = Interrupted("sagehound", "interrupted; nothing was left running", "Run the same command again.")
+        failure = Interrupted(
+            "sagehound",
+            "interrupted; what was asked of AWS already goes on there",
+            "Run the same command again: it finds what exists. `sagehound status` shows what runs.",
+        )
     if as_json:
         machine.failure(failure)
     else:
