@@ -21,7 +21,11 @@ USER, ROLE, POLICY, PROFILE, KEY, ALIAS = (
     "iam-access-key",
     "iam-account-alias",
 )
-_WORDS = {USER: "user", ROLE: "role", PROFILE: "Instance Profile"}
+_MISSING = {
+    USER: "The user with name {} cannot be found.",
+    ROLE: "The role with name {} cannot be found.",
+    PROFILE: "Instance Profile {} cannot be found.",
+}
 _TITLES = {USER: "User", ROLE: "Role", PROFILE: "Instance Profile"}
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _SECRET_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -48,7 +52,7 @@ def get(store: Store, kind: str, name: str) -> Record:
     """The record of a user, role or instance profile; NoSuchEntity when there is none."""
     record = store.get(kind, "", name.lower())
     if record is None:
-        raise AwsError("NoSuchEntity", f"The {_WORDS[kind]} with name {name} cannot be found.", 404)
+        raise AwsError("NoSuchEntity", _MISSING[kind].format(name), 404)
     return record
 
 

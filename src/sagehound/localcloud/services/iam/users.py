@@ -72,7 +72,7 @@ class Users:
         """Another name or path; keys and policies go along."""
         name = request["UserName"]
         record = records.get(self._store, records.USER, name)
-        new_name: str = request.get("NewUserName", record["UserName"])
+        new_name = str(request.get("NewUserName", record["UserName"]))
         path = request.get("NewPath", record["Path"])
         arn = arns.make("iam", "", self._account_id, f"user{path}{new_name}")
         renamed = {**record, "UserName": new_name, "Path": path, "Arn": arn}
