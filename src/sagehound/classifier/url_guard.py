@@ -110,16 +110,19 @@ def _check(url: str, allowed_hosts: Collection[str], deadline: _Deadline) -> _Ta
         raise RefusedUrl(f"{url!r} names no host")
     if parts.username is not None or parts.password is not None:
         raise RefusedUrl("a URL with a user name or password is not fetched")
-    host = parts.hostname
+    try:
+        host = parts.hostname if parts.hostname.isascii() else parts.hostname.encode("idna").decode("ascii")
+    except UnicodeError as error:
+        raise RefusedUrl(f"{parts.hostname!r} is not a host name: {error}") from error
     addresses = _resolve(host, port, deadline)
     allowed = {entry.strip().lower() for entry in allowed_hosts}
-    if host not in allowed and f"{host}:{port}" not in allowed:
-        for address in addresses:
-            if not is_public(ipaddress.ip_address(address.partition("%")[0])):
-                raise RefusedUrl(
-                    f"{host} has the address {address}, which is not a public one: put the picture on a public server, "
-                    "send it in the body, or have the host allowed in SAGEHOUND_ALLOWED_URL_HOSTS"
-                )
+    by_name = host in allowed or f"{host}:{port}" in allowed
+    if not by_name and not all(is_public(ipaddress.ip_address(address.partition("%")[0])) for address in addresses):
+        # The address itself is not told: a stranger could map the network behind this server with it.
+        raise RefusedUrl(
+            f"{host} is not at a public address: put the picture on a public server, send it in the body, "
+            "or have the host allowed in SAGEHOUND_ALLOWED_URL_HOSTS"
+        )
     return _Target(url, parts.scheme, host, port, _path(parts), tuple(addresses))
 
 
