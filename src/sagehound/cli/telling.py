@@ -43,7 +43,8 @@ def telling(as_json: bool = False, verbose: bool = False) -> Iterator[Reporter]:
 
 
 def show(error: StepFailed) -> None:
-    """Three lines on standard error."""
+    """Three lines on standard error; a job's last words stand below the second."""
     typer.echo(f"sagehound: {error.step} failed", err=True)
-    typer.echo(f"  why:     {error.cause}".encode("utf-8", "backslashreplace").decode(), err=True)
+    cause = error.cause.encode("utf-8", "backslashreplace").decode().replace("\n", "\n           ")
+    typer.echo(f"  why:     {cause}", err=True)
     typer.echo(f"  way out: {error.hint}", err=True)
