@@ -143,7 +143,11 @@ class Gateway:
 
     async def validate(self, exchange: Exchange) -> None:
         """Required members, types, lengths, ranges, enums and patterns, as AWS's own model states them."""
-        validate.validate(_route(exchange), exchange.params)
+        route, params = _route(exchange), exchange.params
+        if route.streaming:
+            # The operation reads this member from the call; the model may require it all the same.
+            params = {protocol.payload_member(route): b"", **params}
+        validate.validate(route, params)
 
     async def authorise(self, exchange: Exchange) -> None:
         """An authenticated caller of this account may act. (Policies are not evaluated yet: docs/limits.md.)"""
