@@ -238,3 +238,22 @@ def test_a_deleted_job_is_gone_and_its_name_is_free(shop: Workshop) -> None:
     ):
         shop.describe(name)
     assert shop.run("pass", name=name)["TrainingJobStatus"] == "Completed"
+
+
+@pytest.mark.timeout(600)
+def test_distribution_joins_the_hosts_of_each_job(shop: Workshop) -> None:
+    pytest.importorskip("torch")
+    script = TELL + (
+        "import torch, torch.distributed as dist\n"
+        "dist.init_process_group('gloo')\n"
+        "value = torch.tensor([float(dist.get_rank() + 1)]); dist.all_reduce(value)\n"
+        "tell([dist.get_rank(), dist.get_world_size(), value.item()])\n"
+        "dist.destroy_process_group()\n"
+    )
+    switch = {"sagemaker_torch_distributed_enabled": "true", "sagemaker_instance_type": '"ml.m5.large"'}
+    names = [shop.create(script, count=2, hyperparameters=switch) for _ in range(2)]  # at the same time
+    for name in names:
+        job = shop.ended(name)
+        assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+        assert [shop.printed(name, host) for host in ("algo-1", "algo-2")] == [[0, 2, 3.0], [1, 2, 3.0]]
+        assert not any("independent copies" in line for line in shop.lines(name))

@@ -33,6 +33,7 @@ class TrainingContainer:
     python_directory: str
     """The folder of the job's python: first on the PATH."""
     home: str
+    master_port: int = training.MASTER_PORT
     ml: str = "/opt/ml"
     """Where the program finds /opt/ml (elsewhere only where the kernel has no private mounts)."""
     credentials: dict[str, Any] = field(default_factory=dict)
@@ -84,11 +85,11 @@ def _cluster(container: TrainingContainer) -> dict[str, str]:
     return {
         "CURRENT_HOST": current,
         "MASTER_ADDR": hosts[0],
-        "MASTER_PORT": str(training.MASTER_PORT),
+        "MASTER_PORT": str(container.master_port),
         "SM_HOST_COUNT": str(len(hosts)),
         "SM_CURRENT_HOST_RANK": str(hosts.index(current)),
         "SM_MASTER_ADDR": hosts[0],
-        "SM_MASTER_PORT": str(training.MASTER_PORT),
+        "SM_MASTER_PORT": str(container.master_port),
         "GLOO_SOCKET_IFNAME": resources["network_interface_name"],
         "NCCL_SOCKET_IFNAME": resources["network_interface_name"],
     }

@@ -12,6 +12,8 @@ from typing import Any
 HyperParameters = dict[str, Any]
 
 MASTER_PORT = 7777
+"""Where the toolkit lets the hosts of a job meet. torch listens there on every address of the machine, so of jobs that
+run at the same time on one machine each needs a port of its own, counted on from this one."""
 HOMOGENEOUS = "homogeneousCluster"
 _FOLDERS = ("input/config", "input/data", "model", "output/data", "output/intermediate", "code", "checkpoints")
 
@@ -138,6 +140,7 @@ class Launch:
     hosts: tuple[str, ...]
     processes: int
     """Processes that torchrun starts on this host: one a GPU, at least one."""
+    master_port: int = MASTER_PORT
 
 
 def script_command(decoded: HyperParameters, code: Path, launch: Launch) -> list[str]:
@@ -172,7 +175,7 @@ def _torchrun(launch: Launch) -> list[str]:
     command = [launch.python, "-m", "torch.distributed.run", "--nnodes", str(len(launch.hosts))]
     command += ["--nproc_per_node", str(launch.processes)]
     if len(launch.hosts) > 1:
-        command += ["--master_addr", launch.hosts[0], "--master_port", str(MASTER_PORT)]
+        command += ["--master_addr", launch.hosts[0], "--master_port", str(launch.master_port)]
         command += ["--node_rank", str(launch.hosts.index(launch.host))]
     return command
 

@@ -33,6 +33,19 @@ class Ready:
     program: Program
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all hosts of a job have in common."""
+
+    peers: dict[str, str]
+    """Host names and their addresses."""
+    master_port: int
+    python: str
+    search: str
+    """Where programs are searched first: the folders of the python and of what is below it."""
+    credentials: dict[str, Any]
+
+
 class TrainingHosts:
     """Makes the hosts of one job. `prepare` may be cancelled; `settle` then waits for what still runs in threads."""
 
@@ -58,7 +71,7 @@ class TrainingHosts:
         self._stopped = threading.Event()
         self._threads: list[asyncio.Future[Any]] = []
 
-    async def prepare(self, addresses: list[str]) -> list[Ready]:
+    async def prepare(self, addresses: list[str], master_port: int) -> list[Ready]:
         """Everything that happens before user code: data, code, configuration, requirements, the role's session."""
         for member in ("VpcConfig", "EnableNetworkIsolation", "EnableInterContainerTrafficEncryption"):
             if self._job.get(member):
@@ -77,8 +90,8 @@ class TrainingHosts:
             python = await requirements.environment(listed, image.python, overlays, self._say)
             search = f"{Path(python).parent}:{search}"
         peers = dict(zip(self._names, addresses, strict=True))
-        credentials = self._credentials()
-        return [self._ready(name, peers, python, search, credentials) for name in self._names]
+        shared = Shared(peers, master_port, python, search, self._credentials())
+        return [self._ready(name, shared) for name in self._names]
 
     async def settle(self) -> None:
         """Wait until no thread touches the job's folder any more."""
@@ -156,7 +169,7 @@ class TrainingHosts:
                 f"ClientError: SageMaker was unable to assume the role '{role}' ({error.message})"
             ) from error
 
-    def _ready(self, name: str, peers: dict[str, str], python: str, search: str, credentials: dict[str, Any]) -> Ready:
+    def _ready(self, name: str, shared: Shared) -> Ready:
         ml = self._ml(name)
         resources = training.resource_config_file(self._groups, name, _INTERFACE)
         kind = resources["current_instance_type"]
@@ -175,14 +188,15 @@ class TrainingHosts:
             num_cpus=cpus,
             num_gpus=gpus,
             threads=max(1, min(cpus, instance_types.machine_cpus() // len(self._names))),
-            python_directory=search,
+            python_directory=shared.search,
             home=str(self._folder / name / "home"),
-            credentials=credentials,
+            master_port=shared.master_port,
+            credentials=shared.credentials,
             user=self._job.get("Environment", {}),
         )
-        launch = training.Launch(python, name, tuple(self._names), max(1, gpus))
+        launch = training.Launch(shared.python, name, tuple(self._names), max(1, gpus), shared.master_port)
         argv = self._argv(ml / "code", launch)
-        host = Host(name, self._folder / name, peers[name], peers)
+        host = Host(name, self._folder / name, shared.peers[name], shared.peers)
         return Ready(host, Program(argv, environment.training_environment(container), Path("/opt/ml/code")))
 
     def _argv(self, code: Path, launch: training.Launch) -> list[str]:

@@ -13,13 +13,13 @@ RUNS = "sagemaker:training-run"
 
 Job = dict[str, Any]
 Run = dict[str, Any]
-"""Region, Name, Addresses, Hosts (name -> Stream, and once started Handle, Argv, Offset, Words, Exit), Interrupt
+"""Region, Name, Addresses, MasterPort, Hosts (name -> Stream, and once started Handle, Argv, Offset, Words), Interrupt
 (MaxRuntime), Outcome (once the programs have ended). It lives from CreateTrainingJob to the end of the upload."""
 
 
 def new_run(region: str, name: str) -> Run:
     """The run of a job that was just created."""
-    return {"Region": region, "Name": name, "Addresses": [], "Hosts": {}}
+    return {"Region": region, "Name": name, "Addresses": [], "MasterPort": 0, "Hosts": {}}
 
 
 class TrainingRecord:

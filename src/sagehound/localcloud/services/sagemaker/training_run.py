@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from pathlib import Path
 from typing import Any
 
 from sagehound.localcloud.container.requirements import InstallError
-from sagehound.localcloud.container.training import CodeError, instance_groups
+from sagehound.localcloud.container.training import MASTER_PORT, CodeError, instance_groups
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.processes.hosts import allocate_addresses
 from sagehound.localcloud.processes.log_pump import LogPump
@@ -100,10 +101,10 @@ class TrainingRun:
             now = self._clock.now()
             self._record.put_job(training_status.enter({**job, "TrainingStartTime": now}, "Downloading", now))
         names = [name for group in instance_groups(job["ResourceConfig"]) for name in group.hosts]
-        addresses = self._addresses(len(names))
+        addresses, master_port = self._place(len(names))
         epoch = int(self._clock.time())
         streams = {name: {"Stream": f"{self._record.name}/{name}-{epoch}"} for name in names}
-        self._record.update_run(Addresses=addresses, Hosts=streams)
+        self._record.update_run(Addresses=addresses, MasterPort=master_port, Hosts=streams)
         hosts = TrainingHosts(
             job,
             self.folder,
@@ -112,7 +113,7 @@ class TrainingRun:
             self._found,
             lambda line: self._output.say(names[0], line),
         )
-        preparing = asyncio.ensure_future(hosts.prepare(addresses))
+        preparing = asyncio.ensure_future(hosts.prepare(addresses, master_port))
         try:
             interrupt = await self._wait_for({preparing})
             if interrupt is not None:
@@ -139,12 +140,15 @@ class TrainingRun:
                 "(NoSuchBucket: The specified bucket does not exist)"
             )
 
-    def _addresses(self, count: int) -> list[str]:
+    def _place(self, count: int) -> tuple[list[str], int]:
+        """Addresses for the hosts and a port where they meet, which no other job of this cloud has."""
         arn = self._record.job()["TrainingJobArn"]
         own = (self._record.region, self._record.name)
         others = [run for run in self._providers.store.list(RUNS) if (run["Region"], run["Name"]) != own]
         in_use = [address for run in others for address in run["Addresses"]]
-        return allocate_addresses(count, in_use, f"{self._providers.data_dir}:{arn}")
+        ports = {run["MasterPort"] for run in others}
+        port = next(port for port in itertools.count(MASTER_PORT) if port not in ports)
+        return allocate_addresses(count, in_use, f"{self._providers.data_dir}:{arn}"), port
 
     async def _wait_for(self, work: set[asyncio.Future[Any]]) -> Outcome | None:
         """Wait until one of `work` is done, the job is stopped, or its time is over: None, or what interrupted."""
