@@ -1,0 +1,1 @@
+"""AWS's protocols in both directions, signatures, and validation."""

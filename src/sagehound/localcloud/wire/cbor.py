@@ -12,6 +12,7 @@ from typing import Any
 import cbor2
 
 from sagehound.localcloud.wire.codec import MalformedInput
+from sagehound.localcloud.wire.documents import DocumentWriter
 
 HEADERS = [("Content-Type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor")]
 _EPOCH_SECONDS = 1
@@ -54,22 +55,9 @@ def _parse(shape: Any, value: Any) -> Any:
     return value
 
 
+_WRITER = DocumentWriter(lambda moment: cbor2.CBORTag(_EPOCH_SECONDS, moment.timestamp()), bytes)
+
+
 def serialise(shape: Any, result: dict[str, Any]) -> bytes:
     """An operation's result; one without an output shape has an empty map."""
-    return dumps(_serialise(shape, result)) if shape is not None else dumps({})
-
-
-def _serialise(shape: Any, value: Any) -> Any:
-    kind = shape.type_name
-    if kind == "structure":
-        found = ((name, member, value.get(name)) for name, member in shape.members.items())
-        return {name: _serialise(member, item) for name, member, item in found if item is not None}
-    if kind == "list":
-        return [_serialise(shape.member, item) for item in value]
-    if kind == "map":
-        return {key: _serialise(shape.value, item) for key, item in value.items()}
-    if kind == "timestamp":
-        return cbor2.CBORTag(_EPOCH_SECONDS, value.timestamp())
-    if kind in ("float", "double"):
-        return float(value)
-    return value
+    return dumps(_WRITER.document(shape, result)) if shape is not None else dumps({})

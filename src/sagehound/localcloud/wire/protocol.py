@@ -8,7 +8,7 @@ from typing import Any
 
 from sagehound.localcloud.call import FileRange, HttpRequest
 from sagehound.localcloud.errors import AwsError
-from sagehound.localcloud.wire import cbor, codec, faults, rest
+from sagehound.localcloud.wire import cbor, codec, documents, faults, rest, xml
 from sagehound.localcloud.wire.route import CBOR, EC2, JSON, QUERY, REST_JSON, Route, identify, needs_body
 
 __all__ = ["Route", "WireResponse", "identify", "needs_body", "parse", "payload_member", "serialise", "serialise_error"]
@@ -105,11 +105,12 @@ def serialise(route: Route, result: dict[str, Any], request_id: str) -> WireResp
 
 
 def _serialise_rpc(route: Route, result: dict[str, Any], request_id: str) -> WireResponse:
-    status, _, body = codec.serialise(route.model, route.protocol, result, request_id)
-    content_type = "text/xml"
+    model = route.model
     if route.protocol == JSON:
-        content_type = faults.json_content_type(route)
-    return WireResponse(status, [("Content-Type", content_type)], body)
+        body = documents.json_body(model.output_shape, result)
+        return WireResponse(200, [("Content-Type", faults.json_content_type(route))], body)
+    write = xml.ec2_body if route.protocol == EC2 else xml.query_body
+    return WireResponse(200, [("Content-Type", "text/xml")], write(model, result, request_id))
 
 
 def _serialise_rest(route: Route, result: dict[str, Any], request_id: str) -> WireResponse:
@@ -121,13 +122,21 @@ def _serialise_rest(route: Route, result: dict[str, Any], request_id: str) -> Wi
         body = payload.encode() if isinstance(payload, str) else payload
         default_type = "application/json" if route.protocol == REST_JSON or _is_policy(route) else "binary/octet-stream"
     elif bindings.in_body:
-        _, _, body = codec.serialise(route.model, route.protocol, result, request_id)
-        default_type = "application/json" if route.protocol == REST_JSON else "application/xml"
+        body, default_type = _rest_document(route, result)
     else:
         return WireResponse(status, headers, body)
     if not any(name.lower() == "content-type" for name, _ in headers):
         headers.append(("Content-Type", default_type))
     return WireResponse(status, headers, body)
+
+
+def _rest_document(route: Route, result: dict[str, Any]) -> tuple[bytes, str]:
+    if route.protocol != REST_JSON:
+        return xml.s3_body(route.model, result), "application/xml"
+    shape, document = route.model.output_shape, result
+    if payload := shape.serialization.get("payload"):
+        shape, document = shape.members[payload], result.get(payload, {})
+    return documents.json_body(shape, document), "application/json"
 
 
 def _is_policy(route: Route) -> bool:
