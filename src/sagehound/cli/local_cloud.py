@@ -67,8 +67,13 @@ def down(data_dir: DataDirOption = None) -> None:
         if server is None:
             typer.echo(f"no local cloud is running on {folder}")
             return
+        going_on = _going_on(folder)
         stop(server)
         typer.echo(f"the local cloud is down (pid {server.pid})")
+        if going_on:
+            typer.echo(
+                f"{going_on} without it; the next `sagehound up` takes up with them, `sagehound delete` ends them"
+            )
 
 
 def status(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
@@ -132,6 +137,16 @@ def logs(
         clients = connect(target, PipelineSettings(), data_dir_of(data_dir))
         for line in follow_logs(clients, name, follow):
             typer.echo(line)
+
+
+def _going_on(folder: Path) -> str:
+    """Jobs and model servers outlive the server, which adopts them when it comes back: say which do."""
+    try:
+        jobs, endpoints = _counts(folder)
+    except StepFailed as error:
+        return f"whatever runs goes on ({error.cause})"
+    running_jobs, serving = jobs.get("InProgress", 0), endpoints.get("InService", 0)
+    return f"{running_jobs} training jobs and {serving} endpoints go on" if running_jobs or serving else ""
 
 
 def _counts(folder: Path) -> tuple[dict[str, int], dict[str, int]]:

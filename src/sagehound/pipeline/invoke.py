@@ -134,7 +134,7 @@ def _refused(endpoint_name: str, question: Question, error: Any) -> StepFailed:
             f"{question.picture} was refused by the endpoint's handler: {message}",
             f"Send a JPEG, PNG or WebP picture; `sagehound logs {endpoint_name}` has the traceback.",
         )
-    if code in ("ValidationError", "ValidationException"):
+    if code in ("ValidationError", "ValidationException") and "not found" in message:
         return StepFailed(
             "invoke", message, "Run `sagehound deploy` first, or `sagehound status` to see the endpoints."
         )

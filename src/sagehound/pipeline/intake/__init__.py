@@ -1,0 +1,1 @@
+"""From what a person names to a checked data set, without copying a picture."""
