@@ -226,6 +226,8 @@ class Instance:
             if connections is not None:
                 self._doubted.clear()
                 self.connections = connections
+                if not self.record.get("Healthy"):
+                    self._save(Healthy=True)
                 self._changed()
                 return
             await asyncio.wait({pump}, timeout=STARTUP_POLL)

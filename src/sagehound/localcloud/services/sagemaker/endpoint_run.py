@@ -138,7 +138,9 @@ class EndpointRun:
         for variant in deployment["Variants"]:
             self._fill(deployment, variant)
         for instance in self._instances.values():
-            instance.keep_up()
+            # Those that have never been healthy belong to the operation that is resumed below.
+            if status == "InService" or instance.record.get("Healthy"):
+                instance.keep_up()
         self._serve()
         if status == "RollingBack":
             await self._roll_back()
