@@ -1,0 +1,1 @@
+"""An AWS endpoint on one machine that really executes what it is asked."""

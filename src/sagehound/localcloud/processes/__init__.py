@@ -1,0 +1,1 @@
+"""Programs of this machine: started, followed, stopped, adopted."""

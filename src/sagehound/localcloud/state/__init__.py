@@ -1,0 +1,1 @@
+"""What is kept: records, content files, life cycles, names, time."""
