@@ -33,7 +33,7 @@ types: setup
 	$(BIN)/mypy
 
 docs: setup
-	$(BIN)/python -m tools.write_coverage
+	$(BIN)/python -m tools.write_coverage && $(BIN)/python -m tools.write_settings && $(BIN)/python -m tools.write_tree
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt '.[docs]'
 	$(BIN)/mkdocs build --strict
 
