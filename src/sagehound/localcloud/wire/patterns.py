@@ -31,6 +31,8 @@ _CLASSES = {
 }
 _CATEGORY = re.compile(r"\\p\{(\w+)\}|\\p([LNMZ])(?!\{)")
 _CODE_POINT = re.compile(r"\\x\{([0-9A-Fa-f]{1,6})\}")
+_HYPHEN = re.compile(r"(\\[wsd])-(?!\])")
+"""`[\\w-_]`: to Java a hyphen, to Python a range without a start."""
 _SURROGATES = re.compile(r"\\u[dD]800\\u[dD][cC]00-\\u[dD][bB][fF][fF]\\u[dD][fF][fF][fF]")
 
 
@@ -38,6 +40,7 @@ _SURROGATES = re.compile(r"\\u[dD]800\\u[dD][cC]00-\\u[dD][bB][fF][fF]\\u[dD][fF
 def compiled(pattern: str) -> re.Pattern[str] | None:
     """`pattern` for `fullmatch`, or None when it uses what Python cannot express: such a member is not checked."""
     text = _SURROGATES.sub(lambda _: r"\U00010000-\U0010ffff", pattern)
+    text = _HYPHEN.sub(r"\1\\-", text).replace(r"\z", r"\Z")
     text = _CODE_POINT.sub(lambda match: f"\\U{int(match[1], 16):08x}", text)
     unknown = False
 

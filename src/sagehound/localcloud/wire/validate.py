@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from sagehound.localcloud.errors import AwsError
-from sagehound.localcloud.wire import patterns
+from sagehound.localcloud.wire import patterns, rest
 from sagehound.localcloud.wire.route import Route
 
 Errors = list[str]
@@ -33,6 +33,9 @@ def validate(route: Route, params: dict[str, Any]) -> None:
     """
     if route.model is None or route.model.input_shape is None:
         return
+    if route.streaming:
+        # The payload is still on its way; its operation reads it.
+        params = {**params, rest.inputs(route.model).payload or "Body": b""}
     if route.service == "s3":
         _validate_s3(route, params)
         return
