@@ -170,6 +170,16 @@ def test_an_entry_point_in_a_channel_as_sdk_v3_sends_it(shop: Workshop) -> None:
     assert shop.printed(request["TrainingJobName"]) == "from v3"
 
 
+def test_requirements_are_installed_beside_the_containers_packages(shop: Workshop) -> None:
+    script = TELL + "import numpy; tell([sys.prefix, sys.executable])\n"
+    job = shop.run(script, files={"requirements.txt": "numpy\n"})
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    prefix, executable = shop.printed(job["TrainingJobName"])
+    assert prefix.startswith(str(shop.cloud.data_dir / "environments"))
+    assert executable.startswith(prefix)
+    assert any("Requirement already satisfied: numpy" in line for line in shop.lines(job["TrainingJobName"]))
+
+
 def test_checkpoints_come_from_s3_and_go_there(shop: Workshop) -> None:
     shop.put("ckpt/epoch-1.pt", "one")
     script = TELL + (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -149,11 +150,23 @@ def test_jobs_acknowledged_under_kill_9_are_run(own_cloud: CloudProcess) -> None
     assert set(acknowledged) <= set(listed) <= set(sent)
 
 
+def test_an_upload_goes_on_after_the_death_of_the_server(own_cloud: CloudProcess) -> None:
+    shop = Workshop(own_cloud)
+    name = shop.create("import os; open('/opt/ml/model/w.bin', 'wb').write(os.urandom(1 << 20) * 200)")
+    shop.until(name, lambda job: job["SecondaryStatus"] == "Uploading")
+    own_cloud.restart(kill=True)
+    job = shop.ended(name)
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    assert [step["Status"] for step in job["SecondaryStatusTransitions"]].count("Uploading") == 1
+    assert len(shop.model(job)["w.bin"]) == 200 << 20
+
+
 @pytest.fixture
 def small_account() -> Iterator[CloudProcess]:
+    images = {"registry.example/own:1": sys.executable}
     quotas = {"ml.m5.large for training job usage": 2, "ml.p4d.24xlarge for training job usage": 0}
     with tempfile.TemporaryDirectory(prefix="sagehound-test-") as folder:
-        cloud = CloudProcess(Path(folder), "--quotas", json.dumps(quotas))
+        cloud = CloudProcess(Path(folder), "--quotas", json.dumps(quotas), "--images", json.dumps(images))
         try:
             yield cloud.start()
         finally:
@@ -179,3 +192,9 @@ def test_a_quota_counts_what_runs(small_account: CloudProcess) -> None:
     shop.sagemaker.stop_training_job(TrainingJobName=name)
     shop.ended(name)
     assert shop.run("pass", count=2)["TrainingJobStatus"] == "Completed"
+
+
+def test_an_image_that_the_settings_map_is_run(small_account: CloudProcess) -> None:
+    shop = Workshop(small_account)
+    job = shop.run("import sys; print(sys.version)", algorithm={"TrainingImage": "registry.example/own:1"})
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
