@@ -53,13 +53,23 @@ class ContentFiles:
         """A new content file that holds `data`; nothing is left behind when the disk is full."""
         content, descriptor = self.create()
         try:
-            write_all(descriptor, data)
+            self.append(descriptor, data)
         except BaseException:
             self.discard([content])
             raise
         finally:
             os.close(descriptor)
         return content
+
+    def append(self, descriptor: int, data: bytes) -> None:
+        """Write all of `data`; when the disk is full, what was removed goes before its grace is over."""
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(descriptor, view) :]
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not self.collect(early=True):
+                    raise
 
     def link(self, content: str) -> str:
         """Another content file with the same bytes: a hard link, or a copy where links are exhausted."""
@@ -137,11 +147,11 @@ class ContentFiles:
         with self._lock:
             self._removed.extend((due, content) for content in contents)
 
-    def collect(self, *, everything: bool = False) -> int:
-        """Unlink what was removed longer than the grace ago (or all of it) and is not pinned; how many are gone."""
+    def collect(self, *, early: bool = False) -> int:
+        """Unlink what was removed longer than the grace ago (`early`: just now) and is not pinned; how many went."""
         now = time.monotonic()
         with self._lock:
-            gone = [c for due, c in self._removed if (everything or due <= now) and (everything or c not in self._pins)]
+            gone = [name for due, name in self._removed if (early or due <= now) and name not in self._pins]
             leaving = set(gone)
             self._removed = [entry for entry in self._removed if entry[1] not in leaving]
         self.discard(gone)
@@ -164,13 +174,6 @@ class ContentFiles:
 
     def _is_earlier(self, content: str) -> bool:
         return int(content.partition("-")[0], 16) < self.run
-
-
-def write_all(descriptor: int, data: bytes) -> None:
-    """Write all of `data`, however many calls that takes."""
-    written = os.write(descriptor, data)
-    while written < len(data):
-        written += os.write(descriptor, memoryview(data)[written:])
 
 
 def _concatenate(sources: list[str], destination: str) -> None:

@@ -16,7 +16,7 @@ from typing import TypeVar
 from sagehound.localcloud.call import FileRange
 from sagehound.localcloud.services.s3 import checksums
 from sagehound.localcloud.services.s3.errors import entity_too_large, out_of_space
-from sagehound.localcloud.state.objects import ContentFiles, write_all
+from sagehound.localcloud.state.objects import ContentFiles
 
 T = TypeVar("T")
 SMALL = 256 << 10
@@ -155,7 +155,7 @@ class Contents:
 
         def handle(block: bytes) -> None:
             digests.update(block)
-            write_all(descriptor, block)
+            self.files.append(descriptor, block)
 
         loop = asyncio.get_running_loop()
         size = len(first)
