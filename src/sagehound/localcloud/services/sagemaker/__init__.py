@@ -5,13 +5,19 @@ Covered
   and many hosts, instance groups, script mode and ContainerEntrypoint, `distribution` through torchrun; channels in
   File and FastFile mode from S3Prefix and ManifestFile, FullyReplicated and ShardedByS3Key; metrics, logs, artefacts
   (GZIP and NONE), checkpoints, MaxRuntimeInSeconds, requirements.txt, instance quotas.
+- CreateModel, DescribeModel, ListModels, DeleteModel: one container with a model.tar.gz.
+- CreateEndpointConfig, DescribeEndpointConfig, ListEndpointConfigs, DeleteEndpointConfig; CreateEndpoint,
+  DescribeEndpoint, ListEndpoints, UpdateEndpoint (blue-green), UpdateEndpointWeightsAndCapacities, DeleteEndpoint.
 - AddTags, ListTags, DeleteTags for every resource.
 
 Not covered, and refused by name
-- Pipe mode, AugmentedManifestFile, ShuffleConfig, RecordIO wrapping, EFS and FSx sources, algorithm resources,
-  ServerlessJobConfig, MlflowConfig, ModelPackageConfig, checkpoints outside /opt/ml.
+- Of training jobs: Pipe mode, ShuffleConfig, RecordIO wrapping, EFS and FSx sources, algorithm resources,
+  ServerlessJobConfig, MlflowConfig, ModelPackageConfig, checkpoints outside /opt/ml. AugmentedManifestFile needs Pipe
+  mode, on AWS too.
+- Of hosting: inference pipelines, multi-model containers, uncompressed model data, inference components, serverless and
+  asynchronous inference, data capture, RoutingStrategy RANDOM, canary and linear traffic shifting.
 
-Accepted without effect, which the job's log or its description says
+Accepted without effect, which a job's log or its description says
 - VpcConfig, network isolation, traffic encryption; Debugger and profiler rules (stored, never evaluated); volume sizes;
   warm pools; spot interruptions (a spot job runs like any other); RetryStrategy.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ STOP_GRACE = 120.0
 """Seconds between SIGTERM and SIGKILL, as AWS gives a job that is stopped."""
 _PEER_GRACE = 10.0
 """Seconds that the other hosts get when one has failed."""
+_FULL_DISK_SECONDS = 5.0
 
 Outcome = dict[str, str]
 """Status, Secondary and, of a failure, Reason."""
@@ -72,7 +74,7 @@ class TrainingRun:
             logger.exception("training job %s", self._record.name)
             outcome = failed(f"InternalServerError: The local cloud failed ({type(error).__name__}: {error})")
             await self._end_programs()
-        self._finish(outcome)
+        await self._finish(outcome)
         await asyncio.to_thread(remove_folder, self.folder)
 
     async def _work(self) -> Outcome:
@@ -280,10 +282,22 @@ class TrainingRun:
             self._record.update_job(ModelArtifacts={"S3ModelArtifacts": artifacts.model_uri(job)})
         return outcome
 
-    def _finish(self, outcome: Outcome) -> None:
-        job = self._record.job()
-        now = self._clock.now()
+    async def _finish(self, outcome: Outcome) -> None:
+        """Store the end of the job, as soon as the disk has room for it."""
+        while True:
+            try:
+                self._end(outcome)
+                return
+            except sqlite3.OperationalError:
+                logger.exception("the end of training job %s cannot be stored yet", self._record.name)
+            await asyncio.sleep(_FULL_DISK_SECONDS)
+
+    def _end(self, outcome: Outcome) -> None:
+        job, now = self._record.job(), self._clock.now()
+        if job["TrainingJobStatus"] == "Stopping" and outcome["Status"] == "Completed":
+            outcome = STOPPED  # the stop came during the upload
+        hosts = self._record.run()["Hosts"].values()
         self._record.end(training_status.end(job, outcome["Status"], outcome["Secondary"], now, outcome.get("Reason")))
-        for host in self._record.run()["Hosts"].values():
+        for host in hosts:
             if "Handle" in host:
                 self._providers.supervisor.remove(host["Handle"])
