@@ -40,7 +40,7 @@ class CloudProcess:
                 [sys.executable, "-m", "sagehound.localcloud.server", *self._options()],
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONDEVMODE": "0"},
+                env={name: value for name, value in os.environ.items() if name != "PYTHONDEVMODE"},
             )
         deadline = time.monotonic() + START_LIMIT
         while not facts.exists():
