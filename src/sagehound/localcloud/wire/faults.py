@@ -76,10 +76,10 @@ def _service_of_target(http: HttpRequest) -> str | None:
 @functools.lru_cache(maxsize=1024)
 def _error_shape(service: str, code: str) -> Any:
     """The modelled error whose name or code is `code`, or None."""
-    for shape in codec.service_model(service).error_shapes:
-        if code in (shape.name, shape.error_code):
-            return shape
-    return None
+    shapes = codec.service_model(service).error_shapes
+    by_name = (shape for shape in shapes if shape.name == code)
+    by_code = (shape for shape in shapes if shape.error_code == code)
+    return next(by_name, None) or next(by_code, None)
 
 
 def _document(
