@@ -90,6 +90,53 @@ def test_model_data_that_is_no_archive_fails_the_endpoint(hosting: Hosting) -> N
     hosting.delete(hosting.name("e"))
 
 
+def test_model_data_that_has_gone_fails_the_endpoint(hosting: Hosting) -> None:
+    model = hosting.model("e", answering("x"))
+    hosting.s3.delete_object(Bucket=hosting.bucket, Key="e/model.tar.gz")
+    described = hosting.settled(hosting.create("e", hosting.config("e", hosting.variant(model))))
+    assert described["EndpointStatus"] == "Failed"
+    assert described["FailureReason"] == f"Could not find model data at s3://{hosting.bucket}/e/model.tar.gz."
+    hosting.delete(hosting.name("e"))
+
+
+def test_requirements_of_the_code_are_installed_first(hosting: Hosting) -> None:
+    code = "import sys\ndef model_fn(d): return sys.prefix\ndef transform_fn(m, d, c, a): return m\n"
+    good = hosting.model("good", code, **{"code/requirements.txt": b"numpy\n"})
+    bad = hosting.model("bad", code, **{"code/requirements.txt": b"./no-such-package\n"})
+    endpoint = hosting.create("good", hosting.config("good", hosting.variant(good)))
+    failing = hosting.create("bad", hosting.config("bad", hosting.variant(bad)))
+    assert hosting.settled(endpoint)["EndpointStatus"] == "InService"
+    assert "/environments/" in hosting.invoke(endpoint)
+    described = hosting.settled(failing)
+    assert described["EndpointStatus"] == "Failed"
+    assert "InstallRequirementsError" in described["FailureReason"]
+    hosting.delete(endpoint)
+    hosting.delete(failing)
+
+
+def test_quotas_of_the_settings_hold(tmp_path: Path) -> None:
+    quotas = json.dumps({"ml.m5.large for endpoint usage": 2})
+    cloud = CloudProcess(tmp_path / "data", "--quotas", quotas).start()
+    try:
+        hosting = Hosting(cloud)
+        endpoint = hosting.endpoint("e", answering("x"))
+        with pytest.raises(ClientError) as refused:
+            hosting.create("two", hosting.config("two", hosting.variant(hosting.name("e"), InitialInstanceCount=2)))
+        assert refused.value.response["Error"]["Code"] == "ResourceLimitExceeded"
+        assert refused.value.response["Error"]["Message"].startswith(
+            "The account-level service limit 'ml.m5.large for endpoint usage' is 2 Instances, with current utilization "
+            "of 1 Instances and a request delta of 2 Instances."
+        )
+        desired = [{"VariantName": "AllTraffic", "DesiredInstanceCount": 3}]
+        with pytest.raises(ClientError, match="a request delta of 2 Instances"):
+            hosting.sagemaker.update_endpoint_weights_and_capacities(
+                EndpointName=endpoint, DesiredWeightsAndCapacities=desired
+            )
+        hosting.delete(endpoint)
+    finally:
+        cloud.stop()
+
+
 def test_an_endpoint_that_is_being_created_can_neither_answer_nor_be_changed(hosting: Hosting, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     code = f"""

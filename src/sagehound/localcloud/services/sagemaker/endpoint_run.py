@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from sagehound.localcloud.container import serving
+from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.services.sagemaker.endpoint_instance import Instance, NotHealthy
 from sagehound.localcloud.services.sagemaker.endpoint_router import Router, in_service
 from sagehound.localcloud.services.sagemaker.endpoint_status import ENDPOINT, ENDPOINT_STATUS, INSTANCE, Record
@@ -157,9 +158,11 @@ class EndpointRun:
     async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
-        except Exception:
+        except Exception as error:
             logger.exception("endpoint %s", self.name)
-            raise
+            status = self.record()["EndpointStatus"]
+            if ENDPOINT_STATUS.may(status, "Failed"):
+                self._advance("Failed", FailureReason=f"Internal fault: {type(error).__name__}: {error}"[:_MAX_REASON])
 
     async def _come_up(self, member: str) -> None:
         """Every instance that `member` (a deployment of the record) asks for is healthy; NotHealthy otherwise."""
@@ -169,8 +172,10 @@ class EndpointRun:
             for variant in deployment["Variants"]:
                 if "ModelDataDigest" not in variant:
                     variant["ModelDataDigest"] = await self._model_data.fetch(variant["ModelDataUrl"])
-        except (serving.ModelDataError, OSError) as error:
+        except serving.ModelDataError as error:
             raise NotHealthy(str(error)) from error
+        except (AwsError, OSError) as error:
+            raise NotHealthy(f"The model data at {variant['ModelDataUrl']} could not be read: {error}") from error
         self._put({**self.record(), member: deployment})
         self._adopt(lambda instance: instance["Generation"] == deployment["Generation"])
         for variant in deployment["Variants"]:
