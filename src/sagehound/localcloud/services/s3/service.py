@@ -79,6 +79,8 @@ class S3:
         self._contents = Contents(ContentFiles(data_dir / "objects", self._run["Number"]))
         self._writer = Writer(self.buckets, self.objects, self._contents, clock)
         self._housekeeping: list[asyncio.Task[None]] = []
+        self.tidied = asyncio.Event()
+        """Set when what an earlier death of the server left behind is gone."""
         multipart = Multipart(self._writer, self.uploads, account_id)
         deleting = Deleting(self.buckets, self.objects, self._contents, clock)
         self._clock = clock
@@ -179,20 +181,20 @@ class S3:
         finally:
             files.unpin(names)
 
-    def put_bytes(self, bucket: str, key: str, data: bytes, content_type: str | None = None) -> str:
-        """Store bytes as an object; its ETag."""
+    def put_bytes(self, bucket: str, key: str, data: bytes, content_type: str | None = None) -> None:
+        """Store bytes as an object."""
         self._require(bucket)
-        return self._put(bucket, key, self._contents.store(data, [checksums.DEFAULT]), content_type)
+        self._put(bucket, key, self._contents.store(data, [checksums.DEFAULT]), content_type)
 
     def put_file(
         self, bucket: str, key: str, path: Path, content_type: str | None = None, *, move: bool = False
-    ) -> str:
-        """Store a file as an object: a copy of it, or with `move` the file itself; the object's ETag."""
+    ) -> None:
+        """Store a file as an object: a copy of it, or with `move` the file itself."""
         self._require(bucket)
         received = self._contents.take(path, [checksums.DEFAULT], keep=not move)
-        return self._put(bucket, key, received, content_type)
+        self._put(bucket, key, received, content_type)
 
-    def _put(self, bucket: str, key: str, received: Received, content_type: str | None) -> str:
+    def _put(self, bucket: str, key: str, received: Received, content_type: str | None) -> None:
         check_key(key)
         record = self._require(bucket)
         stored = attributes.from_request({"ContentType": content_type}, record)
@@ -200,7 +202,6 @@ class S3:
         stored["ChecksumType"] = checksums.FULL_OBJECT
         version = ObjectVersion(bucket, key, received.size, received.etag, 0.0, received.content, stored)
         self._writer.commit(version, {"Bucket": bucket})
-        return version.etag
 
     def _require(self, bucket: str) -> dict[str, object]:
         found = self.buckets.find(bucket)
@@ -235,6 +236,7 @@ class S3:
         if self._needs_sweep:
             await self._contents.run(self._sweep)
             self._needs_sweep = False
+        self.tidied.set()
         while True:
             await asyncio.sleep(_COLLECT_SECONDS)
             await self._contents.run(self._contents.files.collect)
