@@ -144,3 +144,23 @@ def test_what_is_not_there_is_refused_by_name(shop: Workshop, changes: dict[str,
     request = shop.request(TREE, InputDataConfig=[shop.channel("train", "data/", **changes)])
     with pytest.raises(ClientError, match=message):
         shop.sagemaker.create_training_job(**request)
+
+
+def test_a_channel_may_be_for_one_instance_group_only(shop: Workshop) -> None:
+    request = shop.request(TREE)
+    request["ResourceConfig"] = {
+        "VolumeSizeInGB": 1,
+        "InstanceGroups": [
+            {"InstanceGroupName": "cpu", "InstanceType": "ml.m5.large", "InstanceCount": 1},
+            {"InstanceGroupName": "more", "InstanceType": "ml.c5.xlarge", "InstanceCount": 1},
+        ],
+    }
+    request["InputDataConfig"] = [shop.channel("train", "data/cats/", InstanceGroupNames=["more"])]
+    shop.sagemaker.create_training_job(**request)
+    name = request["TrainingJobName"]
+    assert shop.ended(name)["TrainingJobStatus"] == "Completed"
+    assert shop.printed(name, "algo-1") == {}
+    assert shop.printed(name, "algo-2").keys() == {"train/1.jpg", "train/2.jpg"}
+    request["InputDataConfig"] = [shop.channel("train", "data/cats/", InstanceGroupNames=["none"])]
+    with pytest.raises(ClientError, match="unknown instance groups: none"):
+        shop.sagemaker.create_training_job(**{**request, "TrainingJobName": f"{name}-2"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -51,7 +52,7 @@ def location(uri: str) -> S3Location:
     return S3Location(bucket, key)
 
 
-def check(channels: list[Channel], default_mode: str) -> None:
+def check(channels: list[Channel], default_mode: str, groups: set[str]) -> None:
     """What CreateTrainingJob refuses of InputDataConfig by its looks: channels that cannot be served."""
     names = [channel["ChannelName"] for channel in channels]
     if len(set(names)) < len(names):
@@ -60,6 +61,9 @@ def check(channels: list[Channel], default_mode: str) -> None:
         source = _source(channel)
         location(source["S3Uri"])
         _check_mode(channel, source, channel.get("InputMode", default_mode))
+        unknown = sorted(set(source.get("InstanceGroupNames", [])) - groups)
+        if unknown:
+            raise validation(f"Channel {channel['ChannelName']} names unknown instance groups: {', '.join(unknown)}.")
 
 
 def find(channels: list[Channel], objects: Objects, region: str, role_arn: str) -> Found:
@@ -155,11 +159,9 @@ def _manifest(uri: str, place: S3Location, objects: Objects) -> tuple[str, list[
     return prefix.bucket, [Item(prefix.key + suffix, suffix) for suffix in suffixes]
 
 
-def share(channel: Channel, found: list[Item], hosts: list[str]) -> dict[str, list[Item]]:
-    """What each host gets: everything, or every N-th object with ShardedByS3Key."""
-    if _source(channel).get("S3DataDistributionType", "FullyReplicated") == "ShardedByS3Key":
-        return {host: found[index :: len(hosts)] for index, host in enumerate(hosts)}
-    return dict.fromkeys(hosts, found)
+def is_sharded(channel: Channel) -> bool:
+    """Whether each host gets a part of the objects instead of all."""
+    return bool(_source(channel).get("S3DataDistributionType") == "ShardedByS3Key")
 
 
 def bring(objects: Objects, bucket: str, found: list[Item], folder: Path, stopped: Callable[[], bool]) -> None:
@@ -184,6 +186,20 @@ def bring(objects: Objects, bucket: str, found: list[Item], folder: Path, stoppe
             f"a folder, or two files: the keys below s3://{bucket} cannot all be names of files"
         ) from error
     except (OSError, AwsError) as error:
+        raise DataError(f"ClientError: Data download failed:{error}") from error
+
+
+def repeat(source: Path, folder: Path, stopped: Callable[[], bool]) -> None:
+    """Give another host the same channel: links to the files that the first host has. Blocking."""
+    try:
+        for place, _, names in os.walk(source):
+            if stopped():
+                raise Interrupted
+            target = os.path.join(folder, os.path.relpath(place, source))
+            os.makedirs(target, exist_ok=True)
+            for name in names:
+                os.link(f"{place}/{name}", f"{target}/{name}")
+    except OSError as error:
         raise DataError(f"ClientError: Data download failed:{error}") from error
 
 

@@ -36,7 +36,8 @@ def check(request: Job, providers: Providers) -> None:
     images.find(image, "training", providers.settings.images, request["RoleArn"])
     channels.location(request["OutputDataConfig"]["S3OutputPath"])
     checkpoints.check(request.get("CheckpointConfig"))
-    channels.check(request.get("InputDataConfig", []), algorithm["TrainingInputMode"])
+    groups = {group.name for group in instance_groups(resources)}
+    channels.check(request.get("InputDataConfig", []), algorithm["TrainingInputMode"], groups)
 
 
 def _missing(member: str) -> Any:

@@ -96,8 +96,7 @@ class TrainingHosts:
     async def settle(self) -> None:
         """Wait until no thread touches the job's folder any more."""
         self._stopped.set()
-        if self._threads:
-            await asyncio.wait(self._threads)
+        await asyncio.gather(*self._threads, return_exceptions=True)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         thread = asyncio.ensure_future(asyncio.to_thread(work))
@@ -108,18 +107,25 @@ class TrainingHosts:
         return self._folder / name / "opt/ml"
 
     def _bring_channels(self) -> None:
-        asked = self._job.get("InputDataConfig", [])
-        objects = self._providers.objects
-        for channel in asked:
-            bucket, found = channels.items(channel, objects, self._region, self._found)
-            for name, items in channels.share(channel, found, self._hosts_of(channel)).items():
-                folder = self._ml(name) / "input/data" / channel["ChannelName"]
-                channels.bring(objects, bucket, items, folder, self._stopped.is_set)
+        for channel in self._job.get("InputDataConfig", []):
+            self._bring_channel(channel)
             if channel.get("CompressionType", "None") != "None":
                 self._say(
                     f"CompressionType of channel {channel['ChannelName']} is used only in Pipe input mode: "
                     "its objects are delivered as they are."
                 )
+
+    def _bring_channel(self, channel: dict[str, Any]) -> None:
+        objects, stopped = self._providers.objects, self._stopped.is_set
+        bucket, found = channels.items(channel, objects, self._region, self._found)
+        folders = [self._ml(name) / "input/data" / channel["ChannelName"] for name in self._hosts_of(channel)]
+        if channels.is_sharded(channel):
+            for index, folder in enumerate(folders):
+                channels.bring(objects, bucket, found[index :: len(folders)], folder, stopped)
+        else:
+            channels.bring(objects, bucket, found, folders[0], stopped)
+            for folder in folders[1:]:
+                channels.repeat(folders[0], folder, stopped)
 
     def _hosts_of(self, channel: dict[str, Any]) -> list[str]:
         """The hosts that get a channel: all, or those of its InstanceGroupNames."""
