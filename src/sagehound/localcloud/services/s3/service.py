@@ -181,20 +181,20 @@ class S3:
         finally:
             files.unpin(names)
 
-    def put_bytes(self, bucket: str, key: str, data: bytes, content_type: str | None = None) -> None:
-        """Store bytes as an object."""
+    def put_bytes(self, bucket: str, key: str, data: bytes, content_type: str | None = None) -> str:
+        """Store bytes as an object; its ETag."""
         self._require(bucket)
-        self._put(bucket, key, self._contents.store(data, [checksums.DEFAULT]), content_type)
+        return self._put(bucket, key, self._contents.store(data, [checksums.DEFAULT]), content_type)
 
     def put_file(
         self, bucket: str, key: str, path: Path, content_type: str | None = None, *, move: bool = False
-    ) -> None:
-        """Store a file as an object: a copy of it, or with `move` the file itself."""
+    ) -> str:
+        """Store a file as an object, a copy of it or with `move` itself; the object's ETag."""
         self._require(bucket)
         received = self._contents.take(path, [checksums.DEFAULT], keep=not move)
-        self._put(bucket, key, received, content_type)
+        return self._put(bucket, key, received, content_type)
 
-    def _put(self, bucket: str, key: str, received: Received, content_type: str | None) -> None:
+    def _put(self, bucket: str, key: str, received: Received, content_type: str | None) -> str:
         check_key(key)
         record = self._require(bucket)
         stored = attributes.from_request({"ContentType": content_type}, record)
@@ -202,6 +202,7 @@ class S3:
         stored["ChecksumType"] = checksums.FULL_OBJECT
         version = ObjectVersion(bucket, key, received.size, received.etag, 0.0, received.content, stored)
         self._writer.commit(version, {"Bucket": bucket})
+        return version.etag
 
     def _require(self, bucket: str) -> dict[str, object]:
         found = self.buckets.find(bucket)
