@@ -1,0 +1,18 @@
+"""CloudWatch metrics: counted, kept in SQLite, and read back as statistics, percentiles and metric math.
+
+Covered
+- PutMetricData: values, values with counts, statistic sets, dimensions, units, high resolution, AWS's limits
+- GetMetricStatistics: the five statistics, percentiles, units, periods, the limit of 1,440 data points
+- GetMetricData: metrics and expressions, paging, ScanBy, labels with ${LABEL}, ${MIN}, ${MAX}, ${AVG}, ${SUM},
+  ${FIRST}, ${LAST}. Expressions: + - * / ^, arrays, METRICS, SUM, AVG, MIN, MAX, ABS, CEIL, FLOOR, PERIOD, FILL,
+  DIFF, RATE
+- ListMetrics: by namespace, name, dimensions, recently active; paging
+- data are folded as AWS folds them: to minutes after 3 hours, to 5 minutes after 15 days, to hours after 63 days;
+  gone after 455 days
+
+Not covered (answered by name as not implemented)
+- alarms, dashboards, metric streams, anomaly detection, insight rules
+- trimmed and winsorized statistics (tm, wm, tc, ts, pr, IQM)
+- SEARCH, IF, comparisons and the other functions of metric math
+- expressions over metrics of different periods; labels that show times
+"""

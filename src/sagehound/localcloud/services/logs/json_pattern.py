@@ -38,7 +38,10 @@ def parse_condition(text: str) -> Condition:
     """The predicate on a parsed JSON message; InvalidParameterException when `text` is no such pattern."""
     parser = _Parser(text)
     parser.expect("{")
-    condition = parser.alternatives()
+    try:
+        condition = parser.alternatives()
+    except RecursionError:
+        raise _invalid() from None
     parser.expect("}")
     if parser.kind:
         raise _invalid()

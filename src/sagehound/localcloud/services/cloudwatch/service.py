@@ -1,0 +1,95 @@
+"""CloudWatch metrics as the gateway and the other services see them."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime
+
+from sagehound.localcloud.call import Operation, operations_of
+from sagehound.localcloud.services.cloudwatch.aggregator import MetricAggregator
+from sagehound.localcloud.services.cloudwatch.listing import MetricListing
+from sagehound.localcloud.services.cloudwatch.metric_data import MetricData
+from sagehound.localcloud.services.cloudwatch.periods import by_period
+from sagehound.localcloud.services.cloudwatch.putting import MetricWriting
+from sagehound.localcloud.services.cloudwatch.statistic_set import StatisticSet
+from sagehound.localcloud.services.cloudwatch.statistics import MetricStatistics
+from sagehound.localcloud.services.cloudwatch.tables import Datum, MetricTables, sorted_dimensions
+from sagehound.localcloud.state.clock import Clock
+from sagehound.localcloud.state.store import Store
+
+FOLD_SECONDS = 3600.0
+
+
+class CloudWatch:
+    """Metrics. `put` is durable when it returns; `aggregator.put` is for hot paths and durable within a second."""
+
+    name = "cloudwatch"
+
+    def __init__(self, store: Store, clock: Clock, account_id: str) -> None:
+        self._clock = clock
+        self._tables = MetricTables(store)
+        self.aggregator = MetricAggregator(self._tables)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def operations(self) -> dict[str, Operation]:
+        """The operations by AWS's names."""
+        readers = (
+            reader(self._clock, self._tables, self.aggregator)
+            for reader in (MetricStatistics, MetricData, MetricListing)
+        )
+        return operations_of(MetricWriting(self._clock, self._tables), *readers)
+
+    async def start(self) -> None:
+        """Begin to store what gathers in the aggregator, and to fold old data."""
+        self._tasks = [asyncio.create_task(self.aggregator.flush_for_ever()), asyncio.create_task(self._fold())]
+
+    async def stop(self) -> None:
+        """Store what has gathered and end the loops."""
+        for task in self._tasks:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        self.aggregator.flush()
+
+    def put(
+        self,
+        region: str,
+        namespace: str,
+        name: str,
+        value: float,
+        dimensions: dict[str, str],
+        timestamp: datetime,
+        unit: str = "None",
+    ) -> None:
+        """Keep one value at its second; inside a transaction of the store it is part of that transaction.
+
+        NaN and infinity (the loss of a training that diverged) are left out: AWS has no place for them.
+        """
+        if not math.isfinite(value):
+            return
+        moment = int(timestamp.timestamp())
+        datum = Datum(name, sorted_dimensions(dimensions), moment, unit, StatisticSet.of(value))
+        self._tables.add(region, namespace, [datum])
+
+    def put_many(self, region: str, namespace: str, data: Iterable[Datum]) -> None:
+        """Keep many data in one transaction."""
+        self._tables.add(region, namespace, data)
+
+    def read(
+        self, region: str, namespace: str, name: str, dimensions: dict[str, str], start: int, end: int, period: int
+    ) -> dict[int, StatisticSet]:
+        """The values of a metric by period, from second `start` until before `end`: what alarms and scaling look at."""
+        self.aggregator.flush()
+        points = self._tables.read(region, namespace, name, sorted_dimensions(dimensions), start, end)
+        return {begin: values for (begin, _), values in by_period(points, start, period, by_unit=False).items()}
+
+    async def _fold(self) -> None:
+        while True:
+            for metric in self._tables.ids():
+                self._tables.fold(metric, int(self._clock.time()))
+                await asyncio.sleep(0)
+            await self._clock.sleep(FOLD_SECONDS)
