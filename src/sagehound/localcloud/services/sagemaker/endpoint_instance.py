@@ -5,20 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import shutil
 import time
-from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from sagehound.localcloud.container import requirements, serving
 from sagehound.localcloud.container.invocations import Connections
 from sagehound.localcloud.container.ledger import Ledger
-from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.processes.log_pump import LogPump
-from sagehound.localcloud.processes.supervisor import Exit, Host, Program
-from sagehound.localcloud.services.sagemaker import images, instance_types
+from sagehound.localcloud.processes.supervisor import Exit, Host
+from sagehound.localcloud.services.sagemaker.endpoint_log import InstanceLog
+from sagehound.localcloud.services.sagemaker.endpoint_program import SESSION_SECONDS, InstanceHome
 from sagehound.localcloud.services.sagemaker.endpoint_status import INSTANCE, Record
 from sagehound.localcloud.services.sagemaker.model_data import ModelData
 from sagehound.localcloud.services.sagemaker.providers import Providers
@@ -30,16 +26,12 @@ STARTUP_LIMIT = 240.0
 STARTUP_POLL = 0.02
 PING_SECONDS = 1.0
 PING_LIMIT = 2.0
-PINGS_MISSED = 10
-"""Missed pings in a row after which the process is started again."""
+UNANSWERED_SECONDS = 30.0
+"""How long /ping may fail before the process is started again."""
 STOP_GRACE = 30.0
 BACKOFF = (0.0, 0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds before the next start, by the number of starts that did not last a minute."""
 HEALTHY_AGAIN = 60.0
-SESSION_SECONDS = 43_200
-_FAILURE_LINES = 12
-_FAILURE_CHARACTERS = 700
-_MAX_MESSAGE = 256_000
 
 
 class NotHealthy(Exception):
@@ -58,11 +50,9 @@ class Instance:
         self.in_flight = 0
         self.ledger: Ledger | None = None
         self._providers = providers
-        self._model_data = model_data
         self._changed = changed
-        self._root = providers.data_dir / "sagemaker" / "endpoints" / record["InstanceId"]
-        self._home = self._root / "home"
-        self._lines: deque[str] = deque(maxlen=_FAILURE_LINES)
+        self._home = InstanceHome(record["InstanceId"], providers, model_data)
+        self._log = InstanceLog(record, providers)
         self._idle = asyncio.Event()
         self._doubted = asyncio.Event()
         self._leaving = asyncio.Event()
@@ -110,7 +100,7 @@ class Instance:
         if handle is not None:
             self._providers.supervisor.remove(handle)
         self._providers.store.delete(INSTANCE, self.record["Region"], self.instance_id)
-        await asyncio.to_thread(shutil.rmtree, self._root, ignore_errors=True)
+        await self._home.remove()
 
     async def let_go(self) -> None:
         """Stop watching; the process itself goes on."""
@@ -174,48 +164,13 @@ class Instance:
         else:
             if handle is not None:  # the last words of a process that ended while nobody looked
                 await LogPump(supervisor, handle, self._keep_lines, self.record.get("LogOffset", 0)).run()
-            handle = await self._start()
-        self.ledger = Ledger(self._home / serving.STARTED_FILE)
+            program = await self._home.prepare(self.record, self.variant, self._log.say)
+            self._renew_session()
+            handle = await supervisor.start(Host(self.instance_id, self._home.root), program)
+            self._save(Handle=handle)
+        self.ledger = self._home.ledger()
         pump = LogPump(supervisor, handle, self._keep_lines, self.record.get("LogOffset", 0))
         return asyncio.create_task(pump.run(), name=f"log of {self.instance_id}")
-
-    async def _start(self) -> dict[str, Any]:
-        variant, providers = self.variant, self._providers
-        image = images.find(variant["Image"], "inference", providers.settings.images, variant["ExecutionRoleArn"])
-        unpacked = self._model_data.path(variant["ModelDataDigest"])
-        await asyncio.to_thread(self._lay_out, unpacked)
-        python, search = image.python, str(Path(image.python).parent)
-        listed = unpacked / "code" / "requirements.txt"
-        if listed.is_file():
-            overlays = providers.data_dir / "environments"
-            python = await requirements.environment(listed, image.python, overlays, self._say)
-            search = f"{Path(python).parent}:{search}"
-        container = serving.ServingContainer(
-            endpoint_name=self.record["EndpointName"],
-            region=self.record["Region"],
-            endpoint_url=providers.endpoint_url(),
-            instance_type=variant["InstanceType"],
-            num_cpus=min(instance_types.vcpus(variant["InstanceType"]), instance_types.machine_cpus()),
-            python_directory=search,
-            home=self._home,
-            user=variant["Environment"],
-        )
-        program = Program(serving.serving_command(python), serving.serving_environment(container), self._home)
-        self._renew_session()
-        handle = await providers.supervisor.start(Host(self.instance_id, self._root), program)
-        self._save(Handle=handle)
-        return handle
-
-    def _lay_out(self, unpacked: Path) -> None:
-        """The instance's own folders; what an earlier process left of the model's tree is laid out anew."""
-        model = self._root / "opt" / "ml" / "model"
-        shutil.rmtree(model, ignore_errors=True)
-        model.parent.mkdir(parents=True, exist_ok=True)
-        self._home.mkdir(exist_ok=True)
-        for name in (serving.PORT_FILE, serving.STARTED_FILE):
-            (self._home / name).unlink(missing_ok=True)
-        serving.link_model(unpacked, model)
-        Ledger(self._home / serving.STARTED_FILE)
 
     async def _until_ready(self, pump: asyncio.Task[Exit]) -> None:
         """Ask /ping every 20 ms, until it answers, the process ends, or the limit has passed."""
@@ -236,9 +191,8 @@ class Instance:
         raise NotHealthy(self._why(f"/ping did not answer within {limit:g} seconds."))
 
     async def _answering(self) -> Connections | None:
-        try:
-            port = int((self._home / serving.PORT_FILE).read_text())
-        except (FileNotFoundError, ValueError):
+        port = self._home.port()
+        if port is None:
             return None
         connections = Connections(port)
         if await self._ping(connections):
@@ -248,8 +202,7 @@ class Instance:
 
     async def _watch(self, pump: asyncio.Task[Exit]) -> None:
         """Ask /ping every second until the process ends; end it when it has not answered for long."""
-        missed = 0
-        renewed = time.monotonic()
+        answered = renewed = time.monotonic()
         while True:
             await self._pause(pump)
             if pump.done():
@@ -257,14 +210,14 @@ class Instance:
                     logger.warning("the model server of %s ended (%s)", self.instance_id, _ending(pump.result()))
                 return
             assert self.connections is not None
-            answered = await self._ping(self.connections)
-            missed = 0 if answered else missed + 1
-            if answered and self._doubted.is_set():
-                self._doubted.clear()
-                self._changed()
-            if missed >= PINGS_MISSED and not pump.done():
+            if await self._ping(self.connections):
+                answered = time.monotonic()
+                if self._doubted.is_set():
+                    self._doubted.clear()
+                    self._changed()
+            elif time.monotonic() - answered > UNANSWERED_SECONDS and not pump.done():
                 self._unready()
-                self._say(f"/ping was not answered {missed} times in a row: the model server is started again")
+                self._log.say(f"/ping has failed for {UNANSWERED_SECONDS:g} s: the model server is started again")
                 await self._providers.supervisor.stop(self.record["Handle"], 2.0)
                 await asyncio.wait({pump})
                 return
@@ -295,38 +248,21 @@ class Instance:
             self.connections = None
 
     def _renew_session(self) -> None:
-        """Fresh credentials of the execution role, from now on for half a day; none when the role has been deleted."""
-        try:
-            session = self._providers.sessions.issue(self.variant["ExecutionRoleArn"], "SageMaker", SESSION_SECONDS)
-        except AwsError as error:
-            self._say(f"The container has no credentials: {error.message}")
-        else:
-            serving.write_session(self._home, session)
+        self._home.renew_session(self.variant["ExecutionRoleArn"], self._log.say)
 
     def _save(self, **members: Any) -> None:
         self.record.update(members)
         if not self._removed:
             self._providers.store.put(INSTANCE, self.record["Region"], self.instance_id, self.record)
 
-    def _say(self, line: str) -> None:
-        self._append([(self._providers.clock.time(), line)])
-
     def _keep_lines(self, batch: list[tuple[float, str]], offset: int) -> None:
         with self._providers.store.transaction():
-            self._append(batch)
+            self._log.append(batch)
             self._save(LogOffset=offset)
-
-    def _append(self, batch: list[tuple[float, str]]) -> None:
-        self._lines.extend(line for _, line in batch)
-        events = [(int(moment * 1000), line[:_MAX_MESSAGE]) for moment, line in batch if line.strip()]
-        if events:
-            group = f"/aws/sagemaker/Endpoints/{self.record['EndpointName']}"
-            stream = f"{self.record['VariantName']}/{self.instance_id}"
-            self._providers.logs.append(self.record["Region"], group, stream, events)
 
     def _why(self, what: str) -> str:
         """AWS's sentence, what happened here, and the last words of the log."""
-        said = "\n".join(self._lines).strip()[-_FAILURE_CHARACTERS:]
+        said = self._log.last_words()
         return (
             f"The primary container for production variant {self.record['VariantName']} did not pass the ping health "
             f"check. Please check CloudWatch logs for this endpoint. {what}" + (f" Last words:\n{said}" if said else "")

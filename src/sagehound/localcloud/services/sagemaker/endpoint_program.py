@@ -1,0 +1,87 @@
+"""An instance of an endpoint before its model server starts: its folders, its environment, its role's session."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from sagehound.localcloud.container import requirements, serving
+from sagehound.localcloud.container.ledger import Ledger
+from sagehound.localcloud.errors import AwsError
+from sagehound.localcloud.processes.supervisor import Program
+from sagehound.localcloud.services.sagemaker import images, instance_types
+from sagehound.localcloud.services.sagemaker.endpoint_status import Record
+from sagehound.localcloud.services.sagemaker.model_data import ModelData
+from sagehound.localcloud.services.sagemaker.providers import Providers
+
+SESSION_SECONDS = 43_200
+
+
+class InstanceHome:
+    """The directory of one instance: `root/opt/ml/model` for the model, `root/home` for everything else."""
+
+    def __init__(self, instance_id: str, providers: Providers, model_data: ModelData) -> None:
+        self.root = providers.data_dir / "sagemaker" / "endpoints" / instance_id
+        self._home = self.root / "home"
+        self._providers = providers
+        self._model_data = model_data
+
+    async def prepare(self, record: Record, variant: Record, say: Callable[[str], None]) -> Program:
+        """Lay out the model, install what its code requires, and say what to run. May raise InstallError."""
+        unpacked = self._model_data.path(variant["ModelDataDigest"])
+        await asyncio.to_thread(self._lay_out, unpacked)
+        settings, data_dir = self._providers.settings, self._providers.data_dir
+        image = images.find(variant["Image"], "inference", settings.images, variant["ExecutionRoleArn"])
+        python, search = image.python, str(Path(image.python).parent)
+        listed = unpacked / "code" / "requirements.txt"
+        if listed.is_file():
+            python = await requirements.environment(listed, image.python, data_dir / "environments", say)
+            search = f"{Path(python).parent}:{search}"
+        container = serving.ServingContainer(
+            endpoint_name=record["EndpointName"],
+            region=record["Region"],
+            endpoint_url=self._providers.endpoint_url(),
+            instance_type=variant["InstanceType"],
+            num_cpus=min(instance_types.vcpus(variant["InstanceType"]), instance_types.machine_cpus()),
+            python_directory=search,
+            home=self._home,
+            user=variant["Environment"],
+        )
+        return Program(serving.serving_command(python), serving.serving_environment(container), self._home)
+
+    def renew_session(self, role_arn: str, say: Callable[[str], None]) -> None:
+        """Fresh credentials of the execution role, from now on for half a day; none when the role has been deleted."""
+        try:
+            session = self._providers.sessions.issue(role_arn, "SageMaker", SESSION_SECONDS)
+        except AwsError as error:
+            say(f"The container has no credentials: {error.message}")
+        else:
+            serving.write_session(self._home, session)
+
+    def ledger(self) -> Ledger:
+        """Which requests the process that runs here has begun."""
+        return Ledger(self._home / serving.STARTED_FILE)
+
+    def port(self) -> int | None:
+        """The port that the process has taken; None before that."""
+        try:
+            return int((self._home / serving.PORT_FILE).read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    async def remove(self) -> None:
+        """Delete it all."""
+        await asyncio.to_thread(shutil.rmtree, self.root, ignore_errors=True)
+
+    def _lay_out(self, unpacked: Path) -> None:
+        """What an earlier process left is replaced; a new ledger keeps its requests apart from the new process's."""
+        model = self.root / "opt" / "ml" / "model"
+        shutil.rmtree(model, ignore_errors=True)
+        model.parent.mkdir(parents=True, exist_ok=True)
+        self._home.mkdir(exist_ok=True)
+        for name in (serving.PORT_FILE, serving.STARTED_FILE):
+            (self._home / name).unlink(missing_ok=True)
+        serving.link_model(unpacked, model)
+        self.ledger()
