@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -104,7 +105,7 @@ def test_metrics_are_read_from_the_output(shop: Workshop) -> None:
         MetricName="loss",
         Dimensions=[{"Name": "TrainingJobName", "Value": job["TrainingJobName"]}],
         StartTime=job["CreationTime"].replace(second=0, microsecond=0),
-        EndTime=job["TrainingEndTime"].replace(year=job["TrainingEndTime"].year + 1),
+        EndTime=job["TrainingEndTime"] + timedelta(minutes=2),
         Period=60,
         Statistics=["SampleCount", "Maximum", "Minimum"],
     )["Datapoints"]
