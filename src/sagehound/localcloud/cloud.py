@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from sagehound.localcloud import credentials
+from sagehound.localcloud.call import Service
+from sagehound.localcloud.gateway import Gateway
 from sagehound.localcloud.processes.local import LocalSupervisor
+from sagehound.localcloud.recorder import Recorder
 from sagehound.localcloud.services.cloudwatch.service import CloudWatch
 from sagehound.localcloud.services.iam.service import IAM
 from sagehound.localcloud.services.logs.service import Logs
@@ -13,11 +17,6 @@ from sagehound.localcloud.services.s3.service import S3
 from sagehound.localcloud.services.sagemaker.service import SageMaker
 from sagehound.localcloud.services.sagemaker_runtime.service import SageMakerRuntime
 from sagehound.localcloud.services.sts.service import STS
-
-from sagehound.localcloud import credentials
-from sagehound.localcloud.call import Service
-from sagehound.localcloud.gateway import Gateway
-from sagehound.localcloud.recorder import Recorder
 from sagehound.localcloud.state.clock import Clock
 from sagehound.localcloud.state.store import Store
 from sagehound.settings import LocalCloudSettings
