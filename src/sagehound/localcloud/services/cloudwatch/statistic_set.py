@@ -40,7 +40,6 @@ class StatisticSet:
         mine = self.distribution
         for value, count in other.distribution.items():
             mine[value] = mine.get(value, 0.0) + count
-        self.shorten()
 
     def shorten(self) -> None:
         """Put the values of a distribution that has too many of them into bins."""
@@ -74,6 +73,7 @@ def merged(sets: Iterable[StatisticSet]) -> StatisticSet:
         else:
             total.add(one)
     assert total is not None
+    total.shorten()
     return total
 
 

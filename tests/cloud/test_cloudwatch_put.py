@@ -1,0 +1,98 @@
+"""How other services count: durably in a transaction, cheaply through the aggregator; and how old data are folded."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from sagehound.localcloud.services.cloudwatch.service import CloudWatch
+from sagehound.localcloud.services.cloudwatch.statistic_set import StatisticSet, merged
+from sagehound.localcloud.services.cloudwatch.tables import DAY, HOUR, Datum, MetricTables
+from sagehound.localcloud.state.clock import Clock
+from sagehound.localcloud.state.store import Store
+
+REGION, NAMESPACE = "us-east-1", "AWS/SageMaker"
+VARIANT = {"EndpointName": "dogs", "VariantName": "AllTraffic"}
+NOW = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+SECOND = int(NOW.timestamp())
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path / "cloud.sqlite")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def cloudwatch(store: Store) -> CloudWatch:
+    return CloudWatch(store, Clock(), "123456789012")
+
+
+def _read(cloudwatch: CloudWatch, name: str) -> StatisticSet | None:
+    return cloudwatch.read(REGION, NAMESPACE, name, VARIANT, SECOND, SECOND + 60, 60).get(SECOND)
+
+
+def test_put_is_part_of_the_transaction(store: Store, cloudwatch: CloudWatch) -> None:
+    with pytest.raises(sqlite3.OperationalError), store.transaction():
+        cloudwatch.put(REGION, NAMESPACE, "loss", 1.0, VARIANT, NOW)
+        store.execute("INSERT INTO no_such_table VALUES (1)")
+    assert _read(cloudwatch, "loss") is None
+    cloudwatch.put(REGION, NAMESPACE, "loss", 1.0, VARIANT, NOW)
+    cloudwatch.put(REGION, NAMESPACE, "loss", math.nan, VARIANT, NOW)
+    assert _read(cloudwatch, "loss") == StatisticSet(1, 1, 1, 1, {1.0: 1.0})
+
+
+def test_aggregator_counts_what_put_counts(cloudwatch: CloudWatch) -> None:
+    for number in range(1000):
+        value = float(number % 7)
+        cloudwatch.put(REGION, NAMESPACE, "durable", value, VARIANT, NOW)
+        cloudwatch.aggregator.put(REGION, NAMESPACE, "gathered", value, VARIANT, NOW)
+    assert _read(cloudwatch, "gathered") == _read(cloudwatch, "durable")
+    assert _read(cloudwatch, "gathered") is not None
+
+
+async def test_the_loop_stores_what_gathered_and_stop_stores_the_rest(store: Store, cloudwatch: CloudWatch) -> None:
+    await cloudwatch.start()
+    cloudwatch.aggregator.put(REGION, NAMESPACE, "Invocations", 1.0, VARIANT, NOW)
+    while not store.execute("SELECT * FROM metric_data"):  # noqa: ASYNC110 - the service's loop makes it true
+        await asyncio.sleep(0.05)
+    cloudwatch.aggregator.put(REGION, NAMESPACE, "Invocations", 1.0, VARIANT, NOW)
+    await cloudwatch.stop()
+    assert store.execute("SELECT count FROM metric_data")[0]["count"] == 2
+
+
+def test_many_distinct_values_keep_their_percentiles() -> None:
+    total = merged(StatisticSet.of(float(value)) for value in range(1, 100_001))
+    assert total.distribution is not None
+    assert len(total.distribution) < 2000
+    assert (total.count, total.minimum, total.maximum) == (100_000, 1, 100_000)
+    for rank in (1, 50, 90, 99, 99.9):
+        assert total.statistic(f"p{rank}") == pytest.approx(rank * 1000, rel=0.01)
+
+
+def test_old_data_are_folded_and_the_oldest_go(store: Store) -> None:
+    tables = MetricTables(store)
+    now = SECOND // DAY * DAY
+    ages = {"seconds": HOUR, "minutes": 4 * HOUR, "five minutes": 16 * DAY, "hours": 64 * DAY, "gone": 456 * DAY}
+    for name, age in ages.items():
+        data = [Datum(name, (), now - age + second, "None", StatisticSet.of(1.0)) for second in range(0, HOUR // 2, 15)]
+        tables.add(REGION, NAMESPACE, data)
+    for metric in tables.ids() * 2:
+        tables.fold(metric, now)
+    points = {name: tables.read(REGION, NAMESPACE, name, (), 0, now) for name in ages}
+    assert {name: len(found) for name, found in points.items()} == {
+        "seconds": 120,
+        "minutes": 30,
+        "five minutes": 6,
+        "hours": 1,
+        "gone": 0,
+    }
+    for name in ("seconds", "minutes", "five minutes", "hours"):
+        assert sum(point.values.count for point in points[name]) == 120
