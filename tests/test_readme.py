@@ -30,7 +30,9 @@ def test_the_quick_start_runs_as_it_stands(tmp_path: Path) -> None:
         "SAGEHOUND_PORT": "0",
     }
     script = "set -eux\n" + commands.group(1)
-    done = subprocess.run(["bash", "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "the local cloud is up" in done.stdout
     assert "InService" in done.stdout
@@ -50,7 +52,9 @@ def test_the_coverage_page_is_what_the_dispatch_tables_say() -> None:
 
 def test_every_command_stands_in_the_docs() -> None:
     page = (ROOT / "docs" / "pipeline.md").read_text() + (ROOT / "docs" / "local-cloud.md").read_text()
-    shown = subprocess.run([sys.executable, "-m", "sagehound.cli.main", "--help"], capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        [sys.executable, "-m", "sagehound.cli.main", "--help"], capture_output=True, text=True, check=True
+    )
     commands = re.findall(r"^  ([a-z-]+)  ", shown.stdout.partition("Commands:")[2], re.MULTILINE)
     assert len(commands) >= 12
     assert [command for command in commands if f"sagehound {command}" not in page] == []

@@ -34,7 +34,9 @@ def coverage() -> str:
         "|---|---|---|",
     ]
     for name, operations in tables.items():
-        lines.append(f"| [{name}](#{name}) | {len(operations)} | {len(session.get_service_model(name).operation_names)} |")
+        lines.append(
+            f"| [{name}](#{name}) | {len(operations)} | {len(session.get_service_model(name).operation_names)} |"
+        )
     for name, operations in tables.items():
         lines += ["", f"## {name}", "", about[name].strip(), "", ", ".join(f"`{each}`" for each in operations)]
     return "\n".join(lines) + "\n"

@@ -7,9 +7,8 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
-from sagehound.localcloud.wire.protocol import WireResponse
-
 from sagehound.localcloud.call import FileRange
+from sagehound.localcloud.wire.protocol import WireResponse
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
