@@ -6,13 +6,13 @@ https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html
 from __future__ import annotations
 
 import io
-from datetime import UTC, datetime
 from typing import Any
 
 import cbor2
 
-from sagehound.localcloud.wire.codec import MalformedInput
+from sagehound.localcloud.wire.document_reader import DocumentReader
 from sagehound.localcloud.wire.documents import DocumentWriter
+from sagehound.localcloud.wire.malformed import MalformedInput, wrong_type
 
 HEADERS = [("Content-Type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor")]
 _EPOCH_SECONDS = 1
@@ -30,31 +30,19 @@ def parse(shape: Any, body: bytes) -> Any:
     if shape is None or not body:
         return {}
     try:
-        return _parse(shape, cbor2.load(io.BytesIO(body)))
-    except (cbor2.CBORDecodeError, ValueError, TypeError, AttributeError, OverflowError) as reason:
+        document = cbor2.load(io.BytesIO(body))
+    except (cbor2.CBORDecodeError, ValueError, TypeError, OverflowError, RecursionError) as reason:
         raise MalformedInput(str(reason)) from reason
+    return _READER.read(shape, document)
 
 
-def _parse(shape: Any, value: Any) -> Any:
-    kind = shape.type_name
-    if kind == "structure":
-        found = ((name, member, value.get(name)) for name, member in shape.members.items())
-        return {name: _parse(member, item) for name, member, item in found if item is not None}
-    if kind == "list":
-        return [_parse(shape.member, item) for item in value]
-    if kind == "map":
-        return {_parse(shape.key, key): _parse(shape.value, item) for key, item in value.items()}
-    if kind == "timestamp":
-        if isinstance(value, datetime):
-            return value.astimezone(UTC)
-        return datetime.fromtimestamp(float(value), UTC)
-    if kind in ("float", "double"):
-        return float(value)
-    if kind in ("integer", "long"):
-        return int(value)
+def _bytes(value: Any) -> bytes:
+    if not isinstance(value, bytes):
+        raise wrong_type(value, "Blob")
     return value
 
 
+_READER = DocumentReader(_bytes)
 _WRITER = DocumentWriter(lambda moment: cbor2.CBORTag(_EPOCH_SECONDS, moment.timestamp()), bytes)
 
 

@@ -38,7 +38,7 @@ def malformed(route: Route, reason: str) -> AwsError:
         return AwsError("MalformedXML", message)
     if route.protocol in (QUERY, EC2):
         return AwsError("MalformedInput", f"The request could not be read: {reason}")
-    return AwsError("SerializationException", f"The request could not be read: {reason}")
+    return AwsError("SerializationException", reason)
 
 
 def invalid_member(route: Route, reason: rest.InvalidMember) -> AwsError:

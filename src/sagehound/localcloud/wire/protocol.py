@@ -9,7 +9,10 @@ from typing import Any
 from sagehound.localcloud.call import FileRange, HttpRequest
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.wire import cbor, codec, documents, faults, rest, xml
+from sagehound.localcloud.wire.document_reader import read_json
+from sagehound.localcloud.wire.malformed import MalformedInput
 from sagehound.localcloud.wire.route import CBOR, EC2, JSON, QUERY, REST_JSON, Route, identify, needs_body
+from sagehound.localcloud.wire.xml_reader import read_xml
 
 __all__ = ["Route", "WireResponse", "identify", "needs_body", "parse", "payload_member", "serialise", "serialise_error"]
 
@@ -39,12 +42,11 @@ def parse(route: Route, http: HttpRequest, body: bytes) -> dict[str, Any]:
         if route.protocol in (QUERY, EC2):
             return codec.parse_form(model, route.protocol, route.query)
         if route.protocol == JSON:
-            parsed: dict[str, Any] = codec.parse_json(model, JSON, model.input_shape, body)
-            return _structure(parsed)
+            return _structure(read_json(model.input_shape, body))
         if route.protocol == CBOR:
             return _structure(cbor.parse(model.input_shape, body))
         return _parse_rest(route, http, body)
-    except codec.MalformedInput as reason:
+    except MalformedInput as reason:
         raise faults.malformed(route, str(reason)) from reason
     except rest.InvalidMember as reason:
         raise faults.invalid_member(route, reason) from reason
@@ -52,7 +54,7 @@ def parse(route: Route, http: HttpRequest, body: bytes) -> dict[str, Any]:
 
 def _structure(parsed: Any) -> dict[str, Any]:
     if not isinstance(parsed, dict):
-        raise codec.MalformedInput("the body is not an object")
+        raise MalformedInput("the body is not an object")
     return parsed
 
 
@@ -78,15 +80,15 @@ def _parse_rest(route: Route, http: HttpRequest, body: bytes) -> dict[str, Any]:
 
 def _parse_document(route: Route, shape: Any, body: bytes) -> Any:
     if route.protocol == REST_JSON:
-        return codec.parse_json(route.model, REST_JSON, shape, body)
-    return codec.parse_xml(route.model, shape, body)
+        return read_json(shape, body)
+    return read_xml(shape, body)
 
 
 def _text(body: bytes) -> str:
     try:
         return body.decode()
     except UnicodeDecodeError as reason:
-        raise codec.MalformedInput(str(reason)) from reason
+        raise MalformedInput(str(reason)) from reason
 
 
 def serialise(route: Route, result: dict[str, Any], request_id: str) -> WireResponse:

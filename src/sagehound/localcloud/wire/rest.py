@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
-from sagehound.localcloud.wire import codec
+from sagehound.localcloud.wire.document_reader import timestamp
 
 _FORGIVEN_DATES = frozenset(
     {
@@ -126,7 +126,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "float": float,
     "double": float,
     "boolean": _boolean,
-    "timestamp": codec.timestamp,
+    "timestamp": timestamp,
 }
 
 

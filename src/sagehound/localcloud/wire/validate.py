@@ -11,6 +11,7 @@ from typing import Any
 
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.wire import patterns, rest
+from sagehound.localcloud.wire.malformed import MalformedInput, wrong_type
 from sagehound.localcloud.wire.route import Route
 
 Errors = list[str]
@@ -20,10 +21,6 @@ _CODES = {"logs": "InvalidParameterException", "sagemaker-runtime": "ValidationE
 _QUERY_CODE = "ValidationError"
 _compiled: dict[int, tuple[Any, Check]] = {}
 """By the identity of the shape, which is kept so that the identity stays its own."""
-
-
-class WrongType(ValueError):
-    """A member that has another JSON type than its model says."""
 
 
 def validate(route: Route, params: dict[str, Any]) -> None:
@@ -42,7 +39,7 @@ def validate(route: Route, params: dict[str, Any]) -> None:
     errors: Errors = []
     try:
         _check_of(route.model.input_shape)(params, "", errors)
-    except WrongType as reason:
+    except MalformedInput as reason:
         raise AwsError("SerializationException", str(reason)) from reason
     if errors:
         plural = "" if len(errors) == 1 else "s"
@@ -100,7 +97,7 @@ def _structure(shape: Any) -> Check:
 
     def check(value: Any, path: str, errors: Errors) -> None:
         if not isinstance(value, dict):
-            raise WrongType(f"{_json_type(value)} can not be converted to a Structure")
+            raise wrong_type(value, "Structure")
         prefix = f"{path}." if path else ""
         for name, label in required:
             if value.get(name) is None:
@@ -124,7 +121,7 @@ def _list(shape: Any) -> Check:
 
     def check(value: Any, path: str, errors: Errors) -> None:
         if not isinstance(value, list):
-            raise WrongType(f"{_json_type(value)} can not be converted to a List")
+            raise wrong_type(value, "List")
         _check_length(value, len(value), minimum, maximum, path, errors)
         if not member:
             member.append(_check_of(shape.member))
@@ -140,7 +137,7 @@ def _map(shape: Any) -> Check:
 
     def check(value: Any, path: str, errors: Errors) -> None:
         if not isinstance(value, dict):
-            raise WrongType(f"{_json_type(value)} can not be converted to a Map")
+            raise wrong_type(value, "Map")
         _check_length(value, len(value), minimum, maximum, path, errors)
         if not inner:
             inner.extend((_check_of(shape.key), _check_of(shape.value)))
@@ -159,7 +156,7 @@ def _string(shape: Any) -> Check:
 
     def check(value: Any, path: str, errors: Errors) -> None:
         if not isinstance(value, str):
-            raise WrongType(f"{_json_type(value)} can not be converted to a String")
+            raise wrong_type(value, "String")
         if allowed is not None:
             if value not in allowed:
                 # AWS lists the values in an order of its own; the model's is as good.
@@ -179,7 +176,7 @@ def _blob(shape: Any) -> Check:
 
     def check(value: Any, path: str, errors: Errors) -> None:
         if not isinstance(value, bytes | bytearray):
-            raise WrongType(f"{_json_type(value)} can not be converted to a Blob")
+            raise wrong_type(value, "Blob")
         _check_length("java.nio.HeapByteBuffer", len(value), minimum, maximum, path, errors)
 
     return check
@@ -191,7 +188,7 @@ def _number(shape: Any) -> Check:
 
     def check(value: Any, path: str, errors: Errors) -> None:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise WrongType(f"{_json_type(value)} can not be converted to {'an' if kind == 'Integer' else 'a'} {kind}")
+            raise wrong_type(value, kind)
         if minimum is not None and value < minimum:
             errors.append(_failed(value, path, f"Member must have value greater than or equal to {minimum}"))
         if maximum is not None and value > maximum:
@@ -203,7 +200,7 @@ def _number(shape: Any) -> Check:
 def _boolean(shape: Any) -> Check:
     def check(value: Any, path: str, errors: Errors) -> None:
         if not isinstance(value, bool):
-            raise WrongType(f"{_json_type(value)} can not be converted to a Boolean")
+            raise wrong_type(value, "Boolean")
 
     return check
 
@@ -211,7 +208,7 @@ def _boolean(shape: Any) -> Check:
 def _timestamp(shape: Any) -> Check:
     def check(value: Any, path: str, errors: Errors) -> None:
         if not isinstance(value, datetime):
-            raise WrongType(f"{_json_type(value)} can not be converted to milliseconds since epoch")
+            raise wrong_type(value, "Timestamp")
 
     return check
 
@@ -259,15 +256,3 @@ def _shown(value: Any) -> str:
 def _decapitalised(name: str) -> str:
     """`TrainingJobName` -> `trainingJobName`, as AWS's messages have it."""
     return name[:1].lower() + name[1:]
-
-
-def _json_type(value: Any) -> str:
-    if isinstance(value, bool):
-        return "TRUE_VALUE" if value else "FALSE_VALUE"
-    if isinstance(value, int | float):
-        return "NUMBER_VALUE"
-    if isinstance(value, str):
-        return "STRING_VALUE"
-    if isinstance(value, list):
-        return "START_ARRAY"
-    return "START_OBJECT" if isinstance(value, dict) else type(value).__name__
