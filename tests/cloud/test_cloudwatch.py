@@ -161,9 +161,16 @@ def test_refused_requests(cloudwatch: Any, namespace: str, start: datetime) -> N
         )
     with pytest.raises(ClientError, match="AWS/SageMaker for parameter Namespace is invalid"):
         cloudwatch.put_metric_data(Namespace="AWS/SageMaker", MetricData=[{"MetricName": "m", "Value": 1}])
-    data = [{"MetricName": "m", "Value": 1}] * 1001
+
+
+def test_large_requests_that_clients_compress(cloudwatch: Any, namespace: str, start: datetime) -> None:
+    """Botocore compresses PutMetricData of 10 KB and more with gzip."""
+    data = [{"MetricName": "m", "Timestamp": start, "Value": 1}] * 1000
+    cloudwatch.put_metric_data(Namespace=namespace, MetricData=data)
+    (point,) = _statistics(cloudwatch, namespace, start)
+    assert point["SampleCount"] == 1000
     with pytest.raises(ClientError, match="must not have a size greater than 1000"):
-        cloudwatch.put_metric_data(Namespace=namespace, MetricData=data)
+        cloudwatch.put_metric_data(Namespace=namespace, MetricData=[*data, data[0]])
 
 
 def test_list_metrics(cloudwatch: Any, namespace: str) -> None:
