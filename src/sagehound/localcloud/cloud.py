@@ -48,6 +48,7 @@ class Cloud:
             objects=s3,
             logs=logs,
             metrics=cloudwatch,
+            counter=cloudwatch.aggregator,
             roles=iam,
             sessions=sts,
         )

@@ -12,7 +12,7 @@ from sagehound.localcloud.container.invocations import Lost, Reply, Unreachable
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.services.sagemaker.endpoint_instance import Instance
 from sagehound.localcloud.services.sagemaker.endpoint_status import Record
-from sagehound.localcloud.services.sagemaker.needs import MetricSink
+from sagehound.localcloud.services.sagemaker.needs import MetricCounter
 from sagehound.localcloud.state.clock import Clock
 
 INVOCATION_LIMIT = 60.0
@@ -63,9 +63,9 @@ class Outcome:
 class Router:
     """Every endpoint that answers, by region and name."""
 
-    def __init__(self, clock: Clock, metrics: MetricSink, account_id: str) -> None:
+    def __init__(self, clock: Clock, counter: MetricCounter, account_id: str) -> None:
         self._clock = clock
-        self._metrics = metrics
+        self._counter = counter
         self._account_id = account_id
         self._services: dict[tuple[str, str], InService] = {}
         self._random = random.Random()
@@ -179,19 +179,19 @@ class Router:
     def _put(
         self, region: str, name: str, variant: Variant, total: float, model_seconds: float | None, status: int
     ) -> None:
-        dimensions = {"EndpointName": name, "VariantName": variant.name}
-        values = {
-            "Invocations": 1.0,
-            "InvocationsPerInstance": 1.0 / max(1, len(variant.instances)),
-            "Invocation4XXErrors": float(400 <= status < 500),
-            "Invocation5XXErrors": float(status >= 500 or status == 0),
-        }
+        values = [
+            ("Invocations", 1.0, "None"),
+            ("InvocationsPerInstance", 1.0 / max(1, len(variant.instances)), "None"),
+            ("Invocation4XXErrors", float(400 <= status < 500), "None"),
+            ("Invocation5XXErrors", float(status >= 500 or status == 0), "None"),
+        ]
         if model_seconds is not None:
-            values["ModelLatency"] = model_seconds * 1e6
-            values["OverheadLatency"] = max(0.0, total - model_seconds) * 1e6
+            values.append(("ModelLatency", model_seconds * 1e6, "Microseconds"))
+            values.append(("OverheadLatency", max(0.0, total - model_seconds) * 1e6, "Microseconds"))
+        dimensions = {"EndpointName": name, "VariantName": variant.name}
         now = self._clock.now()
-        for metric, value in values.items():
-            self._metrics.put(region, _NAMESPACE, metric, value, dimensions, now)
+        for metric, value, unit in values:
+            self._counter.put(region, _NAMESPACE, metric, value, dimensions, now, unit)
 
 
 async def _send(

@@ -31,6 +31,7 @@ from sagehound.localcloud.services.sagemaker.endpoint_status import (
 )
 from sagehound.localcloud.services.sagemaker.model_data import ModelData
 from sagehound.localcloud.services.sagemaker.models import container_of, model_data_url
+from sagehound.localcloud.services.sagemaker.needs import MetricCounter
 from sagehound.localcloud.services.sagemaker.providers import Providers
 from sagehound.localcloud.services.sagemaker.tags import Tags
 
@@ -42,12 +43,12 @@ _DESCRIBED = (*_SUMMARY, "EndpointConfigName", "FailureReason", "LastDeploymentC
 class Endpoints:
     """The endpoints of all regions; `router` sends invocations to those in service."""
 
-    def __init__(self, providers: Providers, tags: Tags) -> None:
+    def __init__(self, providers: Providers, tags: Tags, counter: MetricCounter) -> None:
         self._providers = providers
         self._store = providers.store
         self._tags = tags
         self._model_data = ModelData(providers.data_dir / "sagemaker" / "models", providers.objects)
-        self.router = Router(providers.clock, providers.metrics, providers.account_id)
+        self.router = Router(providers.clock, counter, providers.account_id)
         self._runs: dict[tuple[str, str], EndpointRun] = {}
 
     async def start(self) -> None:

@@ -45,6 +45,23 @@ class MetricSink(Protocol):
         """Add one value."""
 
 
+class MetricCounter(Protocol):
+    """CloudWatch on a hot path: what is counted at each invocation, stored a moment later."""
+
+    def put(
+        self,
+        region: str,
+        namespace: str,
+        name: str,
+        value: float,
+        dimensions: dict[str, str],
+        timestamp: datetime,
+        unit: str,
+        /,
+    ) -> None:
+        """Count one value."""
+
+
 class RoleTrust(Protocol):
     """IAM, asked who may assume a role."""
 

@@ -10,7 +10,14 @@ from sagehound.localcloud.processes.supervisor import Supervisor
 from sagehound.localcloud.services.sagemaker.endpoint_configs import EndpointConfigs
 from sagehound.localcloud.services.sagemaker.endpoints import Endpoints
 from sagehound.localcloud.services.sagemaker.models import Models
-from sagehound.localcloud.services.sagemaker.needs import LogWriter, MetricSink, Objects, RoleTrust, SessionIssuer
+from sagehound.localcloud.services.sagemaker.needs import (
+    LogWriter,
+    MetricCounter,
+    MetricSink,
+    Objects,
+    RoleTrust,
+    SessionIssuer,
+)
 from sagehound.localcloud.services.sagemaker.providers import Providers
 from sagehound.localcloud.services.sagemaker.tags import Tags
 from sagehound.localcloud.services.sagemaker.training_jobs import TrainingJobs
@@ -37,6 +44,7 @@ class SageMaker:
         objects: Objects,
         logs: LogWriter,
         metrics: MetricSink,
+        counter: MetricCounter,
         roles: RoleTrust,
         sessions: SessionIssuer,
     ) -> None:
@@ -58,7 +66,7 @@ class SageMaker:
         self.training_jobs = TrainingJobs(providers, self.tags)
         self.models = Models(providers, self.tags)
         self.endpoint_configs = EndpointConfigs(providers, self.tags)
-        self.endpoints = Endpoints(providers, self.tags)
+        self.endpoints = Endpoints(providers, self.tags, counter)
         self.router = self.endpoints.router
 
     @property
