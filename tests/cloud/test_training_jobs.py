@@ -198,6 +198,29 @@ def test_checkpoints_come_from_s3_and_go_there(shop: Workshop) -> None:
     assert read == {"epoch-1.pt": b"one again", "epoch-2.pt": b"two"}
 
 
+def test_checkpoints_are_stored_while_the_job_runs(shop: Workshop) -> None:
+    script = "import time\nopen('/opt/ml/checkpoints/epoch-1.pt', 'w').write('one')\ntime.sleep(600)\n"
+    name = shop.create(script, CheckpointConfig={"S3Uri": f"s3://{shop.bucket}/running"})
+    shop.s3.get_waiter("object_exists").wait(
+        Bucket=shop.bucket, Key="running/epoch-1.pt", WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+    job = shop.describe(name)
+    assert job["TrainingJobStatus"] == "InProgress"
+    shop.sagemaker.update_training_job(TrainingJobName=name, RemoteDebugConfig={"EnableRemoteDebug": False})
+    assert shop.describe(name)["RemoteDebugConfig"] == {"EnableRemoteDebug": False}
+    shop.sagemaker.stop_training_job(TrainingJobName=name)
+    assert shop.ended(name)["TrainingJobStatus"] == "Stopped"
+
+
+def test_a_shell_script_as_entry_point(shop: Workshop) -> None:
+    request = shop.request("", files={"go.sh": '#!/bin/sh\necho "RESULT \\"$2 in $SM_CURRENT_HOST\\""\n'})
+    request["HyperParameters"] |= {"sagemaker_program": "go.sh", "epochs": "3"}
+    shop.sagemaker.create_training_job(**request)
+    job = shop.ended(request["TrainingJobName"])
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    assert shop.printed(request["TrainingJobName"]) == "3 in algo-1"
+
+
 def test_nothing_of_an_ended_job_stays_on_the_machine(shop: Workshop) -> None:
     job = shop.run("print('done')")
     shop.run("print('done')")

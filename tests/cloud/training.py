@@ -29,7 +29,6 @@ def archive(files: dict[str, str]) -> bytes:
         for name, text in files.items():
             member = tarfile.TarInfo(name)
             member.size = len(text.encode())
-            member.mode = 0o755
             tar.addfile(member, io.BytesIO(text.encode()))
     return buffer.getvalue()
 

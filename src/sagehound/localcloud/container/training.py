@@ -168,6 +168,7 @@ def script_command(decoded: HyperParameters, code: Path, launch: Launch) -> list
         return [launch.python, "-m", str(program).removesuffix(".py"), *arguments]
     if str(program).endswith(".py"):
         return [launch.python, str(program), *arguments]
+    (code / str(program)).chmod(0o755)
     return ["/bin/sh", "-c", f"./{shlex.quote(str(program))} {shlex.join(arguments)}"]
 
 

@@ -9,11 +9,31 @@ from dataclasses import dataclass
 
 from sagehound.localcloud.errors import AwsError, validation
 
-_AWS_REGISTRIES = r"(763104351884|727897471807|626614931356|683313688378|364406365360|918309763551|858716640294)"
-_AWS_PYTORCH = re.compile(
-    rf"{_AWS_REGISTRIES}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/pytorch-(?P<use>training|inference):(?P<tag>[\w.-]+)"
+_AWS_REGISTRIES = frozenset(
+    [
+        "763104351884",
+        "364406365360",
+        "626614931356",
+        "780543022126",
+        "871362719292",
+        "772153158452",
+        "907027046896",
+        "457447274322",
+        "727897471807",
+        "380420809688",
+        "692866216735",
+        "503227376785",
+        "217643126080",
+        "914824155844",
+        "446045086412",
+        "442386744353",
+        "204538143572",
+    ]
 )
-_ECR = re.compile(r"(?P<registry>\d{12})\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/(?P<name>[\w./-]+?)([:@].+)?")
+"""The accounts from which AWS gives out its deep learning images, over all regions."""
+_ECR = re.compile(
+    r"(?P<registry>\d{12})\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/(?P<name>[\w./-]+?)(?P<tag>[:@].+)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +42,6 @@ class Image:
 
     uri: str
     python: str
-    tag: str = ""
 
 
 def find(uri: str, use: str, mapped: Mapping[str, str], role_arn: str) -> Image:
@@ -32,9 +51,9 @@ def find(uri: str, use: str, mapped: Mapping[str, str], role_arn: str) -> Image:
     """
     if uri in mapped:
         return Image(uri, mapped[uri])
-    pytorch = _AWS_PYTORCH.fullmatch(uri)
-    if pytorch and pytorch["use"] == use:
-        return Image(uri, sys.executable, pytorch["tag"])
+    ecr = _ECR.fullmatch(uri)
+    if ecr and ecr["registry"] in _AWS_REGISTRIES and ecr["name"] == f"pytorch-{use}" and ecr["tag"]:
+        return Image(uri, sys.executable)
     raise _not_found(uri, use, role_arn)
 
 
