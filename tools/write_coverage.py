@@ -26,8 +26,8 @@ def coverage() -> str:
     lines = [
         "# What the local cloud covers",
         "",
-        "Written by `python -m tools.write_coverage` from the dispatch tables: an operation is listed because code answers",
-        "it. Any other operation of these services is answered with AWS's error shape and the words that it is not",
+        "Written by `python -m tools.write_coverage` from the dispatch tables: an operation is listed because code",
+        "answers it. Any other operation of these services is answered with AWS's error shape and the words that it is not",
         "implemented.",
         "",
         "| service | operations here | of AWS's |",

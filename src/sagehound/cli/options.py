@@ -26,7 +26,9 @@ DataDirOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object per line, for machines.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="Show the jobs' own lines as they come.")]
-PortOption = Annotated[int, typer.Option(help="TCP port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)]
+PortOption = Annotated[
+    int, typer.Option(help="TCP port on 127.0.0.1; 0 takes a free one.", min=0, max=65535, envvar="SAGEHOUND_PORT")
+]
 DataOption = Annotated[
     str | None, typer.Option(help="A folder, a zip, an http(s) address of a zip, or s3://BUCKET/PREFIX.")
 ]

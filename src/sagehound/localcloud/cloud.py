@@ -34,7 +34,7 @@ class Cloud:
         supervisor = LocalSupervisor()
         iam = IAM(self.store, self.clock, account_id, self.root)
         sts = STS(self.store, self.clock, account_id, iam, region)
-        s3 = S3(self.store, self.clock, account_id, data_dir)
+        s3 = S3(self.store, self.clock, account_id, data_dir, credentials=sts.credentials)
         logs = Logs(self.store, self.clock, account_id)
         cloudwatch = CloudWatch(self.store, self.clock, account_id)
         sagemaker = SageMaker(

@@ -18,7 +18,7 @@ class Host:
 
     name: str
     root: Path
-    """`root/opt/ml` is /opt/ml inside (a private mount where the kernel allows it); `root/run` is the supervisor's own."""
+    """`root/opt/ml` is /opt/ml inside (private where the kernel allows it); `root/run` is the supervisor's own."""
     address: str = "127.0.0.1"
     peers: dict[str, str] = field(default_factory=dict)
     """Host names that must resolve inside, with their addresses (algo-1..N)."""
@@ -47,7 +47,7 @@ class Exit:
 
 
 Handle = dict[str, Any]
-"""A running program as JSON (pid, create time, root): kept in the owner's record, enough to adopt it after a restart."""
+"""A running program as JSON (pid, create time, root): kept by its owner, enough to adopt it after a restart."""
 
 LineSink = Callable[[float, str], None]
 """Called with (seconds since 1970, line without its newline) for every line of output, in order."""
@@ -72,7 +72,7 @@ class Supervisor(Protocol):
         """Send a signal to the whole process group; nothing happens when it has ended."""
 
     async def stop(self, handle: Handle, grace: float) -> Exit:
-        """SIGTERM to the whole group, up to `grace` seconds to end, then SIGKILL; returns when every process is gone."""
+        """SIGTERM to the whole group, `grace` seconds to end, then SIGKILL; returns when every process is gone."""
 
     def remove(self, handle: Handle) -> None:
         """Forget an ended program: its output file and its mounts; the host's root stays the owner's."""

@@ -11,7 +11,7 @@ class IllegalTransition(RuntimeError):
 
 
 class Lifecycle:
-    """One table per resource: `Lifecycle("TrainingJobStatus", {"InProgress": {"Completed", "Failed", "Stopping"}, ...})`.
+    """One table per resource: `Lifecycle("TrainingJobStatus", {"InProgress": {"Completed", "Failed"}, ...})`.
 
     The table is what the console, the waiters and the tests read; a status without successors is final.
     """
@@ -32,7 +32,7 @@ class Lifecycle:
         return to in self.table[status]
 
     def advance(self, record: dict[str, Any], to: str, **members: Any) -> dict[str, Any]:
-        """A copy of `record` with its status moved to `to` and `members` set; IllegalTransition when the table forbids it."""
+        """A copy of `record` with its status moved to `to` and `members` set; IllegalTransition if the table lacks it."""
         status = record[self.member]
         if not self.may(status, to):
             raise IllegalTransition(f"{self.member} cannot go from {status} to {to}")
