@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sagehound.localcloud.processes.host_init import outside_paths
 from sagehound.localcloud.processes.hosts import allocate_addresses, hosts_text
 from sagehound.localcloud.processes.local import LocalSupervisor
 
@@ -168,6 +169,21 @@ def test_two_hosts_listen_on_one_port() -> None:
         port = one.getsockname()[1]
         with socket.create_server((second, port)), socket.create_connection((second, port)):
             pass
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/opt/ml", "/data/algo-1/opt/ml"),
+        ('{"model_dir": "/opt/ml/model"}', '{"model_dir": "/data/algo-1/opt/ml/model"}'),
+        ("/opt/ml/code:/opt/ml/lib", "/data/algo-1/opt/ml/code:/data/algo-1/opt/ml/lib"),
+        ("file:///opt/ml/x", "file:///data/algo-1/opt/ml/x"),
+        ("/data/algo-1/opt/ml/model", "/data/algo-1/opt/ml/model"),
+        ("/opt/mlflow /opt/ml-tools", "/opt/mlflow /opt/ml-tools"),
+    ],
+)
+def test_paths_where_mounts_are_refused(text: str, expected: str) -> None:
+    assert outside_paths(text, "/data/algo-1/opt/ml") == expected
 
 
 def test_hosts_text() -> None:

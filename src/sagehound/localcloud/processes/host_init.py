@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -28,6 +29,8 @@ FORWARDED = {
 }
 LEFTOVER_GRACE = 1.0
 """Seconds between SIGTERM and SIGKILL for what the program left behind (its resource trackers end by themselves)."""
+
+LONGEST_HOSTNAME = 64
 
 LINUX = sys.platform == "linux"
 libc = ctypes.CDLL(None, use_errno=True)
@@ -81,24 +84,27 @@ def add_mount_point(path: str) -> None:
 
 
 def make_private(spec: dict[str, Any]) -> None:
-    """Give this process and its children an own /opt/ml, /etc/hosts, /dev/shm and host name."""
+    """Give this process and its children an own /opt/ml, and where it can be an own /etc/hosts, /dev/shm, host name."""
     if not LINUX:
         raise OSError("only Linux has private mounts")
     unshare()
     mount("none", "/", None, MS_REC | MS_PRIVATE)
     add_mount_point("/opt/ml")
     mount(spec["opt_ml"], "/opt/ml", None, MS_BIND | MS_REC)
-    mount(spec["hosts"], "/etc/hosts", None, MS_BIND)
-    if os.path.isdir("/dev/shm"):
-        # Shared memory of a killed program goes with its host, instead of filling the machine's.
-        mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
-    name = spec["hostname"].encode()
-    check(libc.sethostname(name, ctypes.c_size_t(len(name))), "sethostname")
+    try:
+        mount(spec["hosts"], "/etc/hosts", None, MS_BIND)
+        if os.path.isdir("/dev/shm"):
+            # Shared memory of a killed program goes with its host, instead of filling the machine's.
+            mount("tmpfs", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+        name = spec["hostname"].encode()[:LONGEST_HOSTNAME]
+        check(libc.sethostname(name, ctypes.c_size_t(len(name))), "sethostname")
+    except OSError as error:
+        os.write(1, f"this host is not all of its own: {error.strerror}\n".encode())
 
 
 def outside_paths(text: str, opt_ml: str) -> str:
     """`text` with /opt/ml replaced by the directory that stands for it where mounts are refused."""
-    return text.replace(opt_ml, "\0").replace("/opt/ml", opt_ml).replace("\0", opt_ml)
+    return re.sub(r"(?<![\w.-])/opt/ml(?![\w.-])", lambda _: opt_ml, text)
 
 
 def descendants() -> list[int]:
@@ -136,13 +142,22 @@ def send(main: int, number: int) -> None:
             continue
 
 
+def write_if_allowed(path: str, text: str) -> bool:
+    """Write to a file of the kernel or of the run directory; False when that is refused (or the disk is full)."""
+    try:
+        with open(path, "w") as file:
+            file.write(text)
+    except OSError:
+        return False
+    return True
+
+
 def run_program(spec: dict[str, Any]) -> None:
     """In the child: become the program, with its whole environment and nothing of ours. Does not return."""
     try:
         if LINUX:
             libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-            with open("/proc/self/oom_score_adj", "w") as file:
-                file.write("500")  # when memory runs out the program goes, not the server
+            write_if_allowed("/proc/self/oom_score_adj", "500")  # when memory runs out the program goes, not the server
         for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
         os.chdir(spec["cwd"])
@@ -196,11 +211,12 @@ def supervise(spec: dict[str, Any]) -> int:
             return status
 
 
-def write_json(path: str, value: dict[str, Any]) -> None:
+def write_json(path: str, value: dict[str, Any]) -> bool:
     """Write a file that is there whole or not at all."""
-    with open(f"{path}.new", "w") as file:
-        json.dump(value, file)
+    if not write_if_allowed(f"{path}.new", json.dumps(value)):
+        return False
     os.replace(f"{path}.new", path)
+    return True
 
 
 def main(spec_path: str) -> int:
@@ -224,11 +240,9 @@ def main(spec_path: str) -> int:
     status = supervise(spec)
     code = os.waitstatus_to_exitcode(status)
     result = {"pid": os.getpid(), "code": code if code >= 0 else None, "signal": -code if code < 0 else None}
-    try:
-        write_json(os.path.join(spec["run"], "exit.json"), {**result, "time": time.time()})
-    except OSError:
-        return code if code > 0 else 1  # a full disk: what is left is to tell the parent
-    return 0
+    if write_json(os.path.join(spec["run"], "exit.json"), {**result, "time": time.time()}):
+        return 0
+    return code if code > 0 else 1  # a full disk: what is left is to tell the parent
 
 
 if __name__ == "__main__":

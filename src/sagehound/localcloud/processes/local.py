@@ -183,8 +183,8 @@ class LocalSupervisor:
         if started not in (None, handle["create_time"]):
             return []  # the number is another process's by now, so the old session is empty
         init = _read_json(_run(handle) / "init.json")
-        mine = init.get("pid") == handle["pid"]
-        return process_table.members(handle["pid"], init.get("mount_namespace") if mine else None)
+        namespace = init.get("mount_namespace") if init.get("pid") == handle["pid"] else None
+        return process_table.members(handle["pid"], namespace, (Path(handle["root"]) / "opt" / "ml").resolve())
 
     def _exit(self, handle: Handle) -> Exit:
         result = _read_json(_run(handle) / "exit.json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -47,8 +48,11 @@ def create_time(pid: int) -> float | None:
     return None if found is None or found.ended else found.create_time
 
 
-def members(init: int, namespace: int | None) -> list[int]:
-    """The living processes of a host without its init: what descends from it, its session, its mount namespace."""
+def members(init: int, namespace: int | None, opt_ml: Path) -> list[int]:
+    """The living processes of a host without its init: what descends from it, its session, its mount namespace.
+
+    The kernel gives the numbers of ended namespaces again, so the namespace must also have `opt_ml` on its /opt/ml.
+    """
     table = {pid: found for pid in psutil.pids() if (found := entry(pid)) and not found.ended}
     children: dict[int, list[int]] = {}
     for pid, found in table.items():
@@ -60,7 +64,7 @@ def members(init: int, namespace: int | None) -> list[int]:
         queue += below
     ours.update(pid for pid, found in table.items() if found.session == init)
     if namespace is not None:
-        ours.update(pid for pid in table if _mount_namespace(pid) == namespace)
+        ours.update(pid for pid in table if _mount_namespace(pid) == namespace and _has_mounted(pid, opt_ml))
     return sorted(ours - {init, os.getpid()})
 
 
@@ -69,3 +73,18 @@ def _mount_namespace(pid: int) -> int | None:
         return os.stat(f"/proc/{pid}/ns/mnt").st_ino
     except OSError:
         return None
+
+
+def _has_mounted(pid: int, opt_ml: Path) -> bool:
+    try:
+        lines = Path(f"/proc/{pid}/mountinfo").read_bytes().splitlines()
+    except OSError:
+        return False
+    # The fourth field is the mounted directory's path within its file system, which may itself be mounted somewhere.
+    roots = [_unescaped(fields[3]) for line in lines if (fields := line.split())[4] == b"/opt/ml"]
+    return any(os.fsencode(opt_ml).endswith(root) for root in roots)
+
+
+def _unescaped(path: bytes) -> bytes:
+    """A path of mountinfo, which writes blanks and backslashes as three octal digits."""
+    return re.sub(rb"\\(\d{3})", lambda match: bytes([int(match[1], 8)]), path)
