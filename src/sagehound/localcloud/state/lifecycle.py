@@ -32,7 +32,7 @@ class Lifecycle:
         return to in self.table[status]
 
     def advance(self, record: dict[str, Any], to: str, **members: Any) -> dict[str, Any]:
-        """A copy of `record` with its status moved to `to` and `members` set; IllegalTransition if the table lacks it."""
+        """A copy of `record`, its status moved to `to` and `members` set; IllegalTransition if the table lacks it."""
         status = record[self.member]
         if not self.may(status, to):
             raise IllegalTransition(f"{self.member} cannot go from {status} to {to}")
