@@ -12,6 +12,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
+import psutil
 import uvloop
 from benchmarks.endpoint_requests import latencies, model_server_port, signed
 from tests.cloud.hosting import Hosting, answering
@@ -30,8 +31,11 @@ async def measure(cloud: CloudProcess, endpoint: str, body: bytes, count: int) -
     invoked: list[float] = []
     direct: list[float] = []
     added: list[float] = []
+    used = 0.0
     for _ in range(BLOCKS):
+        before = _cpu_seconds(cloud)
         through = await latencies(cloud.port, path, headers, body, count // BLOCKS)
+        used += _cpu_seconds(cloud) - before
         straight = await latencies(port, "/invocations", direct_headers, body, count // BLOCKS)
         added.append(statistics.median(through) - statistics.median(straight))
         invoked += through
@@ -41,8 +45,16 @@ async def measure(cloud: CloudProcess, endpoint: str, body: bytes, count: int) -
         "model_server_ms": _milliseconds(statistics.median(direct)),
         "added_ms": _milliseconds(statistics.median(added)),
         "added_min_max_of_blocks_ms": [_milliseconds(min(added)), _milliseconds(max(added))],
+        "server_cpu_ms_an_invocation": _milliseconds(used / len(invoked)),
         "invoke_endpoint_p99_ms": _milliseconds(statistics.quantiles(invoked, n=100)[98]),
     }
+
+
+def _cpu_seconds(cloud: CloudProcess) -> float:
+    """What the server has used: unlike latencies the same on a busy machine."""
+    assert cloud.process is not None
+    times = psutil.Process(cloud.process.pid).cpu_times()
+    return float(times.user + times.system)
 
 
 def _milliseconds(seconds: float) -> float:
