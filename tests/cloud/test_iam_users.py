@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -150,6 +151,19 @@ class TestAccessKeys:
         iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
         assert refusal(signed_with(cloud, key).get_caller_identity)[0] == "InvalidClientTokenId"
         assert refusal(iam.delete_access_key, UserName=name, AccessKeyId=key["AccessKeyId"])[0] == "NoSuchEntity"
+
+    def test_its_last_use_is_remembered(self, iam: Any, name: str, cloud: CloudProcess) -> None:
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        asked = {"AccessKeyId": key["AccessKeyId"]}
+        before = iam.get_access_key_last_used(**asked)
+        assert before["UserName"] == name
+        assert before["AccessKeyLastUsed"] == {"ServiceName": "N/A", "Region": "N/A"}
+        refusal(cloud.client("s3", aws_access_key_id=key["AccessKeyId"], aws_secret_access_key="guess").list_buckets)
+        assert iam.get_access_key_last_used(**asked)["AccessKeyLastUsed"] == before["AccessKeyLastUsed"]
+        signed_with(cloud, key, "s3").list_buckets()
+        after = iam.get_access_key_last_used(**asked)["AccessKeyLastUsed"]
+        assert (after["ServiceName"], after["Region"]) == ("s3", cloud.region)
+        assert datetime.now(UTC) - after["LastUsedDate"] < timedelta(minutes=5)
 
     def test_the_list_has_no_secrets(self, iam: Any, name: str) -> None:
         iam.create_access_key(UserName=name)

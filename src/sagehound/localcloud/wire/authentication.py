@@ -91,12 +91,25 @@ def _version_4(
     elif body is not None:
         digest = hashlib.sha256(body).hexdigest()
     else:
-        check = PayloadCheck(at_end=lambda sha256: _verify(http, route, signature, credential, sha256))
         _check_expiration(route, credential, now)
+
+        def verify_at_end(sha256: str) -> None:
+            _verify(http, route, signature, credential, sha256)
+            _note_use(credentials, credential, route, signature.region)
+
+        check = PayloadCheck(at_end=verify_at_end)
         return Authentication(credential.caller, signature.region, check)
     _verify(http, route, signature, credential, digest)
     _check_expiration(route, credential, now)
+    _note_use(credentials, credential, route, signature.region)
     return Authentication(credential.caller, signature.region, check)
+
+
+def _note_use(credentials: CredentialSource, credential: Credential, route: Route, region: str) -> None:
+    """A source that wants to know learns which key was used for what (GetAccessKeyLastUsed)."""
+    note = getattr(credentials, "note_use", None)
+    if note is not None:
+        note(credential.access_key_id, route.service, region)
 
 
 def _verify(http: HttpRequest, route: Route, signature: sigv4.Signature, credential: Credential, digest: str) -> None:
@@ -155,7 +168,7 @@ def _version_2_query(
         raise refusals.url_expired(route, sigv4.format_timestamp(expires), sigv4.format_timestamp(now))
     signed = {name: value for name, value in query.items() if name not in ("AWSAccessKeyId", "Signature", "Expires")}
     text = sigv2.string_to_sign(http, signed, query["Expires"])
-    return _version_2(route, credential, now, text, query["Signature"])
+    return _version_2(route, credentials, credential, now, text, query["Signature"])
 
 
 def _version_2_header(
@@ -171,12 +184,15 @@ def _version_2_header(
     if abs(now - signed_at) > sigv4.MAX_SKEW_SECONDS:
         raise refusals.skewed(route, date, sigv4.format_timestamp(now))
     text = sigv2.string_to_sign(http, {}, "" if "x-amz-date" in http.headers else date)
-    return _version_2(route, credential, now, text, signature)
+    return _version_2(route, credentials, credential, now, text, signature)
 
 
-def _version_2(route: Route, credential: Credential, now: float, text: str, signature: str) -> Authentication:
+def _version_2(
+    route: Route, credentials: CredentialSource, credential: Credential, now: float, text: str, signature: str
+) -> Authentication:
     expected = sigv2.sign(credential.secret_access_key, text)
     if not hmac.compare_digest(expected.encode(), signature.encode()):
         raise refusals.wrong_signature(route, text, credential.access_key_id)
     _check_expiration(route, credential, now)
+    _note_use(credentials, credential, route, DEFAULT_REGION)
     return Authentication(credential.caller, DEFAULT_REGION)

@@ -38,6 +38,8 @@ class AccessKeys:
 
     def note_use(self, access_key_id: str, service: str, region: str) -> None:
         """Remember that a user's key was used, to the minute, for GetAccessKeyLastUsed."""
+        if access_key_id == self._root.access_key_id:
+            return
         key = self._store.get(records.KEY, "", access_key_id)
         if key is None:
             return

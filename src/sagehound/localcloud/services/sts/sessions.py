@@ -7,8 +7,9 @@ from collections import OrderedDict
 from datetime import timedelta
 from typing import Any
 
-from sagehound.localcloud.call import Caller, Credential, CredentialSource
+from sagehound.localcloud.call import Caller, Credential
 from sagehound.localcloud.services.iam import records
+from sagehound.localcloud.services.iam.access_keys import AccessKeys
 from sagehound.localcloud.state.clock import Clock
 from sagehound.localcloud.state.store import Record, Store
 
@@ -21,7 +22,7 @@ _REMEMBERED = 1024
 class Sessions:
     """A CredentialSource over sessions, and over the long-term keys behind it."""
 
-    def __init__(self, store: Store, clock: Clock, long_term: CredentialSource) -> None:
+    def __init__(self, store: Store, clock: Clock, long_term: AccessKeys) -> None:
         self._store = store
         self._clock = clock
         self._long_term = long_term
@@ -38,6 +39,11 @@ class Sessions:
                 return None
             known = self._remember(record)
         return known
+
+    def note_use(self, access_key_id: str, service: str, region: str) -> None:
+        """Pass on that a long-term key was used."""
+        if not access_key_id.startswith("ASIA"):
+            self._long_term.note_use(access_key_id, service, region)
 
     def make(self, caller: Record, seconds: int) -> Record:
         """New keys for `caller` (Arn, UserId, Account, Session), as the Credentials member has them."""
