@@ -103,6 +103,13 @@ def test_what_is_not_done_is_said_by_name(hosting: Hosting, mirror: str, member:
         hosting.invoke(mirror, b"", **{member: value})
 
 
+def test_operations_that_are_not_there_say_so(hosting: Hosting, mirror: str) -> None:
+    with pytest.raises(ClientError, match="does not implement sagemaker-runtime:InvokeEndpointAsync"):
+        hosting.runtime.invoke_endpoint_async(EndpointName=mirror, InputLocation="s3://bucket/key")
+    with pytest.raises(ClientError, match="does not implement sagemaker-runtime:InvokeEndpointWithResponseStream"):
+        hosting.runtime.invoke_endpoint_with_response_stream(EndpointName=mirror, Body=b"x")
+
+
 def test_a_full_queue_is_service_unavailable_at_once(hosting: Hosting, tmp_path: Path) -> None:
     endpoint = hosting.endpoint("full", HOLD, {"TS_JOB_QUEUE_SIZE": "0"})
     answers: list[str] = []

@@ -191,6 +191,15 @@ def test_sigterm_finishes_what_was_taken_in(tmp_path: Path) -> None:
         assert server.process.wait(30) == 0
 
 
+def test_a_server_that_is_forgotten_ends(tmp_path: Path) -> None:
+    """Whoever starts a server may die before it has noted that; the next one takes the place."""
+    with ModelServer(tmp_path, hold(), SAGEMAKER_MODEL_SERVER_TIMEOUT="0.2") as server:
+        server.port_file.write_text("1\n")
+        assert server.process is not None
+        assert server.process.wait(30) == 0
+        assert "has been given to another one" in server.output
+
+
 def test_the_users_logging_is_one_json_line_a_record(tmp_path: Path) -> None:
     code = "import logging\nlogging.getLogger('mine').info('loading')\ndef model_fn(d): 1/0\n"
     server = ModelServer(tmp_path, code)

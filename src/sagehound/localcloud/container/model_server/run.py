@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import uvicorn
 import uvloop
@@ -20,6 +22,9 @@ from .configuration import Configuration, from_environment
 from .handlers import Handler, user_traceback
 from .threads import is_thread_safe, limit_threads
 from .work_queue import WorkQueue
+
+LOOK_SECONDS = 5.0
+"""Between two looks of a server at itself."""
 
 
 class _JsonLines(logging.Formatter):
@@ -118,15 +123,32 @@ async def _serve(configuration: Configuration, handler: Handler, workers: int, l
             backlog=1024,
         )
     )
-    threading.Thread(target=_end_when_stuck, args=(work, configuration.timeout), daemon=True).start()
+    port = listener.getsockname()[1]
+    threading.Thread(target=_watch, args=(work, configuration, port), daemon=True).start()
     await server.serve(sockets=[listener])
 
 
-def _end_when_stuck(work: WorkQueue, timeout: float) -> None:
-    """End the process when a handler runs for twice its time-out: a thread cannot be ended, and it holds its worker."""
+def _watch(work: WorkQueue, configuration: Configuration, port: int) -> None:
+    """End the process when it can serve no more: a handler that never returns, or a place that is another's by now."""
+    timeout = configuration.timeout
     while not work.overdue(2 * timeout):
-        time.sleep(min(timeout, 5.0))
+        if _is_replaced(configuration.port_file, port):
+            print("this server's place has been given to another one: it ends", flush=True)
+            signal.raise_signal(signal.SIGTERM)
+            return
+        time.sleep(min(timeout, LOOK_SECONDS))
+    # A thread cannot be ended, and it holds its worker.
     print(
         f"a handler has been running for more than {2 * timeout:g} s: the server ends and is started again", flush=True
     )
     os._exit(70)
+
+
+def _is_replaced(port_file: Path | None, port: int) -> bool:
+    """Whether whoever started this server has forgotten it (it died in that moment) or deleted its directory."""
+    if port_file is None:
+        return False
+    try:
+        return port_file.read_text().strip() != str(port)
+    except FileNotFoundError:
+        return True

@@ -210,20 +210,22 @@ class Instance:
                     logger.warning("the model server of %s ended (%s)", self.instance_id, _ending(pump.result()))
                 return
             assert self.connections is not None
+            if time.monotonic() - renewed > SESSION_SECONDS / 2:
+                self._renew_session()
+                renewed = time.monotonic()
             if await self._ping(self.connections):
                 answered = time.monotonic()
                 if self._doubted.is_set():
                     self._doubted.clear()
                     self._changed()
-            elif time.monotonic() - answered > UNANSWERED_SECONDS and not pump.done():
+                continue
+            self._doubted.set()
+            if time.monotonic() - answered > UNANSWERED_SECONDS and not pump.done():
                 self._unready()
                 self._log.say(f"/ping has failed for {UNANSWERED_SECONDS:g} s: the model server is started again")
                 await self._providers.supervisor.stop(self.record["Handle"], 2.0)
                 await asyncio.wait({pump})
                 return
-            if time.monotonic() - renewed > SESSION_SECONDS / 2:
-                self._renew_session()
-                renewed = time.monotonic()
 
     async def _pause(self, pump: asyncio.Task[Exit]) -> None:
         """Until the next /ping is due, the process has ended, or a request has just failed to reach it."""
