@@ -227,6 +227,21 @@ class TestPresigned:
                 "SignatureDoesNotMatch"
             )
 
+    def test_a_subresource_in_disguise_is_refused(self, version: str, style: str) -> None:
+        request = self.get(version, style)
+        for hidden in ("%61cl", "tagging", "upload%49d=x"):
+            changed = dataclasses.replace(request, url=f"{request.url}&{hidden}")
+            assert changed.route().operation != "GetObject"
+            assert refusal(changed).code == "SignatureDoesNotMatch"
+
+    def test_an_unsigned_digest_of_the_body_does_not_matter(self, version: str, style: str) -> None:
+        request = presigned("put_object", {"Bucket": "bkt", "Key": "k"}, version=version, verb="PUT")
+        request.headers["x-amz-content-sha256"] = "UNSIGNED-PAYLOAD"
+        if version == "s3v4":
+            request.authenticate()
+        else:
+            assert refusal(request).code == "SignatureDoesNotMatch"
+
     def test_it_ends(self, version: str, style: str) -> None:
         request = self.get(version, style, expires=60)
         request.authenticate(now=time.time() + 55)

@@ -129,10 +129,11 @@ def _s3_payload(
 ) -> tuple[str, PayloadCheck]:
     """What was signed as the body's digest, and how a streamed body will prove itself."""
     declared = http.headers.get("x-amz-content-sha256")
-    if declared is None:
-        if signature.expires is None:
-            raise AwsError("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
+    if signature.expires is not None and (declared is None or "x-amz-content-sha256" not in signature.signed_headers):
+        # A presigned URL says nothing of the body unless it was signed with the header.
         return payload.UNSIGNED, PayloadCheck()
+    if declared is None:
+        raise AwsError("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
     if declared == payload.UNSIGNED:
         return declared, PayloadCheck()
     if declared in payload.STREAMING:

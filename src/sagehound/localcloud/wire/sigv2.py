@@ -87,6 +87,8 @@ def _resource(http: HttpRequest) -> str:
     wanted = []
     for part in http.query_string.split("&"):
         name, equals, value = part.partition("=")
+        # Decoded as the router decodes it: a subresource in disguise is signed like any other.
+        name = unquote(name)
         if name in SUBRESOURCES:
             # response- values are signed decoded.
             wanted.append((name, f"{name}={unquote(value)}" if equals else name))
