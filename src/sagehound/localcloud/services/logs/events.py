@@ -14,7 +14,7 @@ from sagehound.localcloud.services.logs.tables import FIRST, LAST, LogTables, Po
 from sagehound.localcloud.state.clock import Clock
 
 LARGEST = 1_048_576
-"""Bytes of one event, of one PutLogEvents and of one page of GetLogEvents."""
+"""Bytes of one event and of one PutLogEvents."""
 TOO_OLD, TOO_NEW = 14 * DAY, 2 * 3_600_000
 _TOKEN = re.compile(r"([fb])/(\d{32})(\d{24})/s")
 
@@ -69,7 +69,7 @@ class LogEvents:
             backward = direction == "b"
             after, before = (after, min(before, place)) if backward else (max(after, place), before)
         limit = request.get("limit", 10_000)
-        rows = _page(self._tables.read(stream["id"], after, before, limit, backward=backward))
+        rows = self._tables.read(stream["id"], after, before, limit, backward=backward)
         if backward:
             rows.reverse()
         return {
@@ -94,16 +94,6 @@ def _check_batch(events: list[dict[str, Any]]) -> None:
         raise invalid_parameter(
             "The batch of log events in a single PutLogEvents request cannot span more than 24 hours."
         )
-
-
-def _page(rows: list[sqlite3.Row]) -> list[sqlite3.Row]:
-    """The first rows that fit into one answer, at least one."""
-    size = 0
-    for index, row in enumerate(rows):
-        size += event_size(row["message"])
-        if index and size > LARGEST:
-            return rows[:index]
-    return rows
 
 
 def _tokens(rows: list[sqlite3.Row], place: Position | None, backward: bool) -> dict[str, str]:

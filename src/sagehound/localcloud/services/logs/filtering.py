@@ -9,11 +9,10 @@ from typing import Any
 
 from sagehound.localcloud.call import Call
 from sagehound.localcloud.services.logs.errors import invalid_parameter
-from sagehound.localcloud.services.logs.events import LARGEST
 from sagehound.localcloud.services.logs.filter_pattern import compile_pattern
 from sagehound.localcloud.services.logs.groups import LogGroups, token, token_value
 from sagehound.localcloud.services.logs.streams import LogStreams
-from sagehound.localcloud.services.logs.tables import LAST, LogTables, Position, event_size
+from sagehound.localcloud.services.logs.tables import LARGEST_PAGE, LAST, LogTables, Position, event_size
 
 SCANNED = 20_000
 """Events looked at in one call: a page may hold few matches, or none, and still have a token, as on AWS."""
@@ -45,7 +44,7 @@ class FilteredEvents:
         found: list[dict[str, Any]] = []
         size, last = 0, None
         for scanned, row in enumerate(self._merged(names, start, end, place, backward)):
-            if len(found) >= request.get("limit", 10_000) or size > LARGEST or scanned >= SCANNED:
+            if len(found) >= request.get("limit", 10_000) or size > LARGEST_PAGE or scanned >= SCANNED:
                 assert last is not None
                 return {"events": found, "searchedLogStreams": [], "nextToken": token(repr(last))}
             last = (row["timestamp"], row["stream"], row["sequence"])

@@ -14,13 +14,15 @@ CREATE TABLE IF NOT EXISTS log_streams (
     stored_bytes INTEGER NOT NULL DEFAULT 0, sequence INTEGER NOT NULL DEFAULT 0,
     UNIQUE (region, log_group, name)
 );
-CREATE INDEX IF NOT EXISTS log_streams_by_event ON log_streams (region, log_group, last_event, name);
 CREATE TABLE IF NOT EXISTS log_events (
     stream INTEGER NOT NULL, timestamp INTEGER NOT NULL, sequence INTEGER NOT NULL,
     ingestion INTEGER NOT NULL, message TEXT NOT NULL,
     PRIMARY KEY (stream, timestamp, sequence)
 ) WITHOUT ROWID;
 """
+_BEHIND_ALL = "\U0010ffff"
+LARGEST_PAGE = 1_048_576
+"""Bytes of events in one answer."""
 EVENT_OVERHEAD = 26
 """Bytes that AWS counts for an event beside its message."""
 
@@ -57,8 +59,8 @@ class LogTables:
 
     def streams(self, region: str, group: str, prefix: str = "") -> list[sqlite3.Row]:
         """The streams of a group whose names begin with `prefix`, by name."""
-        sql = "SELECT * FROM log_streams WHERE region = ? AND log_group = ? AND substr(name, 1, ?) = ? ORDER BY name"
-        return self.store.execute(sql, (region, group, len(prefix), prefix))
+        sql = "SELECT * FROM log_streams WHERE region = ? AND log_group = ? AND name >= ? AND name < ? ORDER BY name"
+        return self.store.execute(sql, (region, group, prefix, prefix + _BEHIND_ALL))
 
     def stored_bytes(self, region: str, group: str) -> int:
         """What AWS counts as the size of a group."""
@@ -97,13 +99,24 @@ class LogTables:
     def read(
         self, stream: int, after: Position, before: Position, limit: int, *, backward: bool = False
     ) -> list[sqlite3.Row]:
-        """Up to `limit` events strictly between two positions, from the earlier one on or back from the later one."""
+        """Up to `limit` events strictly between two positions, from the earlier one on or back from the later one.
+
+        Fewer when more would not fit into one answer, but at least one.
+        """
         direction = "DESC" if backward else "ASC"
         sql = (
             "SELECT * FROM log_events WHERE stream = ? AND (timestamp, sequence) > (?, ?)"
             f" AND (timestamp, sequence) < (?, ?) ORDER BY timestamp {direction}, sequence {direction} LIMIT ?"
         )
-        return self.store.execute(sql, (stream, *after, *before, limit))
+        rows: list[sqlite3.Row] = []
+        size = 0
+        with self.store.transaction() as connection:
+            for row in connection.execute(sql, (stream, *after, *before, limit)):
+                size += event_size(row["message"])
+                if rows and size > LARGEST_PAGE:
+                    break
+                rows.append(row)
+        return rows
 
     def expire(self, region: str, group: str, before: int) -> None:
         """Remove the events of a group that are older than its retention."""
