@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path, PurePosixPath
@@ -17,6 +18,8 @@ Channel = dict[str, Any]
 Found = dict[str, list[str]]
 """Keys by channel name: what CreateTrainingJob saw, handed on so that it need not be listed again."""
 
+_ODD_NAME = re.compile(r"^$|^/|//|/$|(^|/)\.{1,2}(/|$)|\0")
+"""Names that are not a path of a file as they stand."""
 _CHUNK = 500
 """Objects linked between two looks at whether the job was stopped."""
 
@@ -204,14 +207,22 @@ def repeat(source: Path, folder: Path, stopped: Callable[[], bool]) -> None:
 
 
 def _targets(found: list[Item], folder: Path) -> Iterator[tuple[str, Path]]:
-    made: set[str] = set()
-    folder.mkdir(parents=True, exist_ok=True)
+    """Where each object goes. Thousands of objects stand between a job and its first line, so names are texts here."""
+    base, made = str(folder), {""}
+    os.makedirs(base, exist_ok=True)
     for key, name in found:
-        parts = [part for part in name.split("/") if part not in ("", ".")]
-        if ".." in parts or not parts or "\0" in name:
-            raise DataError(f"ClientError: Data download failed:the key {key!r} cannot be the name of a file")
-        parent = "/".join(parts[:-1])
+        if _ODD_NAME.search(name):
+            name = _plain_name(key, name)
+        parent = name.rpartition("/")[0]
         if parent not in made:
-            (folder / parent).mkdir(parents=True, exist_ok=True)
+            os.makedirs(f"{base}/{parent}", exist_ok=True)
             made.add(parent)
-        yield key, folder.joinpath(*parts)
+        yield key, Path(f"{base}/{name}")
+
+
+def _plain_name(key: str, name: str) -> str:
+    """A name without empty parts and dots; DataError when what remains is not below the channel."""
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if ".." in parts or not parts or "\0" in name:
+        raise DataError(f"ClientError: Data download failed:the key {key!r} cannot be the name of a file")
+    return "/".join(parts)
