@@ -96,3 +96,13 @@ def test_old_data_are_folded_and_the_oldest_go(store: Store) -> None:
     }
     for name in ("seconds", "minutes", "five minutes", "hours"):
         assert sum(point.values.count for point in points[name]) == 120
+
+
+def test_what_could_not_be_stored_stays_gathered(store: Store, cloudwatch: CloudWatch) -> None:
+    cloudwatch.aggregator.put(REGION, NAMESPACE, "Invocations", 1.0, VARIANT, NOW)
+    store.execute("PRAGMA query_only = ON")
+    with pytest.raises(sqlite3.OperationalError):
+        cloudwatch.aggregator.flush()
+    store.execute("PRAGMA query_only = OFF")
+    cloudwatch.aggregator.put(REGION, NAMESPACE, "Invocations", 1.0, VARIANT, NOW)
+    assert _read(cloudwatch, "Invocations") == StatisticSet(2, 2, 1, 1, {1.0: 2.0})

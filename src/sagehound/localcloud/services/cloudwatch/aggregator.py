@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import sqlite3
 from datetime import datetime
 from math import isfinite
 
 from sagehound.localcloud.services.cloudwatch.statistic_set import StatisticSet
 from sagehound.localcloud.services.cloudwatch.tables import Datum, MetricTables
+
+logger = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 1.0
 
@@ -50,21 +54,24 @@ class MetricAggregator:
             known.distribution[value] = known.distribution.get(value, 0.0) + 1
 
     def flush(self) -> None:
-        """Store what has gathered."""
+        """Store what has gathered; when that fails it stays gathered."""
         if not self._gathered:
             return
-        gathered, self._gathered = self._gathered, {}
         with self._tables.store.transaction():
-            for (region, namespace, name, dimensions, timestamp, unit), values in gathered.items():
+            for (region, namespace, name, dimensions, timestamp, unit), values in self._gathered.items():
                 values.shorten()
                 datum = Datum(name, tuple(sorted(dimensions)), timestamp, unit, values)
                 self._tables.add(region, namespace, [datum])
+        self._gathered = {}
 
     async def flush_for_ever(self) -> None:
         """Store once a second, and once more when cancelled."""
         try:
             while True:
                 await asyncio.sleep(FLUSH_SECONDS)
-                self.flush()
+                try:
+                    self.flush()
+                except sqlite3.OperationalError as error:
+                    logger.warning("metrics are not stored yet: %s", error)
         finally:
             self.flush()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
+import sqlite3
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
@@ -19,6 +21,8 @@ from sagehound.localcloud.services.cloudwatch.statistics import MetricStatistics
 from sagehound.localcloud.services.cloudwatch.tables import Datum, MetricTables, sorted_dimensions
 from sagehound.localcloud.state.clock import Clock
 from sagehound.localcloud.state.store import Store
+
+logger = logging.getLogger(__name__)
 
 FOLD_SECONDS = 3600.0
 
@@ -89,7 +93,10 @@ class CloudWatch:
 
     async def _fold(self) -> None:
         while True:
-            for metric in self._tables.ids():
-                self._tables.fold(metric, int(self._clock.time()))
-                await asyncio.sleep(0)
+            try:
+                for metric in self._tables.ids():
+                    self._tables.fold(metric, int(self._clock.time()))
+                    await asyncio.sleep(0)
+            except sqlite3.OperationalError as error:
+                logger.warning("old metrics are not folded yet: %s", error)
             await self._clock.sleep(FOLD_SECONDS)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
+import sqlite3
 from typing import Any
 
 from sagehound.localcloud.call import Call
@@ -13,6 +15,8 @@ from sagehound.localcloud.services.logs.tables import LogTables
 from sagehound.localcloud.state import arns
 from sagehound.localcloud.state.clock import Clock
 from sagehound.localcloud.state.store import Record, Store
+
+logger = logging.getLogger(__name__)
 
 KIND = "logs:group"
 DAY = 86_400_000
@@ -148,9 +152,12 @@ class LogGroups:
     async def expire_for_ever(self) -> None:
         """Remove expired events now and then every hour."""
         while True:
-            for region, group in self._with_retention():
-                self._expire(region, group)
-                await asyncio.sleep(0)
+            try:
+                for region, group in self._with_retention():
+                    self._expire(region, group)
+                    await asyncio.sleep(0)
+            except sqlite3.OperationalError as error:
+                logger.warning("expired log events are not removed yet: %s", error)
             await self._clock.sleep(3600)
 
     def _with_retention(self) -> list[tuple[str, Record]]:
