@@ -56,7 +56,9 @@ class TrainSettings:
     entry_point: str = setting("train_model.py", "Script of the bundle that the job starts.")
     learning_rate: float = setting(0.001, "Hyperparameter learning_rate: step size of the optimizer.", minimum=0.0)
     batch_size: int = setting(64, "Hyperparameter batch_size: pictures per optimizer step.", minimum=1)
-    epochs: int = setting(12, "Hyperparameter epochs: passes over the training split.", minimum=1)
+    epochs: int = setting(
+        0, "Hyperparameter epochs: passes over the training split; 0: the entry point's own number.", minimum=0
+    )
     seed: int = setting(0, "Hyperparameter seed: of the weights and the order of the pictures.", minimum=0)
     backbone: str = setting("efficientnet_lite0", "Hyperparameter backbone: the pretrained network below the head.")
     gear: str = setting(

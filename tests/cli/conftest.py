@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 Sagehound = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -40,3 +42,8 @@ def sagehound(tmp_path: Path) -> Iterator[Sagehound]:
 
     yield do
     do("down", check=False)
+    for process in psutil.process_iter(["cmdline"]):
+        # Jobs and model servers outlive the cloud by design; a test that failed half-way leaves them behind.
+        if f"{tmp_path}/cloud/" in " ".join(process.info["cmdline"] or []):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()

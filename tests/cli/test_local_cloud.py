@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+SAMPLE = str(Path(__file__).parents[2] / "src" / "sagehound" / "sample" / "pictures")
+
 
 def facts(tmp_path: Path) -> dict[str, object]:
     found: dict[str, object] = json.loads((tmp_path / "cloud" / "server.json").read_text())
@@ -109,8 +111,7 @@ def test_the_whole_walk_starts_and_stops_its_own_cloud(sagehound, tmp_path) -> N
 @pytest.mark.timeout(600)
 def test_the_steps_one_by_one_as_a_person_types_them(sagehound) -> None:
     sagehound("up", "--detach", "--port", "0")
-    sample = str(Path(__file__).parents[2] / "src" / "sagehound" / "sample" / "pictures")
-    done = sagehound("upload", "--data", sample)
+    done = sagehound("upload", "--data", SAMPLE)
     assert done.stdout.splitlines()[0].startswith("check ")
     assert " sent, 0 unchanged" in done.stdout
     done = sagehound("train", "--set", "train.epochs=4", "-v")
@@ -118,7 +119,7 @@ def test_the_steps_one_by_one_as_a_person_types_them(sagehound) -> None:
     assert "validation:accuracy=" in done.stdout  # the job's own lines
     assert "validation:accuracy=" in sagehound("logs", job, "--follow").stdout
     sagehound("deploy")
-    done = sagehound("invoke", f"{sample}/test")
+    done = sagehound("invoke", f"{SAMPLE}/test")
     assert " right, median " in done.stdout
     assert "1 InService" in sagehound("status").stdout
     done = sagehound("delete", check=False, input="n\n")
@@ -126,3 +127,30 @@ def test_the_steps_one_by_one_as_a_person_types_them(sagehound) -> None:
     assert "endpoint project5-endpoint" in done.stdout
     assert "things deleted" in sagehound("delete", "--yes").stdout
     assert "nothing to delete" in sagehound("delete", "--yes").stdout
+
+
+def test_data_that_is_refused_leaves_no_cloud_running(sagehound, tmp_path) -> None:
+    (tmp_path / "here" / "cats").mkdir()
+    (tmp_path / "here" / "cats" / "one.jpg").write_bytes(b"no picture")
+    done = sagehound("run", "--port", "0", "--data", ".", check=False)
+    assert done.returncode == 1
+    assert "cats/one.jpg is no JPEG, PNG or WebP picture" in done.stderr
+    assert "--skip-unreadable" in done.stderr
+    assert sagehound("status", check=False).returncode == 3
+
+
+@pytest.mark.timeout(600)
+def test_keep_leaves_the_endpoint_and_a_failure_leaves_the_cloud(sagehound, tmp_path) -> None:
+    done = sagehound("run", "--port", "0", "--set", "train.backbone=no_such_backbone", check=False)
+    assert done.returncode == 1
+    assert "no_such_backbone" in done.stderr
+    assert "the local cloud goes on" in done.stdout
+    pid = facts(tmp_path)["pid"]
+    done = sagehound("run", "--keep", "--set", "train.epochs=2", "--set", "invoke_pictures=1")
+    assert facts(tmp_path)["pid"] == pid
+    assert "things deleted" not in done.stdout
+    assert "0 training jobs and 1 endpoints go on without it" in sagehound("down").stdout
+    sagehound("up", "--detach", "--port", "0")
+    answer = json.loads(sagehound("invoke", f"{SAMPLE}/test/8.Bag", "--json").stdout.splitlines()[-1])["result"]
+    assert answer["judged"] == len(answer["answers"]) == 8
+    sagehound("delete", "--yes")

@@ -45,6 +45,7 @@ def test_hyperparameters_are_json_quoted_like_the_sdk_does() -> None:
     assert values["sagemaker_job_name"] == '"dogs-train-1"'
     assert values["sagemaker_region"] == '"us-east-1"'
     assert values["batch_size"] == "64"
+    assert "epochs" not in values  # 0: the entry point knows how many
     assert {name: json.loads(value) for name, value in values.items()}["gear"] == "head"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.resources
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -197,8 +196,7 @@ def run(
     """
     from sagehound.pipeline import run as walk
 
-    began = time.monotonic()
-    with telling(as_json, verbose) as reporter:
+    with telling(as_json, verbose) as reporter, reporter.step("run") as whole:
         settings = load(config, overrides, skip_unreadable=skip_unreadable, duplicates=duplicates)
         folder = data_dir_of(data_dir)
         started: Server | None = None
@@ -233,8 +231,7 @@ def run(
             reporter.note(
                 "the endpoint costs money while it is there; `sagehound delete --target aws` removes everything"
             )
-        with reporter.step("run") as step:
-            step.done(f"all of it in {time.monotonic() - began:.1f} s", seconds=round(time.monotonic() - began, 3))
+        whole.done("all of it")
 
 
 def sample_pictures() -> str:

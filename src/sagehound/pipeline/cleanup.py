@@ -15,7 +15,7 @@ from sagehound.errors import StepFailed
 from sagehound.pipeline.aws_errors import aws_step, error_of
 from sagehound.pipeline.bucket import list_objects, made_here
 from sagehound.pipeline.clients import Clients
-from sagehound.pipeline.deploy import describe_endpoint, is_missing
+from sagehound.pipeline.deploy import describe_endpoint, is_missing, settled_endpoint
 from sagehound.pipeline.log_tail import endpoint_group
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import Step
@@ -125,6 +125,7 @@ def _tagged(
 
 def _delete_endpoints(clients: Clients, endpoints: list[str]) -> None:
     for name in endpoints:
+        settled_endpoint(clients, name)  # one that is still being made or moved cannot be deleted
         _unless_missing(partial(clients.sagemaker.delete_endpoint, EndpointName=name))
     for name in endpoints:
         try:

@@ -41,10 +41,10 @@ def deploy(
         role_arn = ensure_role(clients, names, "deploy")
         model_name = _ensure_model(clients, names, settings, train, model, role_arn)
         config_name = _ensure_config(clients, names, settings, model_name)
-        before = _settled(clients, names.endpoint)
+        before = settled_endpoint(clients, names.endpoint)
         if before is not None and before["EndpointStatus"] == "Failed":
             clients.sagemaker.delete_endpoint(EndpointName=names.endpoint)
-            before = _settled(clients, names.endpoint)
+            before = settled_endpoint(clients, names.endpoint)
         if before is None:
             clients.sagemaker.create_endpoint(
                 EndpointName=names.endpoint, EndpointConfigName=config_name, Tags=names.tags
@@ -135,7 +135,7 @@ def _ensure_config(clients: Clients, names: Names, settings: DeploySettings, mod
     return name
 
 
-def _settled(clients: Clients, name: str) -> dict[str, Any] | None:
+def settled_endpoint(clients: Clients, name: str) -> dict[str, Any] | None:
     """The endpoint once nothing moves it, or None where there is none (any more)."""
     try:
         return poll(
@@ -148,7 +148,7 @@ def _settled(clients: Clients, name: str) -> dict[str, Any] | None:
 
 
 def _wait_in_service(clients: Clients, name: str, config_name: str) -> None:
-    found = _settled(clients, name)
+    found = settled_endpoint(clients, name)
     if found is None:
         raise StepFailed("deploy", f"endpoint {name} was deleted meanwhile", "Run `sagehound deploy` again.")
     # After an update that did not work out the old configuration is InService again.

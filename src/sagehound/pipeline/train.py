@@ -163,6 +163,8 @@ def _create(clients: Clients, request: dict[str, Any]) -> None:
             return
         except ClientError as error:
             code, message = error_of(error)
+            if code == "ResourceInUse":
+                return  # another run asked for the very same job a moment ago: wait for that one
             settling = code == "ValidationException" and "assume the role" in message.lower()
             if not settling or time.monotonic() > until:
                 raise

@@ -27,16 +27,16 @@ def image_uri(kind: str, instance_type: str, region: str, train: TrainSettings) 
 
 
 def hyperparameters(train: TrainSettings) -> dict[str, Any]:
-    """What the entry point is told."""
-    return {
+    """What the entry point is told; epochs = 0 leaves their number to it."""
+    values: dict[str, Any] = {
         "learning_rate": train.learning_rate,
         "batch_size": train.batch_size,
-        "epochs": train.epochs,
         "seed": train.seed,
         "backbone": train.backbone,
         "gear": train.gear,
         "weight_decay": train.weight_decay,
     }
+    return values | ({"epochs": train.epochs} if train.epochs else {})
 
 
 def training_digest(train: TrainSettings, region: str, code_digest: str, data_digest: str, data_uri: str) -> str:
