@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -139,7 +140,11 @@ class Gateway:
         route = _route(exchange)
         if route.operation not in self.operations.get(route.service, {}):
             raise not_implemented(route.service, route.operation)
-        exchange.params = protocol.parse(route, exchange.http, exchange.body or b"")
+        body = exchange.body or b""
+        if route.service != "s3" and exchange.http.headers.get("content-encoding") == "gzip":
+            # botocore compresses large inputs of operations whose model allows it (PutMetricData).
+            body = _decompress(body)
+        exchange.params = protocol.parse(route, exchange.http, body)
 
     async def validate(self, exchange: Exchange) -> None:
         """Required members, types, lengths, ranges, enums and patterns, as AWS's own model states them."""
@@ -166,7 +171,10 @@ class Gateway:
         response = protocol.serialise(_route(exchange), exchange.result, exchange.request_id)
         if call.status is not None:
             response.status = call.status
-        response.headers.extend(call.response_headers.items())
+        if call.response_headers:
+            own = {name.lower() for name in call.response_headers}
+            response.headers = [(name, value) for name, value in response.headers if name.lower() not in own]
+            response.headers.extend(call.response_headers.items())
         exchange.response = response
 
     def record(self, exchange: Exchange) -> None:
@@ -241,6 +249,21 @@ class _Message:
             more = message.get("more_body", False)
             if chunk := message.get("body", b""):
                 yield chunk
+
+
+def _decompress(body: bytes) -> bytes:
+    inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        plain = inflater.decompress(body, MAX_BODY_BYTES)
+    except zlib.error as reason:
+        raise AwsError(
+            "SerializationException", f"The body is not gzip, as its Content-Encoding says: {reason}"
+        ) from reason
+    if not inflater.eof:
+        raise AwsError(
+            "RequestEntityTooLarge", f"The body is cut short or unpacks to over {MAX_BODY_BYTES} bytes.", 413
+        )
+    return plain
 
 
 async def _read(http: HttpRequest) -> bytes:
