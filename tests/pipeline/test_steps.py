@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sagehound.errors import StepFailed
-from sagehound.pipeline.cleanup import delete_belongings, find_belongings
+from sagehound.pipeline.cleanup import Belongings, delete_belongings, find_belongings
 from sagehound.pipeline.deploy import deploy, describe_endpoint
 from sagehound.pipeline.intake.source import take_in
 from sagehound.pipeline.invoke import Question, invoke, questions_of
@@ -119,6 +119,10 @@ def test_a_job_that_runs_is_waited_for_and_not_started_twice(
         late = once()
         assert early.result().job_name == late.job_name
     assert len(clients.sagemaker.list_training_jobs(NameContains=names.job_prefix)["TrainingJobSummaries"]) == 1
+    with recorded.reporter.step("train") as step:
+        anew = train(clients, names, quick.train, data, recorded.reporter, step, again=True)
+    assert anew.job_name == f"{late.job_name}-2"
+    assert anew.metrics == late.metrics  # the same seed, data and code on the same machine
 
 
 def test_a_job_that_fails_says_why_and_the_next_try_is_another(
@@ -152,6 +156,15 @@ def test_steps_alone_find_what_the_others_made(clients, quick, names, pictures, 
     with recorded.reporter.step("invoke") as step, pytest.raises(StepFailed) as refused:
         invoke(clients, names.endpoint, [Question(str(tmp_path / "text.jpg"))], step)
     assert "text.jpg was refused by the endpoint's handler" in refused.value.cause
+    # An endpoint that is still being made is deleted all the same.
+    config = describe_endpoint(clients, names.endpoint)["EndpointConfigName"]
+    with recorded.reporter.step("delete") as step:
+        delete_belongings(clients, names, Belongings(endpoints=[names.endpoint]), step)
+    clients.sagemaker.create_endpoint(EndpointName=names.endpoint, EndpointConfigName=config, Tags=names.tags)
+    assert describe_endpoint(clients, names.endpoint)["EndpointStatus"] == "Creating"
+    with recorded.reporter.step("delete") as step:
+        delete_belongings(clients, names, find_belongings(clients, names), step)
+    assert find_belongings(clients, names).lines() == []
 
 
 def test_what_others_made_is_left_alone(clients, settings, names, recorded) -> None:

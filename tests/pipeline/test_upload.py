@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -159,3 +161,37 @@ def test_a_missing_bucket_or_prefix_is_said(clients, names, recorded, make_folde
         take_in(f"s3://{names.bucket}/nothing/", DataSettings(), tmp_path / "o", recorded.reporter, clients.s3)
     with pytest.raises(StepFailed, match="NoSuchBucket"):
         take_in("s3://no-such-bucket-here/x", DataSettings(), tmp_path / "o", recorded.reporter, clients.s3)
+
+
+def test_a_zip_in_a_bucket_is_unpacked(clients, names, recorded, picture, make_folder, send, tmp_path) -> None:
+    send(make_folder(SPLITS))
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for label in ("a", "b"):
+            for number in range(4):
+                archive.writestr(f"{label}/{number}.png", picture(hash((label, number))))
+    clients.s3.put_object(Bucket=names.bucket, Key="zips/birds.zip", Body=out.getvalue())
+    source = f"s3://{names.bucket}/zips/birds.zip"
+    manifest = take_in(source, DataSettings(), tmp_path / "other", recorded.reporter, clients.s3)
+    assert (manifest.name, len(manifest.pictures)) == ("birds", 8)
+
+
+def test_a_bucket_whose_etags_are_no_md5_is_not_sent_again(
+    make_folder, send, clients, names, recorded, tmp_path
+) -> None:
+    folder = make_folder(SPLITS)
+    send(folder)
+    # What a bucket that is encrypted with a key of KMS looks like: ETags say nothing about the bytes. Objects that
+    # came in parts have such ETags everywhere.
+    prefix, record_key = names.data_prefix("pets"), names.data_record("pets")
+    record = json.loads(clients.s3.get_object(Bucket=names.bucket, Key=record_key)["Body"].read())
+    path = folder / "train" / "cat" / "000.png"
+    place = {"Bucket": names.bucket, "Key": f"{prefix}train/cat/000.png"}
+    upload_id = clients.s3.create_multipart_upload(**place)["UploadId"]
+    part = clients.s3.upload_part(**place, UploadId=upload_id, PartNumber=1, Body=path.read_bytes())
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    etag = clients.s3.complete_multipart_upload(**place, UploadId=upload_id, MultipartUpload=parts)["ETag"]
+    record["etags"]["train/cat/000.png"] = etag.strip('"')
+    clients.s3.put_object(Bucket=names.bucket, Key=record_key, Body=json.dumps(record).encode())
+    _, result = send(folder)
+    assert (result["sent"], result["unchanged"]) == (0, 18)
