@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.cloud_process import CloudProcess
 
@@ -180,7 +180,7 @@ class Hosting:
 
 
 class Traffic:
-    """Invokes an endpoint without pause from a few threads and counts the answers."""
+    """Invokes an endpoint without pause from a few threads and counts the answers; a dead server gives none."""
 
     def __init__(self, hosting: Hosting, endpoint: str, threads: int = 4) -> None:
         self.answers: Counter[str] = Counter()
@@ -205,6 +205,8 @@ class Traffic:
                 answer = self._hosting.invoke(self._endpoint)
             except ClientError as error:
                 answer = str(error)
+            except BotoCoreError as error:
+                answer = f"no connection: {type(error).__name__}"
             self.answers[answer] += 1
 
 

@@ -200,6 +200,22 @@ def test_a_server_that_is_forgotten_ends(tmp_path: Path) -> None:
         assert "has been given to another one" in server.output
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SAGEMAKER_BIND_TO_PORT", "http"),
+        ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "0"),
+        ("TS_JOB_QUEUE_SIZE", "-1"),
+        ("SAGEMAKER_CONTAINER_LOG_LEVEL", "loud"),
+    ],
+)
+def test_a_variable_that_makes_no_sense_is_named(tmp_path: Path, name: str, value: str) -> None:
+    server = ModelServer(tmp_path, hold(), **{name: value})
+    assert server.start().wait(60) == 1
+    assert name in server.output.splitlines()[-1]
+    assert value in server.output.splitlines()[-1]
+
+
 def test_the_users_logging_is_one_json_line_a_record(tmp_path: Path) -> None:
     code = "import logging\nlogging.getLogger('mine').info('loading')\ndef model_fn(d): 1/0\n"
     server = ModelServer(tmp_path, code)

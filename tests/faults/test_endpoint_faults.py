@@ -78,18 +78,34 @@ def test_an_instance_that_hangs_gets_no_more_requests(own_cloud: CloudProcess) -
     assert stopped in hosting.processes(endpoint)
 
 
-def test_endpoints_outlive_the_server(own_cloud: CloudProcess) -> None:
+def test_endpoints_outlive_twenty_deaths_of_the_server(own_cloud: CloudProcess) -> None:
+    """Whatever is answered is right, whatever was acknowledged is there, and the model server never notices."""
     hosting = Hosting(own_cloud)
     endpoint = hosting.endpoint("e", answering("x"))
     processes = hosting.processes(endpoint)
-    for _ in range(3):
-        own_cloud.restart(kill=True)
-        wait_for(lambda: _answers(hosting, endpoint))
-        assert hosting.processes(endpoint) == processes, "the model server was adopted"
+    variant = hosting.variant(hosting.name("e"))
+    acknowledged = [hosting.name("e")]
+    with Traffic(hosting, endpoint, threads=2) as traffic:
+        for number in range(20):
+            seen = traffic.answers["x"]
+            acknowledged.append(hosting.config(f"c{number}", variant))
+            own_cloud.restart(kill=True)
+            wait_for(lambda seen=seen: traffic.answers["x"] > seen)
+    assert hosting.processes(endpoint) == processes
+    assert {answer for answer in traffic.answers if not answer.startswith("no connection")} == {"x"}
+    pages = hosting.sagemaker.get_paginator("list_endpoint_configs").paginate(NameContains=hosting.prefix)
+    found = {config["EndpointConfigName"] for page in pages for config in page["EndpointConfigs"]}
+    assert found == set(acknowledged)
+
+
+def test_a_model_server_that_died_with_the_server_is_started_again(own_cloud: CloudProcess) -> None:
+    hosting = Hosting(own_cloud)
+    endpoint = hosting.endpoint("e", answering("x"))
+    (process,) = hosting.processes(endpoint)
     own_cloud.kill()
-    os.kill(processes[0], signal.SIGKILL)
+    os.kill(process, signal.SIGKILL)
     own_cloud.start()
-    wait_for(lambda: _answers(hosting, endpoint), "a model server that died meanwhile is started again")
+    wait_for(lambda: _answers(hosting, endpoint))
     assert hosting.settled(endpoint)["EndpointStatus"] == "InService"
     hosting.delete(endpoint)
     assert hosting.processes(endpoint) == []

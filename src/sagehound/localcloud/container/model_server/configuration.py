@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ def from_environment(environ: Mapping[str, str]) -> Configuration:
         timeout=_number(environ, "SAGEMAKER_MODEL_SERVER_TIMEOUT", 60.0),
         queue_size=_integer(environ, "TS_JOB_QUEUE_SIZE", 100, 0),
         max_request_size=_integer(environ, "TS_MAX_REQUEST_SIZE", 100 * 1024 * 1024, 1),
-        log_level=_integer(environ, "SAGEMAKER_CONTAINER_LOG_LEVEL", 20, 0),
+        log_level=_log_level(environ.get("SAGEMAKER_CONTAINER_LOG_LEVEL") or "20"),
     )
 
 
@@ -74,6 +75,14 @@ def _code_dir(given: str, model_dir: Path) -> Path:
         return model_dir / given[len(MODEL_DIR) :].lstrip("/")
     # An address (the training job's s3://.../sourcedir.tar.gz is often carried over) is no directory here.
     return model_dir / "code" if "://" in given else Path(given)
+
+
+def _log_level(given: str) -> int:
+    """A level as the SDK writes it (20) or by its name."""
+    level = logging.getLevelNamesMapping().get(given.upper())
+    if level is None and not given.isdecimal():
+        raise ValueError(f"SAGEMAKER_CONTAINER_LOG_LEVEL must be a level of logging, got {given!r}")
+    return int(given) if level is None else level
 
 
 def _number(environ: Mapping[str, str], name: str, default: float) -> float:

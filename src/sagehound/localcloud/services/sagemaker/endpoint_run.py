@@ -124,29 +124,33 @@ class EndpointRun:
             self._store.delete(ENDPOINT, self.region, self.name)
             self._tags.delete(record["EndpointArn"])
 
-    async def recover(self) -> None:
-        """After a restart of the server: adopt what lives, start again what died, go on with what was begun."""
+    def answer_again(self) -> None:
+        """After a restart of the server, before it listens: adopt what lives, start again what died, route to it."""
         record = self.record()
-        status = record["EndpointStatus"]
-        if status == "Deleting":
-            await self.delete()
-            return
-        if status in ("Creating", "Failed"):
-            await (self.create() if status == "Creating" else self._leave_all())
-            return
         deployment = record["Deployment"]
         self._adopt(lambda instance: instance["Generation"] == deployment["Generation"])
         for variant in deployment["Variants"]:
             self._fill(deployment, variant)
         for instance in self._instances.values():
-            # Those that have never been healthy belong to the operation that is resumed below.
-            if status == "InService" or instance.record.get("Healthy"):
+            # Those that have never been healthy belong to the operation that `recover` resumes.
+            if record["EndpointStatus"] == "InService" or instance.record.get("Healthy"):
                 instance.keep_up()
         self._serve()
-        if status == "RollingBack":
-            await self._roll_back()
+
+    async def recover(self) -> None:
+        """After a restart of the server: go on with the operation that was begun."""
+        record = self.record()
+        status = record["EndpointStatus"]
+        if status == "Creating":
+            await self.create()
         elif status == "Updating":
             await (self.scale() if "PreviousDeployment" in record else self.update())
+        elif status == "RollingBack":
+            await self._roll_back()
+        elif status == "Deleting":
+            await self.delete()
+        elif status == "Failed":
+            await self._leave(lambda instance: True)
 
     async def stop(self) -> None:
         """The server ends: let go of everything, leave the processes running."""
@@ -198,10 +202,6 @@ class EndpointRun:
         generation = record["Deployment"]["Generation"]
         await self._leave(lambda instance: instance.record["Generation"] != generation)
         self._advance("InService", FailureReason=record.get("FailureReason", "The update was rolled back."))
-
-    async def _leave_all(self) -> None:
-        self._adopt(lambda instance: True)
-        await self._leave(lambda instance: True)
 
     async def _leave(self, which: Callable[[Instance], bool]) -> None:
         """Drain and end instances, those of an earlier server too."""

@@ -19,6 +19,7 @@ from sagehound.localcloud.services.sagemaker.endpoint_checks import (
 from sagehound.localcloud.services.sagemaker.endpoint_router import Router
 from sagehound.localcloud.services.sagemaker.endpoint_run import EndpointRun
 from sagehound.localcloud.services.sagemaker.endpoint_status import (
+    ANSWERING,
     ENDPOINT,
     ENDPOINT_CONFIG,
     ENDPOINT_STATUS,
@@ -64,6 +65,8 @@ class Endpoints:
         await asyncio.to_thread(self._model_data.prune, in_use)
         for record in records:
             run = self._run(record["EndpointArn"].split(":")[3], record["EndpointName"])
+            if record["EndpointStatus"] in ANSWERING:
+                run.answer_again()
             run.begin(run.recover)
 
     async def stop(self) -> None:
