@@ -20,4 +20,8 @@ Not covered, and refused by name
 Accepted without effect, which a job's log or its description says
 - VpcConfig, network isolation, traffic encryption; Debugger and profiler rules (stored, never evaluated); volume sizes;
   warm pools; spot interruptions (a spot job runs like any other); RetryStrategy.
+
+To know
+- Inputs are read-only links to the objects' own bytes. A program that runs as root and writes over an input file in
+  place changes the object; replacing the file (write another, rename it) is harmless, and so is every ordinary user.
 """
