@@ -1,7 +1,7 @@
 """Seconds of the main job, step by step, and the accuracy it ends with: `sagehound run` on a folder of real pictures.
 
-Run from the project's folder: `python -m benchmarks main_job`. Without a folder of real pictures it says so and measures
-the packaged sample. Caches are empty and the local cloud is new, as on a first run.
+Run from the project's folder: `python -m benchmarks main_job`. Without a folder of real pictures it says so and
+measures the packaged sample. Caches are empty and the local cloud is new, as on a first run.
 """
 
 from __future__ import annotations
