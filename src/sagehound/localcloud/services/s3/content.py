@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import os
 import sqlite3
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
@@ -18,6 +19,7 @@ from sagehound.localcloud.services.s3 import checksums
 from sagehound.localcloud.services.s3.errors import entity_too_large, out_of_space
 from sagehound.localcloud.state.objects import ContentFiles
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 SMALL = 256 << 10
 """Up to this many bytes are digested and written on the loop: faster than a thread would be told of them."""
@@ -69,11 +71,14 @@ class Contents:
     def __init__(self, files: ContentFiles) -> None:
         self.files = files
         self._threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="s3-content")
+        self._preparing: asyncio.Future[None] | None = None
 
     async def receive(self, body: AsyncIterable[bytes], algorithms: Iterable[str], *, limit: int = MAX_PUT) -> Received:
         """Store a body to its end. Nothing is left behind when it breaks off, is too large or the disk is full."""
         blocks = _blocks(body)
         first = await anext(blocks, b"")
+        if self.files.needs_preparation and (self._preparing is None or self._preparing.done()):
+            self._preparing = asyncio.get_running_loop().run_in_executor(self._threads, self._prepare)
         if len(first) <= SMALL and len(first) < _BLOCK:
             with disk_full_answered():
                 return self.store(first, algorithms)
@@ -145,8 +150,16 @@ class Contents:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def close(self) -> None:
-        """Wait for the threads to end."""
+        """Wait for the threads to end, and remove what is not needed any more."""
         self._threads.shutdown()
+        self.files.close()
+
+    def _prepare(self) -> None:
+        try:
+            self.files.prepare()
+        except OSError as error:
+            if out_of_space(error) is None:
+                logger.exception("content files cannot be made")
 
     async def _write(
         self, descriptor: int, first: bytes, blocks: AsyncIterator[bytes], digests: Digests, limit: int

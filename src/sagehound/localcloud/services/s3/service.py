@@ -123,7 +123,6 @@ class S3:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         self._contents.close()
-        self._contents.files.collect(early=True)
         self._store.put(_RUNS, "", "run", {**self._run, "IsClean": not self._needs_sweep})
 
     def bucket_region(self, bucket: str) -> str | None:
