@@ -76,3 +76,11 @@ def test_init_writes_a_file_that_is_read_again(sagehound, tmp_path) -> None:
     done = sagehound("init", check=False)
     assert "pipeline.toml exists" in done.stderr
     assert "--force" in done.stderr
+
+
+def test_a_path_that_cannot_be_used_is_said_without_a_traceback(sagehound, tmp_path) -> None:
+    (tmp_path / "here" / "a-file").write_text("")
+    done = sagehound("init", "a-file/pipeline.toml", check=False)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "a-file/pipeline.toml" in done.stderr

@@ -224,3 +224,15 @@ def test_what_does_not_exist_is_said(recorded, tmp_path) -> None:
     (tmp_path / "a.txt").write_text("text")
     with pytest.raises(DataRefused, match="neither a folder nor a zip"):
         take_in(str(tmp_path / "a.txt"), DataSettings(), tmp_path / "cache", recorded.reporter)
+
+
+def test_a_damaged_cache_is_made_anew(make_folder, recorded, tmp_path) -> None:
+    root = make_folder({"cat": 4, "dog": 4})
+    digest = take_in(str(root), DataSettings(), tmp_path / "cache", recorded.reporter).digest
+    (database,) = (tmp_path / "cache").glob("decoded-*.sqlite")
+    database.write_bytes(b"no database" * 1000)
+    assert take_in(str(root), DataSettings(), tmp_path / "cache", recorded.reporter).digest == digest
+    database.unlink()
+    database.mkdir()
+    with pytest.raises(DataRefused, match="cannot be used"):
+        take_in(str(root), DataSettings(), tmp_path / "cache", recorded.reporter)

@@ -29,6 +29,11 @@ def telling(as_json: bool = False, verbose: bool = False) -> Iterator[Reporter]:
         return
     except StepFailed as error:
         failure = error
+    except BrokenPipeError:
+        raise  # whoever read our output has gone; the command line ends quietly
+    except OSError as error:
+        # A file or folder of the person's own: not readable, not writable, or the disk is full.
+        failure = StepFailed("sagehound", str(error), "Check that path, its permissions and the space on its disk.")
     except KeyboardInterrupt:
         failure = Interrupted(
             "sagehound",

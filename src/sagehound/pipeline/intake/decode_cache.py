@@ -13,6 +13,8 @@ from pathlib import Path
 
 import PIL
 
+from sagehound.errors import DataRefused
+
 # A file changed within the clock's grain of the reading could change again under the same time stamp.
 _SETTLED_NS = 2_000_000_000
 
@@ -40,7 +42,19 @@ class DecodeCache:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         # Another release of Pillow may judge differently, so each has verdicts of its own.
-        self._database = sqlite3.connect(folder / f"decoded-pillow-{PIL.__version__}.sqlite", timeout=30)
+        path = folder / f"decoded-pillow-{PIL.__version__}.sqlite"
+        try:
+            self._open(path)
+        except sqlite3.OperationalError as error:
+            raise DataRefused(
+                f"the cache {path} cannot be used: {error}", "Set SAGEHOUND_CACHE_DIR to a folder that can be written."
+            ) from error
+        except sqlite3.DatabaseError:
+            path.unlink()  # a damaged cache is worth nothing: every verdict can be found out again
+            self._open(path)
+
+    def _open(self, path: Path) -> None:
+        self._database = sqlite3.connect(path, timeout=30)
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=NORMAL")
         self._database.execute(
