@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: setup
-	$(BIN)/sagehound run --data-dir "$$(mktemp -d)/cloud" --port 0
+	folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; $(BIN)/sagehound run --data-dir "$$folder/cloud" --port 0
 
 test: setup
 	$(BIN)/pytest -n 2 --dist loadgroup
