@@ -40,7 +40,14 @@ def test_a_script_runs_with_its_arguments_and_its_model_is_stored(shop: Workshop
 
 
 def test_what_describe_tells_of_a_completed_job(shop: Workshop) -> None:
-    job = shop.run("print('done')", Tags=[{"Key": "project", "Value": "dogs"}])
+    image = "503895931360.dkr.ecr.us-east-1.amazonaws.com/sagemaker-debugger-rules:latest"
+    rules = [{"RuleConfigurationName": "Overfit", "RuleEvaluatorImage": image}]
+    job = shop.run(
+        "print('done')",
+        Tags=[{"Key": "project", "Value": "dogs"}],
+        DebugRuleConfigurations=rules,
+        ExperimentConfig={},
+    )
     assert [step["Status"] for step in job["SecondaryStatusTransitions"]] == [
         "Starting",
         "Downloading",
@@ -60,6 +67,9 @@ def test_what_describe_tells_of_a_completed_job(shop: Workshop) -> None:
     }
     assert job["AlgorithmSpecification"]["TrainingInputMode"] == "File"
     assert "Tags" not in job
+    assert "ExperimentConfig" not in job
+    assert [rule["RuleEvaluationStatus"] for rule in job["DebugRuleEvaluationStatuses"]] == ["Stopped"]
+    assert "does not evaluate" in job["DebugRuleEvaluationStatuses"][0]["StatusDetails"]
     tags = shop.sagemaker.list_tags(ResourceArn=job["TrainingJobArn"])["Tags"]
     assert tags == [{"Key": "project", "Value": "dogs"}]
 

@@ -171,6 +171,8 @@ def _created(job: Job, now: datetime) -> Job:
         "TrainingJobStatus": "InProgress",
         "CreationTime": now,
     }
+    # An empty structure is not told back: strict clients take it for a broken one.
+    job = {member: value for member, value in job.items() if value != {}}
     job.pop("Tags", None)
     job.pop("SessionChainingConfig", None)
     if "InputDataConfig" in job:
