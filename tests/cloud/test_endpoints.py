@@ -271,6 +271,26 @@ def test_an_update_may_retain_counts_and_weights(hosting: Hosting) -> None:
     hosting.delete(endpoint)
 
 
+def test_the_old_fleet_waits_for_its_termination(own_cloud: CloudProcess) -> None:
+    hosting = Hosting(own_cloud)
+    endpoint = hosting.endpoint("e", answering("old"))
+    config = hosting.config("new", hosting.variant(hosting.model("new", answering("new"))))
+    policy = {"TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}}
+    hosting.sagemaker.update_endpoint(
+        EndpointName=endpoint,
+        EndpointConfigName=config,
+        DeploymentConfig={"BlueGreenUpdatePolicy": {**policy, "TerminationWaitInSeconds": 3600}},
+    )
+    wait_for(lambda: hosting.invoke(endpoint) == "new")
+    for _ in range(2):
+        described = hosting.sagemaker.describe_endpoint(EndpointName=endpoint)
+        assert described["EndpointStatus"] == "Updating"
+        assert described["LastDeploymentConfig"]["BlueGreenUpdatePolicy"]["TerminationWaitInSeconds"] == 3600
+        assert len(hosting.processes(endpoint)) == 2
+        own_cloud.restart(kill=True)
+        assert hosting.invoke(endpoint) == "new"
+
+
 def test_deleting_lets_running_invocations_finish(hosting: Hosting, tmp_path: Path) -> None:
     endpoint = hosting.endpoint("e", HOLD)
     answers: list[str] = []
