@@ -101,3 +101,6 @@ def test_small_objects_meet_a_full_disk_too(small_cloud: CloudProcess) -> None:
     assert used(small_cloud) == before
     for key in stored:
         client.head_object(Bucket="full", Key=key)
+    for key in stored:
+        client.delete_object(Bucket="full", Key=key)
+    client.put_object(Bucket="full", Key="small", Body=os.urandom(60_000))

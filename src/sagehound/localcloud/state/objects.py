@@ -17,6 +17,7 @@ from sagehound.localcloud.call import FileRange
 _FOLDERS = 256
 _COPY_BLOCK = 8 << 20
 _PREPARED = 64
+_RESERVE = 4 << 20
 _NO_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP)
 
 
@@ -38,6 +39,8 @@ class ContentFiles:
         self._next = 0
         self._pins: dict[str, int] = {}
         self._removed: list[tuple[float, str]] = []
+        self._reserve = root.with_suffix(".reserve")
+        self._has_reserve = False
         self._prepared: deque[tuple[str, int]] = deque()
         self._folders = [str(root / f"{number:02x}") for number in range(_FOLDERS)]
         for folder in self._folders:
@@ -183,6 +186,28 @@ class ContentFiles:
             self._removed = [entry for entry in self._removed if entry[1] not in leaving]
         self.discard(gone)
         return len(gone)
+
+    def reserve(self) -> None:
+        """Keep some of the disk for the day when it is full: even deleting writes a little first."""
+        if self._has_reserve:
+            return
+        descriptor = os.open(self._reserve, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, _RESERVE)
+            self._has_reserve = True
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EOPNOTSUPP):
+                raise
+            os.ftruncate(descriptor, 0)
+        finally:
+            os.close(descriptor)
+
+    def release(self) -> bool:
+        """Give the reserve up, and what is removed already; False when there was no reserve."""
+        had, self._has_reserve = self._has_reserve, False
+        self._reserve.unlink(missing_ok=True)
+        self.collect(early=True)
+        return had
 
     def sweep(self, named: Container[str]) -> int:
         """Remove the files of earlier runs that are not in `named`, the contents of all rows; how many are gone."""

@@ -75,18 +75,18 @@ class Contents:
 
     async def receive(self, body: AsyncIterable[bytes], algorithms: Iterable[str], *, limit: int = MAX_PUT) -> Received:
         """Store a body to its end. Nothing is left behind when it breaks off, is too large or the disk is full."""
-        blocks = _blocks(body)
-        first = await anext(blocks, b"")
+        chunks = aiter(body)
+        first, is_all = await _first_block(chunks)
         if self.files.needs_preparation and (self._preparing is None or self._preparing.done()):
             self._preparing = asyncio.get_running_loop().run_in_executor(self._threads, self._prepare)
-        if len(first) <= SMALL and len(first) < _BLOCK:
+        if is_all and len(first) <= SMALL:
             with disk_full_answered():
                 return self.store(first, algorithms)
         digests = Digests(algorithms)
         with disk_full_answered():
             content, descriptor = self.files.create()
             try:
-                await self._write(descriptor, first, blocks, digests, limit)
+                await self._write(descriptor, first, _blocks(chunks), digests, limit)
             except BaseException:
                 self.files.discard([content])
                 raise
@@ -210,6 +210,18 @@ def pieces_of(files: ContentFiles, content: list[tuple[str, int]], offset: int, 
         else:
             offset -= size
     return pieces
+
+
+async def _first_block(chunks: AsyncIterable[bytes]) -> tuple[bytes, bool]:
+    """The first bytes, up to about 1 MiB, and whether they are all: no generator, since most objects are small."""
+    buffer: list[bytes] = []
+    size = 0
+    async for chunk in chunks:
+        buffer.append(chunk)
+        size += len(chunk)
+        if size >= _BLOCK:
+            return b"".join(buffer), False
+    return buffer[0] if len(buffer) == 1 else b"".join(buffer), True
 
 
 async def _blocks(chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from sagehound.localcloud.call import Call, Request, Response
 from sagehound.localcloud.errors import AwsError
-from sagehound.localcloud.services.s3.content import Contents
-from sagehound.localcloud.services.s3.errors import malformed_xml, no_such_key, precondition_failed
+from sagehound.localcloud.services.s3.content import Contents, disk_full_answered
+from sagehound.localcloud.services.s3.errors import DISK_FULL, malformed_xml, no_such_key, precondition_failed
 from sagehound.localcloud.services.s3.names import NULL_VERSION, check_key, check_version_id
 from sagehound.localcloud.services.s3.objects import versioning_of
 from sagehound.localcloud.services.s3.records import Bucket, BucketTable, ObjectTable, ObjectVersion
 from sagehound.localcloud.state.clock import Clock
 
+T = TypeVar("T")
 _MAX_DELETE = 1000
 
 
@@ -29,8 +31,8 @@ class Deleting:
         """Succeeds whether or not there was such an object; leaves a delete marker where versions are kept."""
         call.resource = f"arn:aws:s3:::{request['Bucket']}/{request['Key']}"
         bucket = self._buckets.require(request)
-        with self._objects.transaction():
-            answer, contents = self._delete(bucket, request["Key"], request.get("VersionId"), request.get("IfMatch"))
+        key, version_id, if_match = request["Key"], request.get("VersionId"), request.get("IfMatch")
+        answer, contents = self._commit(lambda: self._delete(bucket, key, version_id, if_match))
         self._contents.files.remove(contents)
         return answer
 
@@ -40,26 +42,10 @@ class Deleting:
         entries = request["Delete"].get("Objects", [])
         if not 1 <= len(entries) <= _MAX_DELETE:
             raise malformed_xml()
-        quiet = request["Delete"].get("Quiet", False)
-        deleted: list[dict[str, Any]] = []
-        errors: list[dict[str, Any]] = []
-        gone: list[str] = []
-        with self._objects.transaction():
-            for entry in entries:
-                named = {name: entry[name] for name in ("Key", "VersionId") if entry.get(name)}
-                etag = entry.get("ETag")
-                try:
-                    answer, contents = self._delete(bucket, entry["Key"], entry.get("VersionId") or None, etag)
-                except AwsError as error:
-                    errors.append({**named, "Code": error.code, "Message": error.message})
-                    continue
-                gone.extend(contents)
-                marker = {"DeleteMarkerVersionId": answer["VersionId"]} if answer.get("DeleteMarker") else {}
-                flag = {"DeleteMarker": True} if answer.get("DeleteMarker") else {}
-                deleted.append({**named, **flag, **marker})
+        (deleted, errors), gone = self._commit(lambda: self._delete_each(bucket, entries))
         self._contents.files.remove(gone)
-        answer = {}
-        if deleted and not quiet:
+        answer: Response = {}
+        if deleted and not request["Delete"].get("Quiet", False):
             answer["Deleted"] = deleted
         if errors:
             answer["Errors"] = errors
@@ -67,14 +53,44 @@ class Deleting:
 
     def expire(self, bucket: Bucket, key: str) -> None:
         """What a lifecycle rule does to a key: deleted, which is a delete marker where versions are kept."""
-        with self._objects.transaction():
-            contents = self._delete(bucket, key, None, None)[1]
+        contents = self._commit(lambda: self._delete(bucket, key, None, None))[1]
         self._contents.files.remove(contents)
 
     def delete_for_good(self, version: ObjectVersion) -> None:
         """Remove one version and its bytes."""
         contents = self._objects.remove_listed(version)
         self._contents.files.remove(contents)
+
+    def _commit(self, work: Callable[[], tuple[T, list[str]]]) -> tuple[T, list[str]]:
+        """Run `work` in a transaction; on a full disk once more, in the room that is kept for this."""
+        try:
+            with disk_full_answered(), self._objects.transaction():
+                return work()
+        except AwsError as error:
+            if error.code != DISK_FULL or not self._contents.files.release():
+                raise
+        with disk_full_answered(), self._objects.transaction():
+            return work()
+
+    def _delete_each(
+        self, bucket: Bucket, entries: list[dict[str, Any]]
+    ) -> tuple[tuple[list[dict[str, Any]], list[dict[str, Any]]], list[str]]:
+        """What was deleted, what was not, and the content files that nothing names any more."""
+        deleted: list[dict[str, Any]] = []
+        errors: list[dict[str, Any]] = []
+        gone: list[str] = []
+        for entry in entries:
+            named = {name: entry[name] for name in ("Key", "VersionId") if entry.get(name)}
+            try:
+                answer, contents = self._delete(bucket, entry["Key"], entry.get("VersionId") or None, entry.get("ETag"))
+            except AwsError as error:
+                errors.append({**named, "Code": error.code, "Message": error.message})
+                continue
+            gone.extend(contents)
+            if answer.get("DeleteMarker"):
+                named |= {"DeleteMarker": True, "DeleteMarkerVersionId": answer["VersionId"]}
+            deleted.append(named)
+        return (deleted, errors), gone
 
     def _delete(
         self, bucket: Bucket, key: str, version_id: str | None, if_match: str | None

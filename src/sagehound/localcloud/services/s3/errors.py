@@ -8,6 +8,8 @@ from typing import Any
 
 from sagehound.localcloud.errors import AwsError
 
+DISK_FULL = "InsufficientStorage"
+
 
 def no_such_bucket(bucket: str) -> AwsError:
     """The bucket does not exist."""
@@ -97,4 +99,4 @@ def out_of_space(error: OSError | sqlite3.OperationalError) -> AwsError | None:
     if not full:
         return None
     message = "The disk of this machine that holds the data directory is full: nothing of this request was stored."
-    return AwsError("InsufficientStorage", message, 507)
+    return AwsError(DISK_FULL, message, 507)

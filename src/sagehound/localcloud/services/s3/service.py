@@ -111,6 +111,7 @@ class S3:
 
     async def start(self) -> None:
         """Begin to tidy up: first what a death of the server left behind, then what is deleted meanwhile."""
+        self._contents.files.reserve()
         self._housekeeping = [
             asyncio.create_task(self._tidy(), name="s3-tidy"),
             asyncio.create_task(self._expire(), name="s3-lifecycle"),
@@ -240,6 +241,7 @@ class S3:
         while True:
             await asyncio.sleep(_COLLECT_SECONDS)
             await self._contents.run(self._contents.files.collect)
+            await self._contents.run(self._contents.files.reserve)
 
     def _sweep(self) -> None:
         """Remove the content files that no row names: written, but never acknowledged, or deleted, but still there."""
