@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
+import io
 import os
 import threading
+import time
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
+import pytest
+from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 
+from tests.cloud.s3_support import new_bucket
 from tests.cloud_process import CloudProcess
 
 SIZE = 1 << 30
@@ -65,3 +72,40 @@ def test_one_gigabyte_up_and_down(own_cloud: CloudProcess) -> None:
             down.update(block)
     assert down.hexdigest() == digest.hexdigest()
     assert memory.largest - memory.idle < ALLOWED
+
+
+def _wait_until_collected(cloud: CloudProcess, client: Any, bucket: str) -> None:
+    """Until an object that was deleted later has left the disk, so that the grace of the earlier ones is over."""
+
+    def present() -> set[str]:
+        found = set()
+        for path in (cloud.data_dir / "objects").rglob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_size == 12_345:
+                    found.add(path.name)
+        return found
+
+    before = present()
+    client.put_object(Bucket=bucket, Key="later", Body=bytes(12_345))
+    client.delete_object(Bucket=bucket, Key="later")
+    deadline = time.monotonic() + 30
+    while present() - before:
+        assert time.monotonic() < deadline, "removed files are never collected"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("part", [8 << 20, 64 << 20])
+def test_what_is_being_read_can_be_deleted(cloud: CloudProcess, part: int) -> None:
+    """An answer under way is sent to its end, from one file or from several, long after the object is gone."""
+    client = cloud.client("s3")
+    bucket = new_bucket(client)
+    data = os.urandom(40 << 20)
+    transfer = TransferConfig(multipart_threshold=part, multipart_chunksize=part)
+    client.upload_fileobj(io.BytesIO(data), bucket, "large", Config=transfer)
+    stream = client.get_object(Bucket=bucket, Key="large")["Body"]
+    read = [stream.read(1 << 20)]
+    client.put_object(Bucket=bucket, Key="large", Body=b"another")
+    client.delete_object(Bucket=bucket, Key="large")
+    _wait_until_collected(cloud, client, bucket)
+    read.append(stream.read())
+    assert b"".join(read) == data
