@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from typing import Any
 
 import pytest
@@ -164,3 +165,25 @@ def test_a_channel_may_be_for_one_instance_group_only(shop: Workshop) -> None:
     request["InputDataConfig"] = [shop.channel("train", "data/cats/", InstanceGroupNames=["none"])]
     with pytest.raises(ClientError, match="unknown instance groups: none"):
         shop.sagemaker.create_training_job(**{**request, "TrainingJobName": f"{name}-2"})
+
+
+def test_what_a_script_does_to_its_inputs_stays_in_the_job(shop: Workshop) -> None:
+    """Inputs are links to S3's own files: neither a change in place nor a deletion may reach the bucket."""
+    for name in ("changed", "deleted"):
+        shop.put(f"mine/{name}.txt", "as uploaded")
+    script = """
+        import json
+        from pathlib import Path
+        data = Path("/opt/ml/input/data/train")
+        with (data / "changed.txt").open("r+") as file:
+            file.write("OVERWRITTEN")
+        (data / "deleted.txt").unlink()
+        (data / "new.txt").write_text("new")
+        print("RESULT", json.dumps(sorted((path.name, path.read_text()) for path in data.iterdir())))
+    """
+    job = shop.run(textwrap.dedent(script), InputDataConfig=[shop.channel("train", "mine/")])
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    assert shop.printed(job["TrainingJobName"]) == [["changed.txt", "OVERWRITTEN"], ["new.txt", "new"]]
+    for name in ("changed", "deleted"):
+        kept = shop.s3.get_object(Bucket=shop.bucket, Key=f"mine/{name}.txt")["Body"].read()
+        assert kept == b"as uploaded"

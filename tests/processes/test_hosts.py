@@ -73,7 +73,7 @@ async def test_shared_memory_goes_with_its_host(
 
 
 ORDINARY_USER = """
-import asyncio, os, sys
+import asyncio, os, shutil, sys
 from pathlib import Path
 from sagehound.localcloud.processes import local
 from sagehound.localcloud.processes.supervisor import Host, Program
@@ -82,14 +82,20 @@ os.setgroups([]); os.setgid(65534); os.setuid(65534)
 
 async def main():
     supervisor = local.LocalSupervisor()
-    source = "import os, socket; open(os.environ['SM_MODEL_DIR'] + '/weights', 'w').write('w'); "
+    source = "import os, socket; open(os.environ['SM_MODEL_DIR'] + '/weights', 'w').write('w')\\n"
+    source += "try: open('/opt/ml/input/data/picture', 'r+').write('x')\\nexcept OSError: pass\\n"
     source += "print(os.environ['SM_MODEL_DIR'], os.getuid(), socket.gethostname(), *sorted(os.listdir('/opt')))"
     program = Program([sys.executable, "-c", source], {"SM_MODEL_DIR": "/opt/ml/model"}, Path("/opt/ml"))
     (root / "opt/ml/model").mkdir(parents=True)
-    handle = await supervisor.start(Host("algo-1", root), program)
+    (root / "opt/ml/input/data").mkdir(parents=True)
+    (root / "opt/ml/input/data/picture").write_text("S3's own")
+    handle = await supervisor.start(Host("algo-1", root, shared=("input/data",)), program)
     lines = []
     end = await supervisor.follow(handle, lambda time, line: lines.append(line))
     assert (root / "opt/ml/model/weights").read_text() == "w", lines
+    kept = (root / "opt/ml/input/data/picture").read_text()
+    assert kept == "S3's own" or "not private" in lines[0], (kept, lines)
+    shutil.rmtree(root / "run")
     print(end.code, *lines, sep="|")
 asyncio.run(main())
 """

@@ -17,7 +17,8 @@ import time
 from typing import Any
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWUSER = 0x00020000, 0x04000000, 0x10000000
-MS_NOSUID, MS_NODEV, MS_BIND, MS_REC, MS_PRIVATE = 0x2, 0x4, 0x1000, 0x4000, 0x40000
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT = 0x1, 0x2, 0x4, 0x20
+MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 FORWARDED = {
     signal.SIGTERM,
@@ -91,6 +92,8 @@ def make_private(spec: dict[str, Any]) -> None:
     mount("none", "/", None, MS_REC | MS_PRIVATE)
     add_mount_point("/opt/ml")
     mount(spec["opt_ml"], "/opt/ml", None, MS_BIND | MS_REC)
+    for number, shared in enumerate(spec["shared"]):
+        keep_changes_apart(os.path.join("/opt/ml", shared), os.path.join(spec["run"], f"changes-{number}"))
     try:
         mount(spec["hosts"], "/etc/hosts", None, MS_BIND)
         if os.path.isdir("/dev/shm"):
@@ -100,6 +103,27 @@ def make_private(spec: dict[str, Any]) -> None:
         check(libc.sethostname(name, ctypes.c_size_t(len(name))), "sethostname")
     except OSError as error:
         os.write(1, f"this host is not all of its own: {error.strerror}\n".encode())
+
+
+def keep_changes_apart(path: str, changes: str) -> None:
+    """Let the program write below `path` without changing the files there, which others share with it as hard links.
+
+    Where this kernel or file system has no overlay, `path` becomes read-only: an input that cannot be changed in place
+    is better than an S3 object that a job has changed.
+    """
+    upper, work = os.path.join(changes, "upper"), os.path.join(changes, "work")
+    os.makedirs(upper, exist_ok=True)
+    os.makedirs(work, exist_ok=True)
+    os.chmod(upper, os.stat(path).st_mode & 0o7777)
+    kept = [folder.replace("\\", "\\\\").replace(",", "\\,") for folder in (upper, work)]
+    options = f"lowerdir={path},upperdir={kept[0]},workdir={kept[1]}"
+    try:
+        mount("overlay", path, "overlay", MS_NOSUID | MS_NODEV, options)
+        os.chmod(os.path.join(work, "work"), 0o700)  # the kernel makes it without any right, also to delete it
+    except OSError as error:
+        mount(path, path, None, MS_BIND | MS_REC)
+        mount("none", path, None, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV)
+        os.write(1, f"{path} is read-only: changes cannot be kept apart here ({error.strerror})\n".encode())
 
 
 def outside_paths(text: str, opt_ml: str) -> str:

@@ -58,6 +58,7 @@ class LocalSupervisor:
             "opt_ml": str(opt_ml),
             "hosts": str(run / "hosts"),
             "hostname": host.name,
+            "shared": [name for name in host.shared if (opt_ml / name).is_dir()],
         }
         spec_path = run / "program.json"
         with open(os.open(spec_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

@@ -22,6 +22,8 @@ class Host:
     address: str = "127.0.0.1"
     peers: dict[str, str] = field(default_factory=dict)
     """Host names that must resolve inside, with their addresses (algo-1..N)."""
+    shared: tuple[str, ...] = ()
+    """Directories below /opt/ml whose files are links that others hold too: changes there stay with this host."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,7 +166,7 @@ class Instance:
                 await LogPump(supervisor, handle, self._keep_lines, self.record.get("LogOffset", 0)).run()
             program = await self._home.prepare(self.record, self.variant, self._log.say)
             self._renew_session()
-            handle = await supervisor.start(Host(self.instance_id, self._home.root), program)
+            handle = await supervisor.start(Host(self.instance_id, self._home.root, shared=("model",)), program)
             self._save(Handle=handle)
         self.ledger = self._home.ledger()
         pump = LogPump(supervisor, handle, self._keep_lines, self.record.get("LogOffset", 0))

@@ -202,7 +202,8 @@ class TrainingHosts:
         )
         launch = training.Launch(shared.python, name, tuple(self._names), max(1, gpus), shared.master_port)
         argv = self._argv(ml / "code", launch)
-        host = Host(name, self._folder / name, shared.peers[name], shared.peers)
+        # Inputs are hard links to S3's content files: what a script writes there must not reach them.
+        host = Host(name, self._folder / name, shared.peers[name], shared.peers, shared=("input/data",))
         return Ready(host, Program(argv, environment.training_environment(container), Path("/opt/ml/code")))
 
     def _argv(self, code: Path, launch: training.Launch) -> list[str]:
