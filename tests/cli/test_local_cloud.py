@@ -21,6 +21,11 @@ def facts(tmp_path: Path) -> dict[str, object]:
     return found
 
 
+def model_servers(tmp_path: Path) -> list[str]:
+    commands = (" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"]))
+    return [command for command in commands if "host_init.py" in command and str(tmp_path) in command]
+
+
 def test_up_status_env_down(sagehound, tmp_path) -> None:
     done = sagehound("up", "--detach", "--port", "0")
     server = facts(tmp_path)
@@ -149,7 +154,8 @@ def test_keep_leaves_the_endpoint_and_a_failure_leaves_the_cloud(sagehound, tmp_
     done = sagehound("run", "--keep", "--set", "train.epochs=2", "--set", "invoke_pictures=1")
     assert facts(tmp_path)["pid"] == pid
     assert "things deleted" not in done.stdout
-    assert "0 training jobs and 1 endpoints go on without it" in sagehound("down").stdout
+    assert "1 endpoints answer again after the next `sagehound up`" in sagehound("down").stdout
+    assert not model_servers(tmp_path)
     sagehound("up", "--detach", "--port", "0")
     answer = json.loads(sagehound("invoke", f"{SAMPLE}/test/8.Bag", "--json").stdout.splitlines()[-1])["result"]
     assert answer["judged"] == len(answer["answers"]) == 8

@@ -67,13 +67,10 @@ def down(data_dir: DataDirOption = None) -> None:
         if server is None:
             typer.echo(f"no local cloud is running on {folder}")
             return
-        going_on = _going_on(folder)
+        after = _after_the_end(folder)
         stop(server)
-        typer.echo(f"the local cloud is down (pid {server.pid})")
-        if going_on:
-            typer.echo(
-                f"{going_on} without it; the next `sagehound up` takes up with them, `sagehound delete` ends them"
-            )
+        for line in (f"the local cloud is down (pid {server.pid})", *after):
+            typer.echo(line)
 
 
 def status(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
@@ -139,14 +136,18 @@ def logs(
             typer.echo(line)
 
 
-def _going_on(folder: Path) -> str:
-    """Jobs and model servers outlive the server, which adopts them when it comes back: say which do."""
+def _after_the_end(folder: Path) -> list[str]:
+    """What `down` means for what runs: jobs outlive the server, model servers end with it and come back with it."""
     try:
         jobs, endpoints = _counts(folder)
     except StepFailed as error:
-        return f"whatever runs goes on ({error.cause})"
-    running_jobs, serving = jobs.get("InProgress", 0), endpoints.get("InService", 0)
-    return f"{running_jobs} training jobs and {serving} endpoints go on" if running_jobs or serving else ""
+        return [f"training jobs go on without it, if any run ({error.cause})"]
+    lines = []
+    if training := jobs.get("InProgress", 0):
+        lines.append(f"{training} training jobs go on without it; the next `sagehound up` takes up with them")
+    if serving := endpoints.get("InService", 0):
+        lines.append(f"{serving} endpoints answer again after the next `sagehound up`; `sagehound delete` ends them")
+    return lines
 
 
 def _counts(folder: Path) -> tuple[dict[str, int], dict[str, int]]:

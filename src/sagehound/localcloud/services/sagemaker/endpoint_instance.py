@@ -89,7 +89,8 @@ class Instance:
         if self.in_flight:
             self._idle.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._idle.wait(), drain_seconds)
+                async with asyncio.timeout(drain_seconds):
+                    await self._idle.wait()
         handle = self.record.get("Handle")
         if handle is not None:
             await self._providers.supervisor.stop(handle, STOP_GRACE)
@@ -111,6 +112,13 @@ class Instance:
         if self.connections is not None:
             self.connections.close()
             self.connections = None
+
+    async def shut_down(self) -> None:
+        """The cloud is stopped on purpose: end the process, which the next start brings back."""
+        await self.let_go()
+        handle = self.record.get("Handle")
+        if handle is not None:
+            await self._providers.supervisor.stop(handle, STOP_GRACE)
 
     def doubt(self) -> None:
         """A request did not get through: send no more until the process has answered /ping again."""
@@ -151,7 +159,8 @@ class Instance:
                 logger.exception("instance %s is not healthy", self.instance_id)
             starts = 0 if time.monotonic() - healthy_since > HEALTHY_AGAIN else starts + 1
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._leaving.wait(), BACKOFF[min(starts, len(BACKOFF) - 1)])
+                async with asyncio.timeout(BACKOFF[min(starts, len(BACKOFF) - 1)]):
+                    await self._leaving.wait()
             if self._leaving.is_set():
                 return
 

@@ -153,11 +153,11 @@ class EndpointRun:
             await self._leave(lambda instance: True)
 
     async def stop(self) -> None:
-        """The server ends: let go of everything, leave the processes running."""
+        """The server is stopped on purpose: end the model servers, which its next start brings back."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
-        await asyncio.gather(*(instance.let_go() for instance in self._instances.values()))
+        await asyncio.gather(*(instance.shut_down() for instance in self._instances.values()))
 
     async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         try:

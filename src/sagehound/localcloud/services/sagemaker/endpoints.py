@@ -70,7 +70,7 @@ class Endpoints:
             run.begin(run.recover)
 
     async def stop(self) -> None:
-        """Let go of the endpoints: their model servers go on and are adopted at the next start."""
+        """End the model servers, which the next start brings back. (Those of a killed server go on and are adopted.)"""
         await asyncio.gather(*(run.stop() for run in self._runs.values()))
 
     def CreateEndpoint(self, call: Call, request: Request) -> Response:
