@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.wire import protocol
+from sagehound.localcloud.wire.s3_route import hosted_bucket
 from sagehound.localcloud.wire.validate import validate
 from tests.wire.harness import http_request
 
@@ -146,3 +147,48 @@ def test_a_list_is_not_made_of_letters() -> None:
     error = attempt("POST", LOCAL, {"x-amz-target": "SageMaker.AddTags"}, b'{"ResourceArn": "a", "Tags": "abc"}')
     assert isinstance(error, AwsError)
     assert error.message == "STRING_VALUE can not be converted to a List"
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\udfffb"])
+def test_half_a_character_is_no_text(text: str) -> None:
+    body = json.dumps({"logGroupName": "g", "logStreamName": text}).encode()
+    error = attempt("POST", LOCAL, {"x-amz-target": "Logs_20140328.CreateLogStream"}, body)
+    assert isinstance(error, AwsError)
+    assert (error.code, error.message) == ("SerializationException", "A string is not Unicode text")
+
+
+def test_a_number_above_all_doubles() -> None:
+    body = b'{"Namespace": "n", "MetricData": [{"MetricName": "m", "Value": 1' + b"0" * 400 + b"}]}"
+    error = attempt("POST", LOCAL, {"x-amz-target": "GraniteServiceVersion20100801.PutMetricData"}, body)
+    assert isinstance(error, AwsError)
+    assert error.code == "SerializationException"
+
+
+def test_a_refusal_may_quote_what_is_no_text() -> None:
+    http = http_request("POST", f"{LOCAL}/", {"content-type": "application/x-www-form-urlencoded"})
+    for protocol_of in (None, protocol.identify(http, b"Action=GetUser&Version=2010-05-08")):
+        answer = protocol.serialise_error(protocol_of, http, AwsError("Invalid", "not \ud800"), "id")
+        assert b"not ?" in bytes(answer.body)  # type: ignore[arg-type]
+
+
+def test_a_form_has_an_end() -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    error = attempt("POST", f"{LOCAL}/", form, b"a=1&" * 150_000)
+    assert isinstance(error, AwsError)
+    assert error.status == 413
+
+
+def test_ten_thousand_fields_are_read_in_one_pass() -> None:
+    """The parser below looked through all fields for each structure: a minute for 20,000 of them."""
+    fields = [f"MetricData.member.{n}.{member}" for n in range(1, 10_001) for member in ("MetricName=m", "Value=1")]
+    body = "&".join(["Action=PutMetricData", "Version=2010-08-01", "Namespace=n", *fields]).encode()
+    params = attempt("POST", f"{LOCAL}/", {"content-type": "application/x-www-form-urlencoded"}, body)
+    assert isinstance(params, dict)
+    assert len(params["MetricData"]) == 10_000
+    assert params["MetricData"][9_999] == {"MetricName": "m", "Value": 1.0}
+
+
+def test_a_host_of_a_hundred_kilobytes_is_no_bucket() -> None:
+    """The expression for hosted buckets took half a minute for it."""
+    assert hosted_bucket("a.s3." * 20_000 + "!") is None
+    assert hosted_bucket(f"{'b' * 63}.s3.eu-central-1.amazonaws.com") == "b" * 63

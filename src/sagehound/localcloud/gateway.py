@@ -27,6 +27,10 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 MAX_BODY_BYTES = 70 * 1024 * 1024
 """Of a request that is read whole: AWS's largest is a 50 MB Lambda zip in base64."""
+MAX_FORM_BYTES = 4 * 1024 * 1024
+"""Of a form: it is read to find its operation, so before its signature is verified."""
+MAX_XML_BYTES = 8 * 1024 * 1024
+"""Of S3's documents: a thousand keys to delete, each of 1,024 characters written as references."""
 
 
 class ClientGone(Exception):
@@ -111,15 +115,18 @@ class Gateway:
 
     async def identify(self, exchange: Exchange) -> None:
         """Service and operation come from the route, never from what the signature claims."""
+        form = None
         if protocol.needs_body(exchange.http):
-            exchange.body = await _read(exchange.http)
-        exchange.route = protocol.identify(exchange.http, exchange.body)
+            form = exchange.body = await _read(exchange.http, MAX_FORM_BYTES)
+            if _is_gzip(exchange.http):
+                form = _decompress(form, MAX_FORM_BYTES)
+        exchange.route = protocol.identify(exchange.http, form)
 
     async def authenticate(self, exchange: Exchange) -> None:
         """Whose signature is on the request; wrong, missing, expired and skewed ones end here."""
         route, http = _route(exchange), exchange.http
         if exchange.body is None and not route.streaming:
-            exchange.body = await _read(http)
+            exchange.body = await _read(http, MAX_XML_BYTES if route.service == "s3" else MAX_BODY_BYTES)
         # Clients sign by real time, whatever the speed of the cloud's own clock.
         exchange.authentication = authenticate(http, route, self.credentials, time.time(), exchange.body)
         caller = exchange.authentication.caller
@@ -141,18 +148,13 @@ class Gateway:
         if route.operation not in self.operations.get(route.service, {}):
             raise not_implemented(route.service, route.operation)
         body = exchange.body or b""
-        if route.service != "s3" and exchange.http.headers.get("content-encoding") == "gzip":
-            # botocore compresses large inputs of operations whose model allows it (PutMetricData).
-            body = _decompress(body)
+        if route.service != "s3" and route.protocol not in (protocol.QUERY, protocol.EC2) and _is_gzip(exchange.http):
+            body = _decompress(body, MAX_BODY_BYTES)
         exchange.params = protocol.parse(route, exchange.http, body)
 
     async def validate(self, exchange: Exchange) -> None:
         """Required members, types, lengths, ranges, enums and patterns, as AWS's own model states them."""
-        route, params = _route(exchange), exchange.params
-        if route.streaming:
-            # The operation reads this member from the call; the model may require it all the same.
-            params = {protocol.payload_member(route): b"", **params}
-        validate.validate(route, params)
+        validate.validate(_route(exchange), exchange.params)
 
     async def authorise(self, exchange: Exchange) -> None:
         """An authenticated caller of this account may act. (Policies are not evaluated yet: docs/limits.md.)"""
@@ -222,13 +224,19 @@ def _http_request(scope: Scope, chunks: Callable[[], AsyncIterator[bytes]]) -> H
 def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
     """Lower-case names; a repeated header is joined with commas, as HTTP has it. Values that are UTF-8 stay so."""
     headers: dict[str, str] = {}
+    repeated: dict[str, list[str]] = {}
     for name_bytes, value_bytes in raw:
         name = name_bytes.decode("latin-1").lower()
         try:
             value = value_bytes.decode()
         except UnicodeDecodeError:
             value = value_bytes.decode("latin-1")
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
+        if name in headers:
+            repeated.setdefault(name, [headers[name]]).append(value)
+        else:
+            headers[name] = value
+    for name, values in repeated.items():
+        headers[name] = ",".join(values)
     return headers
 
 
@@ -251,27 +259,30 @@ class _Message:
                 yield chunk
 
 
-def _decompress(body: bytes) -> bytes:
+def _is_gzip(http: HttpRequest) -> bool:
+    """botocore compresses large inputs of operations whose model allows it (PutMetricData)."""
+    return http.headers.get("content-encoding", "").lower() == "gzip"
+
+
+def _decompress(body: bytes, limit: int) -> bytes:
     inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
     try:
-        plain = inflater.decompress(body, MAX_BODY_BYTES)
+        plain = inflater.decompress(body, limit)
     except zlib.error as reason:
         raise AwsError(
             "SerializationException", f"The body is not gzip, as its Content-Encoding says: {reason}"
         ) from reason
     if not inflater.eof:
-        raise AwsError(
-            "RequestEntityTooLarge", f"The body is cut short or unpacks to over {MAX_BODY_BYTES} bytes.", 413
-        )
+        raise AwsError("RequestEntityTooLarge", f"The body is cut short or unpacks to over {limit} bytes.", 413)
     return plain
 
 
-async def _read(http: HttpRequest) -> bytes:
+async def _read(http: HttpRequest, limit: int) -> bytes:
     parts: list[bytes] = []
     size = 0
     async for chunk in http.receive():
         size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise AwsError("RequestEntityTooLarge", f"The request body exceeds {MAX_BODY_BYTES} bytes.", 413)
+        if size > limit:
+            raise AwsError("RequestEntityTooLarge", f"The request body exceeds {limit} bytes.", 413)
         parts.append(chunk)
     return b"".join(parts)

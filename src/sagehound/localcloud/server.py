@@ -25,6 +25,7 @@ import psutil
 import uvicorn
 
 from sagehound.localcloud.cloud import Cloud
+from sagehound.localcloud.connection import BoundedConnection
 from sagehound.settings import LocalCloudSettings
 
 logger = logging.getLogger("sagehound")
@@ -71,7 +72,7 @@ def _uvicorn_config(cloud: Cloud) -> uvicorn.Config:
     return uvicorn.Config(
         cloud.gateway,
         loop="none",
-        http="httptools",
+        http=BoundedConnection,
         ws="none",
         lifespan="off",
         log_config=None,

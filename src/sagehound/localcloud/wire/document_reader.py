@@ -38,6 +38,8 @@ class DocumentReader:
             return self._reader(shape)(document)
         except RecursionError as reason:
             raise MalformedInput("The document is nested too deeply") from reason
+        except OverflowError as reason:
+            raise MalformedInput("A number is too large") from reason
 
     def _reader(self, shape: Any) -> Read:
         known = self._compiled.get(id(shape))
@@ -132,6 +134,12 @@ def blob(value: Any) -> bytes:
 def _string(value: Any) -> str:
     if not isinstance(value, str):
         raise wrong_type(value, "String")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as reason:
+            # JSON can write half of a surrogate pair, which is no character: neither SQLite nor XML could hold it.
+            raise MalformedInput("A string is not Unicode text") from reason
     return value
 
 

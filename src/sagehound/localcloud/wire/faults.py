@@ -117,7 +117,7 @@ def _query(protocol: str, service: str | None, error: AwsError, status: int, req
             f"<ErrorResponse{namespace}><Error><Type>{kind}</Type>{inner}</Error>"
             f"<RequestId>{request_id}</RequestId></ErrorResponse>"
         )
-    return [("Content-Type", "text/xml"), ("x-amzn-RequestId", request_id)], text.encode()
+    return [("Content-Type", "text/xml"), ("x-amzn-RequestId", request_id)], text.encode(errors="replace")
 
 
 def _s3(http: HttpRequest, error: AwsError, request_id: str) -> tuple[Headers, bytes]:
@@ -130,7 +130,7 @@ def _s3(http: HttpRequest, error: AwsError, request_id: str) -> tuple[Headers, b
         f"<Error><Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>{members}"
         f"<RequestId>{request_id}</RequestId><HostId>{_HOST_ID}</HostId></Error>"
     )
-    return [*headers, ("Content-Type", "application/xml")], text.encode()
+    return [*headers, ("Content-Type", "application/xml")], text.encode(errors="replace")
 
 
 def _element(name: str, value: Any) -> str:

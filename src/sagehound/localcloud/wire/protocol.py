@@ -14,7 +14,18 @@ from sagehound.localcloud.wire.malformed import MalformedInput
 from sagehound.localcloud.wire.route import CBOR, EC2, JSON, QUERY, REST_JSON, Route, identify, needs_body
 from sagehound.localcloud.wire.xml_reader import read_xml
 
-__all__ = ["Route", "WireResponse", "identify", "needs_body", "parse", "payload_member", "serialise", "serialise_error"]
+__all__ = [
+    "EC2",
+    "QUERY",
+    "Route",
+    "WireResponse",
+    "identify",
+    "needs_body",
+    "parse",
+    "payload_member",
+    "serialise",
+    "serialise_error",
+]
 
 Payload = bytes | FileRange | AsyncIterator[bytes]
 

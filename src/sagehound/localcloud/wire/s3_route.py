@@ -16,6 +16,7 @@ _HOSTED = re.compile(
     re.IGNORECASE,
 )
 _SERVICE_HOST = re.compile(r"s3(?:[.-][a-z0-9.-]+)?\.(?:amazonaws\.com(?:\.cn)?|localhost)(?::\d+)?", re.IGNORECASE)
+_LONGEST_HOST = 260
 _UNMODELLED = ("PostObject", "BucketCORSPreflightCheck", "ObjectCORSPreflightCheck")
 _PLAIN_OBJECT = {"GET": "GetObject", "HEAD": "HeadObject", "PUT": "PutObject", "DELETE": "DeleteObject"}
 
@@ -82,7 +83,8 @@ def bucket_and_key(http: HttpRequest) -> tuple[str, str]:
 @functools.lru_cache(maxsize=1024)
 def hosted_bucket(host: str) -> str | None:
     """The bucket of a virtual-hosted request (`BUCKET.s3.REGION.amazonaws.com`, `BUCKET.localhost`), or None."""
-    if _SERVICE_HOST.fullmatch(host):
+    # No name of a host is longer; the expressions below take quadratic time for what cannot be one.
+    if len(host) > _LONGEST_HOST or _SERVICE_HOST.fullmatch(host):
         return None
     found = _HOSTED.fullmatch(host)
     return found["bucket"] if found else None
@@ -106,6 +108,12 @@ def _accepts(candidate: _Candidate, http: HttpRequest, query: dict[str, str]) ->
         if name not in query or (value is not None and query[name] != value):
             return False
     return all(name in http.headers for name in candidate.headers)
+
+
+@functools.cache
+def subresources() -> frozenset[str]:
+    """The names in a query that choose the operation."""
+    return frozenset(name for entries in _candidates().values() for candidate in entries for name, _ in candidate.query)
 
 
 @functools.cache

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import math
 import operator
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
 from sagehound.localcloud.services.cloudwatch.errors import invalid_query
+
+MOST_FILLED = 100_800
+"""Data points of one series, as many as one answer of GetMetricData has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,21 +96,23 @@ def aggregate(function: Callable[[list[float]], float], value: Value) -> Value:
 
 def fill(series: Series, how: float | str) -> Series:
     """Values for times without one: a number, the value before (REPEAT), or a line between neighbours (LINEAR)."""
+    times = series.times()
+    if len(times) > MOST_FILLED:
+        raise invalid_query(f"FILL would make {len(times):,} data points; the most are {MOST_FILLED:,}.")
     known = sorted(series.values)
     filled: dict[int, float] = {}
-    for time in series.times():
+    for time in times:
         if time in series.values:
             filled[time] = series.values[time]
             continue
         if isinstance(how, float):
             filled[time] = how
             continue
-        before = [moment for moment in known if moment < time]
-        after = [moment for moment in known if moment > time]
-        if how == "REPEAT" and before:
-            filled[time] = series.values[before[-1]]
-        elif how == "LINEAR" and before and after:
-            low, high = before[-1], after[0]
+        place = bisect_left(known, time)
+        if how == "REPEAT" and place:
+            filled[time] = series.values[known[place - 1]]
+        elif how == "LINEAR" and 0 < place < len(known):
+            low, high = known[place - 1], known[place]
             share = (time - low) / (high - low)
             filled[time] = series.values[low] + share * (series.values[high] - series.values[low])
     return series.over(filled)

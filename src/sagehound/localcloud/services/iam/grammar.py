@@ -36,7 +36,7 @@ def parse(document: str) -> dict[str, Any]:
     """The policy as JSON; MalformedPolicyDocument when it is none."""
     try:
         policy = json.loads(document, object_pairs_hook=_unique)
-    except ValueError as reason:
+    except (ValueError, RecursionError) as reason:
         raise malformed("Syntax errors in policy.") from reason
     if not isinstance(policy, dict):
         raise malformed("Syntax errors in policy.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -89,7 +88,7 @@ def page(request: Request, member: str, items: list[Any], key: Callable[[Any], s
 def _position(marker: str) -> str:
     try:
         return base64.urlsafe_b64decode(marker).decode()
-    except (binascii.Error, UnicodeDecodeError) as reason:
+    except ValueError as reason:
         raise AwsError("ValidationError", "Invalid Marker.") from reason
 
 

@@ -60,8 +60,8 @@ class LogEvents:
         call.resource = self._streams.arn(call.region, group, name)
         stream = self._streams.get(call.region, group, name)
         oldest = self._groups.oldest_kept(self._groups.get(call.region, group))
-        after = Position(max(request.get("startTime", 0), oldest), 0)
-        before = Position(request["endTime"], 0) if "endTime" in request else LAST
+        after = Position(min(max(request.get("startTime", 0), oldest), LAST.timestamp), 0)
+        before = min(Position(request["endTime"], 0), LAST) if "endTime" in request else LAST
         backward = not request.get("startFromHead", False)
         place = None
         if "nextToken" in request:

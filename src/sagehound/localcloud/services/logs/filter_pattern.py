@@ -63,7 +63,7 @@ def _json_matches(text: str) -> Matches:
             return False
         try:
             return condition(json.loads(message))
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             return False
 
     return matches

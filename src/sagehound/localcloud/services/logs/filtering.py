@@ -37,9 +37,9 @@ class FilteredEvents:
         record = self._groups.get(call.region, group)
         names = self._wanted(call.region, group, request)
         backward = not request.get("startFromHead", True)
-        start = Position(max(request.get("startTime", 0), self._groups.oldest_kept(record)), 0)
+        start = Position(min(max(request.get("startTime", 0), self._groups.oldest_kept(record)), LAST.timestamp), 0)
         # endTime is inclusive here, as AWS documents it for this operation and no other.
-        end = Position(request["endTime"] + 1, 0) if "endTime" in request else LAST
+        end = min(Position(request["endTime"] + 1, 0), LAST) if "endTime" in request else LAST
         place = _parse_token(request.get("nextToken"))
         found: list[dict[str, Any]] = []
         size, last = 0, None
@@ -114,4 +114,4 @@ def _parse_token(text: str | None) -> Place | None:
         timestamp, stream, sequence = (int(field) for field in token_value(text).strip("()").split(","))
     except ValueError:
         raise invalid_parameter("The specified nextToken is invalid.") from None
-    return timestamp, stream, sequence
+    return min(timestamp, LAST.timestamp), stream, min(sequence, LAST.sequence)

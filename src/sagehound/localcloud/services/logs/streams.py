@@ -94,6 +94,6 @@ class LogStreams:
 def _key_of(text: str) -> tuple[int, str]:
     try:
         time, name = json.loads(token_value(text))
-    except ValueError:
+        return int(time), str(name)
+    except (ValueError, TypeError, RecursionError):
         raise invalid_parameter("The specified nextToken is invalid.") from None
-    return int(time), str(name)

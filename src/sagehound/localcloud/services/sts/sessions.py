@@ -38,6 +38,9 @@ class Sessions:
             if record is None:
                 return None
             known = self._remember(record)
+        caller = known.caller
+        if not caller.session and not caller.is_root and not self._long_term.has_user(caller.user_id):
+            return None  # a session of GetSessionToken ends with its user
         return known
 
     def note_use(self, access_key_id: str, service: str, region: str) -> None:
