@@ -158,3 +158,22 @@ async def test_a_body_is_read_once() -> None:
     await content(body)
     with pytest.raises(RuntimeError):
         await content(body)
+
+
+@pytest.mark.parametrize("size", ["-6", "+5", "0x5", "5_0", " 5", "", "f" * 16])
+async def test_a_chunk_size_is_hexadecimal_digits_and_nothing_else(size: str) -> None:
+    """A negative one led back to the line break before it, and the same header was read again for ever."""
+    body = chunked(b"5\r\nhello\r\n" + size.encode() + b"\r\nhello\r\n0\r\n\r\n", 10, UNSIGNED)
+    with pytest.raises(AwsError, match="no chunk size"):
+        await content(body)
+
+
+async def test_trailers_end() -> None:
+    data = b"5\r\nhello\r\n0\r\n" + b"".join(b"x-%d: y\r\n" % number for number in range(100)) + b"\r\n"
+    with pytest.raises(AwsError, match="too many trailers"):
+        await content(chunked(data, 5, UNSIGNED))
+
+
+def test_a_length_of_five_thousand_digits_is_none() -> None:
+    with pytest.raises(AwsError, match="is not a number"):
+        RequestBody(http_request("PUT", URL, {"x-amz-decoded-content-length": "5" * 5000}, b""), UNSIGNED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 from typing import Any
 
@@ -270,3 +271,23 @@ def test_a_url_for_more_than_a_week_is_refused() -> None:
     error = refusal(request)
     assert (error.code, error.status) == ("AuthorizationQueryParametersError", 400)
     assert "604800" in error.message
+
+
+def test_a_plus_does_not_take_the_place_of_its_signed_escape() -> None:
+    request = signed("s3", "list_objects_v2", {"Bucket": "bkt", "Prefix": "a+b"})
+    assert "a%2Bb" in request.url
+    changed = dataclasses.replace(request, url=request.url.replace("%2B", "+"))
+    assert refusal(changed).code == "SignatureDoesNotMatch"
+
+
+@pytest.mark.parametrize("subresource", ["legal-hold", "retention", "encryption"])
+def test_an_old_signature_is_not_good_for_what_it_leaves_out(subresource: str) -> None:
+    url = presigned("put_object", {"Bucket": "bkt", "Key": "k"}, version="s3").url
+    changed = Signed("PUT", f"{url}&{subresource}", {}, b"")
+    assert refusal(changed).code == "AccessDenied"
+
+
+def test_an_old_url_from_before_all_time_has_expired() -> None:
+    request = presigned("get_object", {"Bucket": "bkt", "Key": "k"}, version="s3")
+    changed = dataclasses.replace(request, url=re.sub(r"Expires=\d+", "Expires=-99999999999999999999", request.url))
+    assert refusal(changed).code == "AccessDenied"

@@ -168,6 +168,7 @@ def _version_2_query(
     if now > expires:
         raise refusals.url_expired(route, sigv4.format_timestamp(expires), sigv4.format_timestamp(now))
     signed = {name: value for name, value in query.items() if name not in ("AWSAccessKeyId", "Signature", "Expires")}
+    sigv2.check_subresources(query)
     text = sigv2.string_to_sign(http, signed, query["Expires"])
     return _version_2(route, credentials, credential, now, text, query["Signature"])
 

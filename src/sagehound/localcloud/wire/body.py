@@ -11,6 +11,9 @@ from sagehound.localcloud.wire import payload
 from sagehound.localcloud.wire.chunked import ChunkedDecoder
 from sagehound.localcloud.wire.payload import PayloadCheck
 
+_MOST_DIGITS = 18
+"""Of a length; more is no length of anything, and Python refuses to read 5,000 digits."""
+
 
 class RequestBody:
     """An iterator over the content of a request; only one that ended without an error is what the caller signed.
@@ -25,7 +28,7 @@ class RequestBody:
         self._decoder = ChunkedDecoder(check) if check.chunked else None
         name = "x-amz-decoded-content-length" if check.chunked else "content-length"
         declared = http.headers.get(name)
-        if declared is not None and not declared.isdecimal():
+        if declared is not None and not (declared.isdecimal() and len(declared) <= _MOST_DIGITS):
             raise AwsError("InvalidArgument", f"{name} is not a number", members={"ArgumentName": name})
         self._content_length = int(declared) if declared is not None else None
         if check.chunked and self._content_length is None:

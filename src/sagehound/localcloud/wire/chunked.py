@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterator
 
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.wire.payload import EMPTY_SHA256, ChunkSigning, PayloadCheck
 
 _MAX_LINE = 16 * 1024
+_MAX_TRAILERS = 64
+_SIZE = re.compile(r"[0-9A-Fa-f]{1,15}")
+"""Not all that int() takes: a negative size would be read for ever."""
 _HEADER, _DATA, _DATA_END, _TRAILER, _DONE = range(5)
 
 
@@ -82,10 +86,9 @@ class ChunkedDecoder:
 
     def _open_chunk(self, line: bytes) -> None:
         size, _, extension = line.decode("latin-1").partition(";")
-        try:
-            self._left = int(size, 16)
-        except ValueError as reason:
-            raise _framing(f"{size!r} is no chunk size") from reason
+        if not _SIZE.fullmatch(size):
+            raise _framing(f"{size!r} is no chunk size")
+        self._left = int(size, 16)
         self._signature = extension.strip().removeprefix("chunk-signature=")
         if self._left:
             self._state = _DATA
@@ -122,6 +125,10 @@ class ChunkedDecoder:
         if name == "x-amz-trailer-signature":
             self._close_trailers(value)
             return
+        if self._signing is not None and not self._expects_trailers:
+            raise _framing(f"the trailer {name!r} is not signed")
+        if len(self._trailer_lines) == _MAX_TRAILERS:
+            raise _framing("there are too many trailers")
         self.trailers[name] = value
         self._trailer_lines.append(f"{name}:{value}\n")
 

@@ -22,6 +22,8 @@ ALGORITHM = "AWS4-HMAC-SHA256"
 MAX_SKEW_SECONDS = 15 * 60
 MAX_EXPIRES_SECONDS = 7 * 24 * 3600
 _SAFE = "-_.~"
+_LAST_SECOND = 253402300799
+"""Of the year 9999."""
 _FIELD = re.compile(r"(Credential|SignedHeaders|Signature)=([^,\s]+)")
 _SPACES = re.compile(r" {2,}")
 
@@ -119,7 +121,7 @@ def _signature(
 def check_time(signature: Signature, route: Route, now: float) -> None:
     """Signed within 15 minutes of now, or presigned and not past its time; the scope's date is the timestamp's."""
     signed_at = parse_timestamp(signature.timestamp)
-    if signed_at is None or not signature.timestamp.startswith(signature.date):
+    if signed_at is None or signature.timestamp[:8] != signature.date:
         message = (
             "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
             f"'{signature.date}' != '{signature.timestamp[:8]}', from '{signature.timestamp}'."
@@ -204,7 +206,8 @@ def canonical_query(query_string: str) -> str:
     for part in query_string.split("&"):
         if not part:
             continue
-        name, _, value = part.partition("=")
+        # A plus is read as a blank, so it is signed as one: otherwise it could take the place of a signed %2B.
+        name, _, value = part.replace("+", " ").partition("=")
         name = unquote(name)
         if name != "X-Amz-Signature":
             pairs.append((quote(name, safe=_SAFE), quote(unquote(value), safe=_SAFE)))
@@ -222,7 +225,7 @@ def parse_timestamp(text: str) -> float | None:
 
 def format_timestamp(seconds: float) -> str:
     """`20261122T010203Z`."""
-    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(seconds))
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(min(max(seconds, 0), _LAST_SECOND)))
 
 
 def _from_http_date(text: str) -> str:
