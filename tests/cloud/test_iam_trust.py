@@ -13,6 +13,7 @@ from sagehound.localcloud.call import Call, Caller, Credential, HttpRequest
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.services.iam.conditions import holds
 from sagehound.localcloud.services.iam.service import IAM
+from sagehound.localcloud.services.iam.trust import trusts_caller
 from sagehound.localcloud.services.sts.service import STS
 from sagehound.localcloud.state.clock import Clock
 from sagehound.localcloud.state.store import Store
@@ -159,3 +160,24 @@ async def test_sessions_outlive_the_process_and_are_pruned_a_week_after_their_en
 def test_conditions(condition: dict[str, Any], expected: bool) -> None:
     context = {"sts:ExternalId": "x", "aws:PrincipalArn": "arn:aws:iam::123456789012:user/dogs[1]"}
     assert holds(condition, context) is expected
+
+
+@pytest.mark.parametrize("operator", ["ForAnyValue:StringEquals", "NumericEquals", "IpAddress"])
+def test_what_is_not_understood_never_lets_anybody_in(operator: str) -> None:
+    condition = {operator: {"aws:PrincipalAccount": [ACCOUNT]}}
+    context = {"aws:PrincipalAccount": ACCOUNT}
+    assert not holds(condition, context)
+    assert holds(condition, context, unknown=True)
+
+
+def test_a_deny_that_is_not_understood_denies() -> None:
+    everybody = {"Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    deny = {"Effect": "Deny", **everybody, "Condition": {"ForAnyValue:StringEquals": {"aws:PrincipalAccount": ACCOUNT}}}
+    allow = {"Effect": "Allow", **everybody}
+    for statements, trusted in (([allow], True), ([allow, deny], False)):
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        assert trusts_caller(document, ROOT.arn, ACCOUNT, "sts:AssumeRole", {}) is trusted
+
+
+def test_null_without_a_value_holds_for_nothing() -> None:
+    assert not holds({"Null": {"aws:x": []}}, {})

@@ -81,7 +81,9 @@ def _allowed(document: str, action: str, is_principal: Any, context: Mapping[str
         named = any(is_principal(kind, value) for kind, value in grammar.principals(statement))
         if "NotPrincipal" in statement:
             named = not named
-        if not named or not _covers(statement, action) or not holds(statement.get("Condition", {}), context):
+        # A condition that is not understood keeps nobody in and nobody out: it never allows, and always denies.
+        holding = holds(statement.get("Condition", {}), context, unknown=statement["Effect"] == "Deny")
+        if not named or not _covers(statement, action) or not holding:
             continue
         if statement["Effect"] == "Deny":
             return False
