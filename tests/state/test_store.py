@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -95,3 +96,16 @@ def test_every_acknowledged_record_survives_kill_9(tmp_path: Path) -> None:
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text() | st.binary(), lambda inner: st.lists(inner)))
 def test_any_value_survives_the_round_trip(value: object) -> None:
     assert loads(dumps({"value": value, "more": 1})) == {"value": value, "more": 1}
+
+
+def test_a_commit_that_fails_leaves_room_for_the_next(store: Store) -> None:
+    store.create_tables(
+        "PRAGMA foreign_keys = ON; CREATE TABLE one (id INTEGER PRIMARY KEY);"
+        "CREATE TABLE two (one INTEGER REFERENCES one DEFERRABLE INITIALLY DEFERRED);"
+    )
+    with pytest.raises(sqlite3.IntegrityError), store.transaction() as connection:
+        connection.execute("INSERT INTO two VALUES (7)")
+    with store.transaction():
+        store.put("job", "", "next", {})
+    assert store.get("job", "", "next") == {}
+    assert store.execute("SELECT * FROM two") == []

@@ -59,11 +59,24 @@ class Store:
             except BaseException:
                 self._depth -= 1
                 if self._depth == 0:
-                    self._connection.execute("ROLLBACK")
+                    self._roll_back()
                 raise
             self._depth -= 1
             if self._depth == 0:
-                self._connection.execute("COMMIT")
+                self._commit()
+
+    def _commit(self) -> None:
+        try:
+            self._connection.execute("COMMIT")
+        except sqlite3.Error:
+            # A commit that fails (a full disk) may leave the transaction open, and no other could begin.
+            self._roll_back()
+            raise
+
+    def _roll_back(self) -> None:
+        # Some errors roll back by themselves.
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
 
     def create_tables(self, script: str) -> None:
         """Run a service's own `CREATE TABLE IF NOT EXISTS ...` statements."""
