@@ -93,7 +93,7 @@ def test_every_acknowledged_record_survives_kill_9(tmp_path: Path) -> None:
         store.close()
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text() | st.binary(), lambda inner: st.lists(inner)))
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text() | st.binary(), st.lists))
 def test_any_value_survives_the_round_trip(value: object) -> None:
     assert loads(dumps({"value": value, "more": 1})) == {"value": value, "more": 1}
 
