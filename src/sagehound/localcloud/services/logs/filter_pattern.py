@@ -9,6 +9,7 @@ from collections.abc import Callable
 from sagehound.localcloud.errors import not_implemented
 from sagehound.localcloud.services.logs.errors import invalid_parameter
 from sagehound.localcloud.services.logs.json_pattern import parse_condition
+from sagehound.localcloud.services.logs.regular_expression import BadExpression, RegularExpression
 
 Matches = Callable[[str], bool]
 
@@ -47,10 +48,9 @@ def _term(match: re.Match[str]) -> Matches:
     _, phrase, expression, word = match.groups()
     if expression is not None:
         try:
-            compiled = re.compile(expression)
-        except re.error:
+            return RegularExpression(expression).search
+        except BadExpression:
             raise invalid_parameter("Invalid filter pattern") from None
-        return lambda message: compiled.search(message) is not None
     wanted = word if phrase is None else re.sub(r"\\(.)", r"\1", phrase)
     return lambda message: wanted in message
 

@@ -17,6 +17,9 @@ from sagehound.localcloud.services.logs.tables import LARGEST_PAGE, LAST, LogTab
 SCANNED = 20_000
 """Events looked at in one call: a page may hold few matches, or none, and still have a token, as on AWS."""
 
+SCANNED_BYTES = 8 * 1024 * 1024
+"""Likewise, of their messages: meanwhile every other call waits."""
+
 Place = tuple[int, int, int]
 """Timestamp, stream, sequence: the order of the answer."""
 
@@ -42,12 +45,14 @@ class FilteredEvents:
         end = min(Position(request["endTime"] + 1, 0), LAST) if "endTime" in request else LAST
         place = _parse_token(request.get("nextToken"))
         found: list[dict[str, Any]] = []
-        size, last = 0, None
+        size, seen, last = 0, 0, None
         for scanned, row in enumerate(self._merged(names, start, end, place, backward)):
-            if len(found) >= request.get("limit", 10_000) or size > LARGEST_PAGE or scanned >= SCANNED:
+            full = len(found) >= request.get("limit", 10_000) or size > LARGEST_PAGE
+            if full or scanned >= SCANNED or seen > SCANNED_BYTES:
                 assert last is not None
                 return {"events": found, "searchedLogStreams": [], "nextToken": token(repr(last))}
             last = (row["timestamp"], row["stream"], row["sequence"])
+            seen += len(row["message"])
             if matches(row["message"]):
                 size += event_size(row["message"])
                 found.append(_event(row, names[row["stream"]]))
