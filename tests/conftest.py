@@ -65,3 +65,13 @@ def dogs() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real pictures at {folder}; name a folder in SAGEHOUND_TEST_PICTURES")
     return folder
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Where CI has promised everything that a test may need (SAGEHOUND_NO_SKIP), a skip is a failure."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("SAGEHOUND_NO_SKIP"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped where nothing may skip: {report.longrepr}"
