@@ -109,7 +109,7 @@ class Gateway:
             # connection cannot be used again (RFC 9110, 10.1.1).
             exchange.response.headers.append(("Connection", "close"))
         try:
-            await send_response(exchange.response, exchange.http.method, send)
+            await send_response(exchange.response, exchange.http.method, send, receive if message.ended else None)
         finally:
             self.record(exchange)
 
@@ -245,7 +245,7 @@ class _Message:
 
     def __init__(self, receive: Receive) -> None:
         self.receive = receive
-        self.asked_for = False
+        self.asked_for = self.ended = False
 
     async def chunks(self) -> AsyncIterator[bytes]:
         self.asked_for = True
@@ -255,6 +255,7 @@ class _Message:
             if message["type"] == "http.disconnect":
                 raise ClientGone
             more = message.get("more_body", False)
+            self.ended = not more
             if chunk := message.get("body", b""):
                 yield chunk
 
