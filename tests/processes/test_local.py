@@ -214,3 +214,15 @@ async def test_follower_is_cancelled_in_the_very_turn_of_new_output(
         await asyncio.wait([follower])
         assert follower.cancelled()
     await supervisor.stop(handle, grace=30)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", "\udcff"])
+async def test_an_exit_that_cannot_be_read_is_a_lost_one(
+    supervisor: LocalSupervisor, make_host: MakeHost, python: MakeProgram, lines: Lines, content: str
+) -> None:
+    """A power cut leaves such files."""
+    host = make_host()
+    handle = await supervisor.start(host, python("print('there')"))
+    await supervisor.follow(handle, lines)
+    (host.root / "run" / "exit.json").write_text(content, errors="surrogateescape")
+    assert await LocalSupervisor().follow(handle, lines) == Exit(None, lost=True)

@@ -238,10 +238,10 @@ def _read(path: Path, offset: int) -> bytes:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(path.read_text())
-    except FileNotFoundError:
-        return {}
-    return found
+        found = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}  # not (yet) written, cut short by a power cut, or overwritten by the program
+    return found if isinstance(found, dict) else {}
 
 
 def _kill(pid: int, number: int) -> None:
