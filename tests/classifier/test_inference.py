@@ -170,3 +170,8 @@ assert "torch" not in sys.modules
     )
     assert finished.returncode == 0, finished.stderr
     assert json.loads(finished.stdout) == answer(model_fn(str(folder)), picture.read_bytes(), "image/jpeg")
+
+
+def test_json_nested_beyond_reason_is_a_bad_request() -> None:
+    with pytest.raises(ValueError, match="the body is not JSON"):
+        input_fn(b"[" * 200_000, "application/json")

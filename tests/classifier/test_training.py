@@ -123,3 +123,27 @@ def test_the_learning_rate_falls_as_half_a_cosine() -> None:
     assert cosine(0, 10) == 1.0
     assert cosine(5, 10) == pytest.approx(0.5)
     assert cosine(10, 10) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"\x80\x02K\x01.", b"(dp0\n.", b"\x80\x04\x95\xff"])
+def test_whatever_a_checkpoint_file_holds_training_starts_afresh(tmp_path: Path, content: bytes) -> None:
+    checkpoints = Checkpoints(tmp_path, "this one")
+    checkpoints.path("head").write_bytes(content)
+    state, reason = checkpoints.load("head")
+    assert state is None
+    assert reason is not None
+
+
+def test_a_checkpoint_of_another_shape_is_another_trainings(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, "this one")
+    torch.save([1, 2], checkpoints.path("head"))
+    assert checkpoints.load("head")[0] is None
+
+
+def test_a_checkpoint_cut_short_anywhere_is_not_taken(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path, "this one")
+    checkpoints.save("head", {"weights": torch.zeros(20, 20)})
+    whole = checkpoints.path("head").read_bytes()
+    for length in range(0, len(whole), 37):
+        checkpoints.path("head").write_bytes(whole[:length])
+        assert checkpoints.load("head")[0] is None

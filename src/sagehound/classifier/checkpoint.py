@@ -9,6 +9,10 @@ from typing import Any
 import torch
 
 FORMAT = 1
+_UNREADABLE = (
+    RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError, LookupError, AttributeError, TypeError,
+)  # fmt: skip
+"""What torch.load raises for files that were cut short or changed."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +46,11 @@ class Checkpoints:
             return None, None
         try:
             content = torch.load(self.path(stage), map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
-            first_line = str(error).partition("\n")[0]
+        except _UNREADABLE as error:
+            first_line = str(error).partition("\n")[0] or type(error).__name__
             return None, f"{self.path(stage)} cannot be read ({first_line}); starting from the beginning"
-        if content.get("format") != FORMAT or content.get("identity") != self.identity:
+        known = isinstance(content, dict) and content.get("format") == FORMAT
+        if not known or content.get("identity") != self.identity:
             return None, f"{self.path(stage)} is of another training (settings or data differ); starting afresh"
         state: dict[str, Any] = content["state"]
         return state, None

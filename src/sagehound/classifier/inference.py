@@ -114,7 +114,7 @@ def output_fn(prediction: Prediction, accept: str) -> tuple[str, str]:
 def _from_json(data: bytes | str) -> Image.Image:
     try:
         request = json.loads(data)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"the body is not JSON: {error}") from error
     if isinstance(request, dict) and isinstance(request.get("url"), str):
         allowed = os.environ.get(ALLOWED_HOSTS_VARIABLE, "").split(",")

@@ -91,6 +91,8 @@ def decode(picture: Image.Image, at_least: int | None = None) -> Image.Image:
         return _to_rgb(picture)
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
         raise UnreadablePicture(name, str(error) or type(error).__name__) from error
+    except MemoryError as error:
+        raise UnreadablePicture(name, f"{picture.size[0]} x {picture.size[1]} pixels do not fit in memory") from error
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:

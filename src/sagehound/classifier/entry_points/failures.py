@@ -24,6 +24,7 @@ def failures_told(environ: Mapping[str, str]) -> Iterator[None]:
     except EXPECTED as error:
         output = environ.get("SM_OUTPUT_DIR")
         if output and Path(output).is_dir():
-            (Path(output) / "failure").write_text(str(error)[:FAILURE_LIMIT], encoding="utf-8")
-        print(f"error: {error}", file=sys.stderr, flush=True)
+            (Path(output) / "failure").write_text(str(error)[:FAILURE_LIMIT], encoding="utf-8", errors="replace")
+        # A file's name may hold bytes that are no UTF-8.
+        print(f"error: {error}".encode(errors="replace").decode(), file=sys.stderr, flush=True)
         sys.exit(1)
