@@ -291,3 +291,12 @@ def test_an_old_url_from_before_all_time_has_expired() -> None:
     request = presigned("get_object", {"Bucket": "bkt", "Key": "k"}, version="s3")
     changed = dataclasses.replace(request, url=re.sub(r"Expires=\d+", "Expires=-99999999999999999999", request.url))
     assert refusal(changed).code == "AccessDenied"
+
+
+@pytest.mark.parametrize("version", ["s3", "s3v4"])
+def test_two_signatures_are_one_too_many(version: str) -> None:
+    request = presigned("get_object", {"Bucket": "bkt", "Key": "k"}, version=version)
+    request.headers["authorization"] = signed("s3", "list_buckets", {}).headers["Authorization"]
+    error = refusal(request)
+    assert error.code == "InvalidArgument"
+    assert error.message.startswith("Only one auth mechanism allowed")

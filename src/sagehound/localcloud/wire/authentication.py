@@ -42,6 +42,8 @@ def authenticate(
     """
     authorization = http.headers.get("authorization", "")
     query = dict(parse_qsl(http.query_string, keep_blank_values=True)) if http.query_string else {}
+    if authorization and route.service == "s3" and ("X-Amz-Algorithm" in query or "AWSAccessKeyId" in query):
+        raise refusals.two_signatures(authorization)
     if authorization.startswith(sigv4.ALGORITHM):
         return _version_4(http, route, credentials, now, body, sigv4.from_header(http, route))
     if "X-Amz-Algorithm" in query or "X-Amz-Signature" in query:

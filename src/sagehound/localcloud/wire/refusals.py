@@ -93,6 +93,16 @@ def url_expired(route: Route, expires: str, server: str) -> AwsError:
     return skewed(route, expires, server)
 
 
+def two_signatures(authorization: str) -> AwsError:
+    """S3 does not choose between a header and a query that both are signatures."""
+    message = (
+        "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter "
+        "or the Authorization header should be specified"
+    )
+    members = {"ArgumentName": "Authorization", "ArgumentValue": authorization}
+    return AwsError("InvalidArgument", message, members=members)
+
+
 def malformed_authorization(route: Route, message: str) -> AwsError:
     """An Authorization header or query that is no SigV4, or names another service or region than it may."""
     if _is_s3(route):
