@@ -130,6 +130,18 @@ def test_filling_fifty_years_of_seconds_is_refused(cloud: CloudProcess) -> None:
         cloud.client("cloudwatch").get_metric_data(StartTime=0, EndTime=time.time(), MetricDataQueries=queries)
 
 
+@pytest.mark.parametrize("expression", ["FILL(METRICS(), 0)", "FILL(m0, 0)"])
+def test_filling_a_day_of_seconds_many_times_is_refused(cloud: CloudProcess, expression: str) -> None:
+    stat = {"Metric": {"Namespace": "n", "MetricName": "m"}, "Period": 1, "Stat": "Sum"}
+    metrics = [{"Id": f"m{number}", "MetricStat": stat} for number in range(15)]
+    expressions = [{"Id": f"e{number}", "Expression": expression} for number in range(15)]
+    end = time.time()
+    with pytest.raises(ClientError, match="data points"):
+        cloud.client("cloudwatch").get_metric_data(
+            StartTime=end - 86_400, EndTime=end, MetricDataQueries=metrics + expressions
+        )
+
+
 def test_a_session_ends_with_its_user(cloud: CloudProcess) -> None:
     iam, name = cloud.client("iam"), f"leaver-{time.time_ns()}"
     iam.create_user(UserName=name)

@@ -22,6 +22,8 @@ _EACH: dict[str, Callable[[float], float]] = {
     "CEIL": lambda value: float(math.ceil(value)),
     "FLOOR": lambda value: float(math.floor(value)),
 }
+MOST_COMPUTED = 1_000_000
+"""Data points of all expressions of one request together: they are all in memory at once."""
 _FUNCTIONS = {*_AGGREGATES, *_EACH, "METRICS", "PERIOD", "FILL", "DIFF", "RATE"}
 
 Lookup = Callable[[str], Value]
@@ -143,6 +145,9 @@ class _Evaluation:
         if not isinstance(how, float | str):
             raise invalid_query("FILL takes a number, REPEAT or LINEAR.")
         chosen = how
+        wanted = sum(len(one.times()) for one in value) if isinstance(value, list) else 0
+        if wanted > MOST_COMPUTED:
+            raise invalid_query(f"FILL would make {wanted:,} data points; the most are {MOST_COMPUTED:,}.")
         return _each(value, lambda one: fill(one, chosen))
 
     def _peek(self) -> str:

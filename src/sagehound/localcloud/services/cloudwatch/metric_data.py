@@ -12,7 +12,7 @@ from sagehound.localcloud.call import Call
 from sagehound.localcloud.errors import not_implemented
 from sagehound.localcloud.services.cloudwatch.aggregator import MetricAggregator
 from sagehound.localcloud.services.cloudwatch.errors import invalid_query
-from sagehound.localcloud.services.cloudwatch.expression import evaluate
+from sagehound.localcloud.services.cloudwatch.expression import MOST_COMPUTED, evaluate
 from sagehound.localcloud.services.cloudwatch.listing import make_token, parse_token
 from sagehound.localcloud.services.cloudwatch.periods import by_period, check_period, check_statistic, first_period
 from sagehound.localcloud.services.cloudwatch.series import Series, Value
@@ -81,6 +81,7 @@ class _Results:
         self._metrics = {name: read(query) for name, query in queries.items() if "MetricStat" in query}
         self._values: dict[str, Value] = dict(self._metrics)
         self._pending: set[str] = set()
+        self._computed = 0
         if len({series.period for series in self._metrics.values()}) > 1 and len(self._metrics) < len(queries):
             raise not_implemented("cloudwatch", "GetMetricData with expressions over metrics of different periods")
 
@@ -100,7 +101,16 @@ class _Results:
             self._pending.add(name)
             self._values[name] = evaluate(self._queries[name]["Expression"], self._value, self._metrics)
             self._pending.remove(name)
+            self._computed += _points(self._values[name])
+            if self._computed > MOST_COMPUTED:
+                raise invalid_query(f"The expressions have more than {MOST_COMPUTED:,} data points.")
         return self._values[name]
+
+
+def _points(value: Value) -> int:
+    if isinstance(value, list):
+        return sum(len(one.values) for one in value)
+    return len(value.values) if isinstance(value, Series) else 1
 
 
 def _checked(queries: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
