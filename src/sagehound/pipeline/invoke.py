@@ -128,7 +128,8 @@ def _body(picture: str) -> tuple[str, bytes]:
 def _refused(endpoint_name: str, question: Question, error: Any) -> StepFailed:
     code, message = error_of(error)
     if code == "ModelError":
-        message = str(error.response.get("OriginalMessage") or message)
+        # The container answers with the message and, below it, the traceback, which the log has too.
+        message = str(error.response.get("OriginalMessage") or message).split("\nTraceback ", 1)[0].strip()
         return StepFailed(
             "invoke",
             f"{question.picture} was refused by the endpoint's handler: {message}",
