@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import uvloop
+
 from benchmarks.endpoint_requests import latencies, model_server_port, signed
 from tests.cloud.hosting import Hosting, answering
 from tests.cloud_process import CloudProcess

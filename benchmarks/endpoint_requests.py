@@ -9,9 +9,9 @@ from pathlib import Path
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from tests.cloud_process import CloudProcess
 
 from sagehound.localcloud.container.invocations import Connections
+from tests.cloud_process import CloudProcess
 
 
 def signed(cloud: CloudProcess, endpoint: str, body: bytes, content_type: str) -> tuple[str, dict[str, str]]:

@@ -21,13 +21,13 @@ from pathlib import Path
 
 import numpy as np
 import uvloop
-from benchmarks.endpoint_requests import rate, signed
 from PIL import Image
-from tests.cloud.hosting import IMAGE, Hosting
-from tests.cloud_process import CloudProcess
 
+from benchmarks.endpoint_requests import rate, signed
 from sagehound.classifier import export
 from sagehound.classifier.network import Head, create_backbone
+from tests.cloud.hosting import IMAGE, Hosting
+from tests.cloud_process import CloudProcess
 
 CLASSES = 133
 IN_PROCESS = """

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
+
 from tests.cloud.training import Workshop
 from tests.cloud_process import CloudProcess
 

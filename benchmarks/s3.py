@@ -28,7 +28,6 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
-
 from s3_servers import SERVERS, Server, available
 
 RESULTS = Path(__file__).parent / "results" / "s3.json"

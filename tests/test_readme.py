@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tools import write_coverage, write_settings, write_tree
 
 ROOT = Path(__file__).parents[1]

@@ -12,6 +12,8 @@ _LARGEST_BATCH = 1001
 _LAST_BEFORE_SURROGATES = 0xD7FF
 _FIRST_AFTER_SURROGATES = 0xE000
 _LAST_CODE_POINT = 0x10FFFF
+NEWEST = 1 << 62
+"""Above the id of every version: of a key, all versions are older than this."""
 
 
 @dataclass(slots=True)

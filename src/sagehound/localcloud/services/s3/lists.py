@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from typing import Any
 from urllib.parse import quote
 
@@ -11,9 +9,10 @@ from sagehound.localcloud.call import Call, Request, Response
 from sagehound.localcloud.services.s3 import checksums
 from sagehound.localcloud.services.s3.conditions import last_modified
 from sagehound.localcloud.services.s3.errors import invalid_argument
-from sagehound.localcloud.services.s3.listing import Page, list_latest, list_versions
+from sagehound.localcloud.services.s3.listing import NEWEST, Page, list_latest, list_versions
 from sagehound.localcloud.services.s3.names import check_version_id
 from sagehound.localcloud.services.s3.ownership import owner
+from sagehound.localcloud.services.s3.paging import make_token, open_token, page_size
 from sagehound.localcloud.services.s3.records import BucketTable, ObjectTable, ObjectVersion
 
 MAX_PAGE = 1000
@@ -32,10 +31,7 @@ class Lists:
         bucket = self._buckets.require(request)["Name"]
         limit = page_size(request, "MaxKeys", MAX_PAGE)
         token = request.get("ContinuationToken")
-        if token == "":
-            message = "The continuation token provided is incorrect"
-            raise invalid_argument(message, "continuation-token")
-        after = _open_token(token) if token is not None else request.get("StartAfter", "")
+        after = open_token(token) if token is not None else request.get("StartAfter", "")
         prefix, delimiter = request.get("Prefix", ""), request.get("Delimiter", "")
         page = list_latest(self._objects, bucket, prefix, delimiter, after, limit)
         fetch_owner = self._owner if request.get("FetchOwner") else None
@@ -46,7 +42,7 @@ class Lists:
         if request.get("StartAfter"):
             answer["StartAfter"] = encoded(request, request["StartAfter"])
         if page.is_truncated:
-            answer["NextContinuationToken"] = base64.urlsafe_b64encode(page.last.encode()).decode()
+            answer["NextContinuationToken"] = make_token(page.last)
         return answer
 
     def ListObjects(self, call: Call, request: Request) -> Response:
@@ -74,7 +70,8 @@ class Lists:
         if version_marker:
             check_version_id(version_marker)
             found = self._objects.version(bucket, marker, version_marker)
-            after_id = found.id if found else None
+            # Whoever empties a bucket page by page has deleted the marker: what is left of its key comes next.
+            after_id = found.id if found else NEWEST
         prefix, delimiter = request.get("Prefix", ""), request.get("Delimiter", "")
         page = list_versions(self._objects, bucket, prefix, delimiter, marker, after_id, limit)
         answer = _answer(request, page, limit, None)
@@ -108,18 +105,6 @@ class Lists:
 def encoded(request: Request, text: str) -> str:
     """A key as the list carries it: percent-encoded when EncodingType says url."""
     return quote(text, safe="/") if request.get("EncodingType") == "url" else text
-
-
-def page_size(request: Request, member: str, limit: int) -> int:
-    """A page size: `limit` when it is not given or larger; InvalidArgument when negative."""
-    value = request.get(member)
-    if value is None:
-        return limit
-    if value < 0:
-        name = {"MaxKeys": "max-keys", "MaxParts": "max-parts", "MaxUploads": "max-uploads"}[member]
-        message = f"Argument {member[0].lower()}{member[1:]} must be an integer between 0 and 2147483647"
-        raise invalid_argument(message, name, value)
-    return min(int(value), limit)
 
 
 def _answer(request: Request, page: Page, limit: int, contents: list[dict[str, Any]] | None) -> Response:
@@ -156,11 +141,3 @@ def _object(version: ObjectVersion, request: Request, told_owner: dict[str, str]
     if told_owner is not None:
         entry["Owner"] = told_owner
     return entry
-
-
-def _open_token(token: str) -> str:
-    try:
-        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError) as error:
-        message = "The continuation token provided is incorrect"
-        raise invalid_argument(message, "continuation-token") from error

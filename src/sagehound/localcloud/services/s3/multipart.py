@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from datetime import UTC, datetime
 from typing import Any
@@ -13,15 +14,17 @@ from sagehound.localcloud.services.s3.content import MAX_PUT, Received, disk_ful
 from sagehound.localcloud.services.s3.copying import find_source, source_version_member
 from sagehound.localcloud.services.s3.errors import invalid_argument, invalid_request
 from sagehound.localcloud.services.s3.listing import after_prefix, common_prefix
-from sagehound.localcloud.services.s3.lists import encoded, page_size
+from sagehound.localcloud.services.s3.lists import encoded
 from sagehound.localcloud.services.s3.names import check_key
 from sagehound.localcloud.services.s3.objects import Writer, receive_body
 from sagehound.localcloud.services.s3.ownership import owner
+from sagehound.localcloud.services.s3.paging import page_number, page_size
 from sagehound.localcloud.services.s3.reading import parse_range
 from sagehound.localcloud.services.s3.uploads import Part, Upload, UploadTable
 
 MAX_PARTS = 10_000
 _PAGE = 1000
+_COPY_RANGE = re.compile(r"bytes=([0-9]{1,19})-([0-9]{1,19})")
 
 
 class Multipart:
@@ -112,7 +115,7 @@ class Multipart:
         self._writer.buckets.require(request)
         upload = self._uploads.require(request)
         limit = page_size(request, "MaxParts", _PAGE)
-        marker = request.get("PartNumberMarker", 0)
+        marker = page_number(request, "PartNumberMarker", 0)
         found = self._uploads.parts(upload.upload_id, marker, limit + 1)
         page = found[:limit]
         answer: Response = {
@@ -232,12 +235,10 @@ def _copy_range(text: str | None, size: int) -> tuple[int, int]:
         "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the "
         "zero-based offsets of the first and last bytes to copy"
     )
-    first, _, last = text.removeprefix("bytes=").partition("-")
-    if not text.startswith("bytes=") or not first.isdigit() or not last.isdigit():
+    match = _COPY_RANGE.fullmatch(text)
+    if match is None or int(match[2]) < int(match[1]):
         raise invalid_argument(message, "x-amz-copy-source-range", text)
-    if int(last) < int(first):
-        raise invalid_argument(message, "x-amz-copy-source-range", text)
-    if int(last) >= size:
+    if int(match[2]) >= size:
         message = f"Range specified is not valid for source object of size: {size}"
         raise invalid_argument(message, "x-amz-copy-source-range", text)
     piece = parse_range(text, size)

@@ -20,9 +20,12 @@ from sagehound.localcloud.services.s3.errors import (
 )
 from sagehound.localcloud.services.s3.names import check_key, check_version_id
 from sagehound.localcloud.services.s3.objects import version_member
+from sagehound.localcloud.services.s3.paging import page_number, page_size
 from sagehound.localcloud.services.s3.records import Bucket, BucketTable, ObjectTable, ObjectVersion
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]*)-([0-9]*)")
+_MOST_DIGITS = 19
+"""A file offset has no more; all that is longer lies behind every object's end."""
 _OVERRIDES = {
     "ResponseCacheControl": "CacheControl",
     "ResponseContentDisposition": "ContentDisposition",
@@ -87,8 +90,8 @@ class Reading:
         total = version.attributes["PartsCount"]
         if version.attributes.get("ChecksumType") != checksums.COMPOSITE:
             return {"TotalPartsCount": total}
-        marker = request.get("PartNumberMarker", 0)
-        limit = request.get("MaxParts", 1000)
+        marker = page_number(request, "PartNumberMarker", 0)
+        limit = page_size(request, "MaxParts", 1000)
         parts = [part for part in self._objects.parts(version) if part["PartNumber"] > marker]
         page = parts[:limit]
         return {
@@ -170,10 +173,11 @@ def parse_range(text: str, size: int) -> tuple[int, int] | None:
     if match is None or not (match[1] or match[2]):
         return None
     if not match[1]:
-        start, end = max(0, size - int(match[2])), size - 1
-        outside = int(match[2]) == 0 or size == 0
+        length = _offset(match[2])
+        start, end = max(0, size - length), size - 1
+        outside = length == 0 or size == 0
     else:
-        start, end = int(match[1]), int(match[2] or size - 1)
+        start, end = _offset(match[1]), _offset(match[2]) if match[2] else size - 1
         if match[2] and end < start:
             return None
         outside = start >= size
@@ -183,6 +187,11 @@ def parse_range(text: str, size: int) -> tuple[int, int] | None:
         message = "The requested range is not satisfiable"
         raise AwsError("InvalidRange", message, 416, members=members, headers=headers)
     return start, min(end, size - 1) - start + 1
+
+
+def _offset(digits: str) -> int:
+    digits = digits.lstrip("0") or "0"
+    return int(digits) if len(digits) <= _MOST_DIGITS else 10**_MOST_DIGITS
 
 
 def _byte_range(request: Mapping[str, Any], size: int) -> tuple[int, int] | None:
