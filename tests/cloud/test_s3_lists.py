@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,11 @@ def test_start_after_and_markers(s3: Any, bucket: str) -> None:
 
 def test_bad_arguments(s3: Any, bucket: str) -> None:
     assert refusal(s3.list_objects_v2, Bucket=bucket, ContinuationToken="#") == ("InvalidArgument", 400)
-    assert refusal(s3.list_objects_v2, Bucket=bucket, MaxKeys=-1) == ("InvalidArgument", 400)
+    foreign = base64.b64encode(b"another cloud's").decode()
+    for token in ("", "AAAA", foreign):
+        assert refusal(s3.list_objects_v2, Bucket=bucket, ContinuationToken=token) == ("InvalidArgument", 400)
+    for size in (-1, 2**31, 10**30):
+        assert refusal(s3.list_objects_v2, Bucket=bucket, MaxKeys=size) == ("InvalidArgument", 400)
     assert refusal(s3.list_object_versions, Bucket=bucket, VersionIdMarker="x") == ("InvalidArgument", 400)
 
 

@@ -131,6 +131,13 @@ def test_lists_of_parts_and_uploads(s3: Any) -> None:
     assert len(s3.list_multipart_uploads(Bucket=bucket, Prefix="b/")["Uploads"]) == 3
 
 
+def test_markers_of_parts_are_numbers_of_a_size(s3: Any, bucket: str) -> None:
+    upload = {"Bucket": bucket, "Key": "k"}
+    upload["UploadId"] = s3.create_multipart_upload(**upload)["UploadId"]
+    for marker in (-1, 10**30):
+        assert refusal(s3.list_parts, **upload, PartNumberMarker=marker) == ("InvalidArgument", 400)
+
+
 def test_parts_copied_from_objects(s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="source", Body=P + Q)
     upload = begin(s3, bucket, "copied")
@@ -144,7 +151,8 @@ def test_parts_copied_from_objects(s3: Any, bucket: str) -> None:
     whole = begin(s3, bucket, "never")
     bad = {**whole, "CopySource": {"Bucket": bucket, "Key": "source"}, "PartNumber": 1}
     assert refusal(s3.upload_part_copy, **bad, CopySourceRange="bytes=0-99999999") == ("InvalidArgument", 400)
-    assert refusal(s3.upload_part_copy, **bad, CopySourceRange="0-5") == ("InvalidArgument", 400)
+    for words in ("0-5", "bytes=0-²", "bytes=0-" + "9" * 5000):
+        assert refusal(s3.upload_part_copy, **bad, CopySourceRange=words) == ("InvalidArgument", 400)
 
 
 def test_composite_and_full_object_checksums(s3: Any, bucket: str) -> None:

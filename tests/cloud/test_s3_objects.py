@@ -90,6 +90,10 @@ def test_ranges(s3: Any, bucket: str, header: str, start: int, end: int) -> None
 def test_ranges_outside_and_ranges_that_are_none(s3: Any, bucket: str) -> None:
     assert refusal(s3.get_object, Bucket=bucket, Key=KEY, Range="bytes=100000-") == ("InvalidRange", 416)
     assert refusal(s3.get_object, Bucket=bucket, Key=KEY, Range="bytes=-0") == ("InvalidRange", 416)
+    endless = "9" * 5000
+    assert refusal(s3.get_object, Bucket=bucket, Key=KEY, Range=f"bytes={endless}-") == ("InvalidRange", 416)
+    assert s3.get_object(Bucket=bucket, Key=KEY, Range=f"bytes=5-{endless}")["ContentLength"] == 99_995
+    assert s3.get_object(Bucket=bucket, Key=KEY, Range=f"bytes=-{endless}")["ContentLength"] == 100_000
     assert s3.get_object(Bucket=bucket, Key=KEY, Range="bytes=5-2")["ContentLength"] == 100_000
     assert s3.get_object(Bucket=bucket, Key=KEY, Range="lines=1-2")["ContentLength"] == 100_000
 

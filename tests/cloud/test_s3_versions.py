@@ -118,6 +118,20 @@ def test_lists_of_versions(s3: Any, bucket: str, size: int) -> None:
     assert [entry["Prefix"] for entry in grouped["CommonPrefixes"]] == ["a/"]
 
 
+def test_a_bucket_is_emptied_page_by_page(s3: Any, bucket: str) -> None:
+    for number in range(7):
+        put(s3, bucket, b"%d" % number)
+    marker: dict[str, str] = {}
+    while True:
+        page = s3.list_object_versions(Bucket=bucket, MaxKeys=3, **marker)
+        gone = [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in page["Versions"]]
+        s3.delete_objects(Bucket=bucket, Delete={"Objects": gone})
+        if not page["IsTruncated"]:
+            break
+        marker = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
+    assert "Versions" not in s3.list_object_versions(Bucket=bucket)
+
+
 def test_a_version_can_be_copied_back(s3: Any, bucket: str) -> None:
     first = put(s3, bucket, b"1")
     put(s3, bucket, b"2")
