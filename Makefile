@@ -6,6 +6,9 @@ STAMP := $(VENV)/.set-up
 # uv does not read PIP_FIND_LINKS: hand it over, so that both installers find the same wheels.
 UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 export UV_FIND_LINKS
+# Which build of torch uv takes where no folder of wheels is given: cpu, or auto for what the machine's GPU needs.
+TORCH ?= cpu
+TORCH_BACKEND := $(if $(UV_FIND_LINKS),,--torch-backend $(TORCH))
 
 .PHONY: setup demo test lint types imports docs bench clean system-packages
 
@@ -14,7 +17,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet uv \
-	  && $(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]' \
+	  && $(BIN)/uv pip install --quiet --python $(BIN)/python $(TORCH_BACKEND) --constraint constraints.txt --editable '.[dev]' \
 	  || $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
