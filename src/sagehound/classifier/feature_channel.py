@@ -5,6 +5,7 @@ what they are.
 """
 
 import json
+import shutil
 import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,12 +64,22 @@ def open_feature_channel(folder: Path, work: Path) -> FeatureChannel:
         if archive is None:
             raise BadDataset(f"{folder} holds neither {MANIFEST} nor a {ARCHIVE} that does: run extract_features.py")
         folder = work / "feature-channel"
-        with tarfile.open(archive) as tar:
-            tar.extractall(folder, filter="data")
+        _unpack(archive, folder)
     content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     if content.get("format") != FORMAT:
         raise BadDataset(f"{folder / MANIFEST} has format {content.get('format')}, not {FORMAT}: extract them again")
     return FeatureChannel(folder, content["backbone"], tuple(content["classes"]))
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    """The files at the top of the archive: a feature channel has no others, and no name among them leaves `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            name, content = member.name.removeprefix("./"), tar.extractfile(member) if member.isfile() else None
+            if content is not None and name == Path(name).name:
+                with (folder / name).open("wb") as file:
+                    shutil.copyfileobj(content, file)
 
 
 def _archive(folder: Path) -> Path | None:

@@ -6,10 +6,11 @@ import json
 import os
 import shutil
 import stat
-import tarfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from sagehound.localcloud.container import archives
 
 MODEL_SERVER = Path(__file__).with_name("model_server")
 PORT_FILE = "port"
@@ -92,15 +93,10 @@ def write_session(home: Path, credentials: dict[str, Any]) -> None:
 
 
 def unpack_model(archive: Path, folder: Path) -> None:
-    """Unpack model.tar.gz into `folder`; nothing outside it can be written, devices and outward links are refused.
-
-    SageMaker's own SDK packs a member that is named "/" (its root folder): that one is passed over.
-    """
+    """Unpack model.tar.gz into `folder`; nothing outside it can be written, devices and outward links are refused."""
     try:
-        with tarfile.open(archive) as tar:
-            members = [member for member in tar if member.name.strip("/") not in ("", ".")]
-            tar.extractall(folder, members, filter="data")
-    except (tarfile.TarError, EOFError, OSError) as error:
+        archives.unpack(archive, folder)
+    except archives.BROKEN as error:
         raise ModelDataError(f"The model data cannot be unpacked: {error}") from error
 
 
