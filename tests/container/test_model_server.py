@@ -88,6 +88,49 @@ def test_an_exception_is_a_500_with_message_and_traceback(tmp_path: Path) -> Non
         assert server.request("GET", "/ping")[0] == 200
 
 
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        ("context.set_response_status(199)", "a number from 200 to 599, not 199"),
+        ("context.set_response_status('200')", "a number from 200 to 599, not '200'"),
+        ("context.set_response_content_type(0, 'text/plain\\r\\nx-evil: 1')", "a line of text"),
+        ("context.set_response_header(0, 'x-name', 'a\\r\\nx-evil: 1')", "no header of an answer"),
+        ("context.set_response_header(0, 'x name', 'a')", "no header of an answer"),
+        ("context.set_response_header(0, 'x-name', '\u65e5')", "no header of an answer"),
+        ("return 'body', None", "a line of text, not None"),
+        ("raise type('Mute', (Exception,), {'__str__': None})()", "Mute"),
+        ("raise ValueError('\\ud800')", "ValueError: "),
+    ],
+)
+def test_what_cannot_go_over_http_is_an_error_of_the_handler(tmp_path: Path, does: str, said: str) -> None:
+    code = f"""
+def model_fn(model_dir): return None
+def transform_fn(model, data, content_type, accept, context):
+    {does}
+    return "body", "text/plain"
+"""
+    with ModelServer(tmp_path, code) as server:
+        status, content_type, body = server.post(b"x", "a/b")
+        assert (status, content_type) == (500, "text/plain")
+        assert said in body.decode()
+        assert server.post(b"x", "a/b")[0] == 500
+
+
+def test_headers_of_the_server_are_its_own(tmp_path: Path) -> None:
+    code = """
+def model_fn(model_dir): return None
+def transform_fn(model, data, content_type, accept, context):
+    for name in ("X-Not-Started", "Content-Length", "Connection"):
+        context.set_response_header(0, name, "1")
+    context.set_response_header(0, "X-Number", 5)
+    return "body", "text/plain"
+"""
+    with ModelServer(tmp_path, code) as server:
+        status, _, body, answered = server.request("POST", "/invocations", b"", {})
+        assert (status, body, answered["content-length"], answered["x-number"]) == (200, b"body", "4", "5")
+        assert not answered.keys() & {"x-not-started", "connection"}
+
+
 def test_unknown_paths_and_methods(tmp_path: Path) -> None:
     with ModelServer(tmp_path, ECHO) as server:
         assert server.request("GET", "/invocations")[0] == 405

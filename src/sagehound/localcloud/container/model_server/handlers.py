@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -19,6 +20,10 @@ from .context import Context
 from .threads import FUNCTIONS
 
 Function = Callable[..., Any]
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_OWN_HEADERS = frozenset({"content-type", "content-length", "transfer-encoding", "connection", "x-not-started"})
+"""Headers that the server itself sets, or that speak to its router."""
 
 _OWN_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
@@ -58,7 +63,7 @@ class Handler:
             answer_type = accept
             if isinstance(result, tuple):
                 result, answer_type = result
-            return Answer(
+            return _answer(
                 context.response_status,
                 context.response_content_type or answer_type,
                 _to_bytes(result),
@@ -115,6 +120,23 @@ def _with_context(name: str, function: Function, count: int) -> Function:
     return lambda *arguments: function(*arguments[:count])
 
 
+def _answer(status: Any, content_type: Any, body: bytes, headers: dict[Any, Any]) -> Answer:
+    """The answer; ValueError, which is the caller's answer then, for what cannot go over HTTP."""
+    if not isinstance(status, int) or not 200 <= status <= 599:
+        raise ValueError(f"The status of an answer is a number from 200 to 599, not {status!r}.")
+    if not isinstance(content_type, str) or not _is_header(content_type):
+        raise ValueError(f"The content type of an answer is a line of text, not {content_type!r}.")
+    told = {str(name): str(value) for name, value in headers.items()}
+    for name, value in told.items():
+        if not _NAME.fullmatch(name) or not _is_header(value):
+            raise ValueError(f"This is no header of an answer: {name!r}: {value!r}.")
+    return Answer(status, content_type, body, {name: told[name] for name in told if name.lower() not in _OWN_HEADERS})
+
+
+def _is_header(text: str) -> bool:
+    return all(character == "\t" or (" " <= character <= "\xff" and character != "\x7f") for character in text)
+
+
 def _to_bytes(value: Any) -> bytes:
     if isinstance(value, bytes):
         return value
@@ -129,9 +151,13 @@ def _failure(error: Exception) -> Answer:
     """500, or the status that the exception carries (the toolkit's own errors do), with message and traceback."""
     status = getattr(error, "status_code", 500)
     status = status if isinstance(status, int) and 400 <= status <= 599 else 500
-    text = f"{error}\n{user_traceback(error)}"
-    print(text, end="", flush=True)
-    return Answer(status, "text/plain", text.encode(), {})
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001 - the exception's own text may raise anything too
+        said = type(error).__name__
+    text = f"{said}\n{user_traceback(error)}".encode("utf-8", "replace")
+    print(text.decode(), end="", flush=True)
+    return Answer(status, "text/plain", text, {})
 
 
 def user_traceback(error: BaseException) -> str:
