@@ -107,3 +107,20 @@ def test_what_is_no_archive_is_said(tmp_path: Path) -> None:
     (tmp_path / "sourcedir.tar.gz").write_bytes(b"hello")
     with pytest.raises(CodeError, match="cannot be unpacked"):
         training.unpack_code(tmp_path / "sourcedir.tar.gz", tmp_path)
+
+
+@pytest.mark.parametrize("place", [0.05, 0.3, 0.6, 0.9])
+def test_damaged_code_is_not_run(tmp_path: Path, place: float) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        member = tarfile.TarInfo("train.py")
+        content = b"".join(b"%d" % (number * 7919 % 1013) for number in range(200_000))
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    damaged = bytearray(packed.getvalue())
+    first = int(len(damaged) * place)
+    damaged[first : first + 300] = bytes(byte ^ 0x55 for byte in damaged[first : first + 300])
+    archive = tmp_path / "sourcedir.tar.gz"
+    archive.write_bytes(damaged)
+    with pytest.raises(CodeError, match="cannot be unpacked"):
+        training.unpack_code(archive, tmp_path / "code")

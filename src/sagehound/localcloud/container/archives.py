@@ -10,6 +10,7 @@ from pathlib import Path
 
 BROKEN = (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
 """What reading a damaged or dangerous archive raises."""
+_BLOCK = 1 << 20
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -21,10 +22,13 @@ def unpack(archive: Path, folder: Path) -> None:
         members = (member for member in tar if member.name.strip("/") not in ("", "."))
         if hasattr(tarfile, "data_filter"):
             tar.extractall(folder, members, filter="data")
-            return
-        # Python before 3.11.4, as Debian 12 has it.
-        for member in members:
-            tar.extract(_checked(member, folder.resolve()), folder, set_attrs=not member.issym())
+        else:  # Python before 3.11.4, as Debian 12 has it
+            for member in members:
+                tar.extract(_checked(member, folder.resolve()), folder, set_attrs=not member.issym())
+        # The compression's own checksum lies behind the last member: without it damage would go unnoticed.
+        assert tar.fileobj is not None
+        while tar.fileobj.read(_BLOCK):
+            pass
 
 
 def _checked(member: tarfile.TarInfo, folder: Path) -> tarfile.TarInfo:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
-import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from sagehound.localcloud.container import archives
 
 HyperParameters = dict[str, Any]
 
@@ -112,9 +113,8 @@ def lay_out(ml: Path, config_files: dict[str, Any]) -> None:
 def unpack_code(archive: Path, code: Path) -> None:
     """Unpack sourcedir.tar.gz into /opt/ml/code; nothing outside it can be written."""
     try:
-        with tarfile.open(archive) as tar:
-            tar.extractall(code, filter="data")
-    except (tarfile.TarError, EOFError, OSError) as error:
+        archives.unpack(archive, code)
+    except archives.BROKEN as error:
         raise CodeError(f"ClientError: The code archive cannot be unpacked: {error}") from error
 
 
@@ -157,7 +157,7 @@ def script_command(decoded: HyperParameters, code: Path, launch: Launch) -> list
         )
     arguments = user_arguments(user_hyperparameters(decoded))
     package = (code / "setup.py").exists()
-    if not package and not (code / str(program)).is_file():
+    if not package and not _is_within(code, code / str(program)):
         raise CodeError(
             f"AlgorithmError: ExecuteUserScriptError: The entry point {program} is not in the code archive "
             f"({', '.join(sorted(entry.name for entry in code.iterdir())) or 'it is empty'})."
@@ -170,6 +170,25 @@ def script_command(decoded: HyperParameters, code: Path, launch: Launch) -> list
         return [launch.python, str(program), *arguments]
     (code / str(program)).chmod(0o755)
     return ["/bin/sh", "-c", f"./{shlex.quote(str(program))} {shlex.join(arguments)}"]
+
+
+def check_texts(texts: list[str]) -> None:
+    """CodeError for an argument or variable that no program can be given."""
+    for text in texts:
+        try:
+            fits = "\0" not in text
+            text.encode()
+        except UnicodeEncodeError:
+            fits = False
+        if not fits:
+            raise CodeError(
+                f"ClientError: A hyperparameter or variable cannot be given to a program: {ascii(text)[:200]} has a "
+                "zero byte or half a surrogate pair."
+            )
+
+
+def _is_within(code: Path, file: Path) -> bool:
+    return file.is_file() and file.resolve().is_relative_to(code.resolve())
 
 
 def _torchrun(launch: Launch) -> list[str]:
