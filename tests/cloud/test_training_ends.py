@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psutil
 import pytest
 
@@ -139,3 +141,19 @@ def test_what_a_script_started_ends_with_it(shop: Workshop) -> None:
     )
     job = shop.run(script)
     assert not psutil.pid_exists(shop.printed(job["TrainingJobName"]))
+
+
+def test_a_code_archive_leads_nowhere_else(shop: Workshop, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.sh"
+    outside.write_text("exit 0")
+    outside.chmod(0o600)
+    for program in (f'"{outside}"', f'"{"../" * 20}{str(outside).lstrip("/")}"'):
+        job = shop.run("pass", hyperparameters={"sagemaker_program": program})
+        assert "is not in the code archive" in job["FailureReason"]
+    assert outside.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("text", ['"zero\\u0000byte"', '"half a \\ud800 pair"'])
+def test_what_no_program_can_be_told_fails_the_job(shop: Workshop, text: str) -> None:
+    job = shop.run("pass", hyperparameters={"a": text})
+    assert job["FailureReason"].startswith("ClientError: A hyperparameter or variable cannot be given to a program")

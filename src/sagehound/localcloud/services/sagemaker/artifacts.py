@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import os
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from sagehound.localcloud.errors import AwsError
-from sagehound.localcloud.services.sagemaker import channels
+from sagehound.localcloud.services.sagemaker import channels, job_files
 from sagehound.localcloud.services.sagemaker.needs import Objects
 
 _COMPRESSION = 1
@@ -32,35 +32,41 @@ def upload(job: dict[str, Any], mls: list[Path], work: Path, objects: Objects) -
 
     Of two hosts' files with one name the first host's is kept. An empty folder is not stored, as on AWS.
     """
-    model = _merged([ml / "model" for ml in mls])
-    output = _merged([ml / "output/data" for ml in mls])
-    failures = [path for path in (ml / "output/failure" for ml in mls) if path.is_file()]
+    model = _merged(mls, "model")
+    output = _merged(mls, "output/data")
+    failures = [path for ml in mls if (path := job_files.regular(ml, ml / "output/failure"))]
     if failures:
         output["failure"] = failures[0]
     uri = model_uri(job)
     if uri.endswith("/"):
-        _store_files(model, uri, objects)
-        _store_files(output, f"{uri.removesuffix('model/')}data/", objects)
+        _store_files(_followed(mls, model), uri, objects)
+        _store_files(_followed(mls, output), f"{uri.removesuffix('model/')}data/", objects)
     else:
         _store_archive(model, uri, work / "model.tar.gz", objects)
         _store_archive(output, f"{uri.removesuffix('model.tar.gz')}output.tar.gz", work / "output.tar.gz", objects)
     return bool(model)
 
 
-def _merged(folders: list[Path]) -> dict[str, Path]:
-    """Every file and link below the folders by its name there; folders only where they are empty."""
+def _merged(mls: list[Path], below: str) -> dict[str, Path]:
+    """Every file and link below a folder of all hosts by its name there; folders only where they are empty."""
     found: dict[str, Path] = {}
-    for folder in reversed(folders):
-        found.update({path.relative_to(folder).as_posix(): path for path in _leaves(folder)})
+    try:
+        for ml in reversed(mls):
+            found.update(job_files.leaves(ml, below))
+    except OSError as error:
+        raise UploadError(f"ClientError: Artifact upload failed:/opt/ml/{below} cannot be read: {error}") from error
     return dict(sorted(found.items()))
 
 
-def _leaves(folder: Path) -> Iterator[Path]:
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink() and any(path.iterdir()):
-            yield from _leaves(path)
-        else:
-            yield path
+def _followed(mls: list[Path], members: dict[str, Path]) -> dict[str, Path]:
+    """The regular files among `members`, and those that links lead to inside of their host."""
+    found: dict[str, Path] = {}
+    for name, path in members.items():
+        ml = next(ml for ml in mls if path.is_relative_to(ml))
+        file = job_files.regular(ml, path)
+        if file is not None:
+            found[name] = file
+    return found
 
 
 def _store_archive(members: dict[str, Path], uri: str, archive: Path, objects: Objects) -> None:
@@ -92,8 +98,7 @@ def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
 
 def _store_files(members: dict[str, Path], prefix: str, objects: Objects) -> None:
     for name, path in members.items():
-        if path.is_file():
-            _put(prefix + name, path, objects)
+        _put(prefix + name, path, objects)
 
 
 def _put(uri: str, path: Path, objects: Objects, *, move: bool = False) -> None:
@@ -104,5 +109,8 @@ def _put(uri: str, path: Path, objects: Objects, *, move: bool = False) -> None:
         raise UploadError(
             f"ClientError: Artifact upload failed:Unable to upload file to {uri} ({error.code}: {error.message})"
         ) from error
+    except UnicodeEncodeError as error:
+        message = f"ClientError: Artifact upload failed:The name of {os.fsencode(path)!r} is no UTF-8, as keys must be"
+        raise UploadError(message) from error
     except OSError as error:
         raise UploadError(f"ClientError: Artifact upload failed:Unable to upload file to {uri} ({error})") from error

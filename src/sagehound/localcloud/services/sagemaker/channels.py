@@ -212,7 +212,7 @@ def _targets(found: list[Item], folder: Path) -> Iterator[tuple[str, Path]]:
     os.makedirs(base, exist_ok=True)
     for key, name in found:
         if _ODD_NAME.search(name):
-            name = _plain_name(key, name)
+            name = plain_name(key, name)
         parent = name.rpartition("/")[0]
         if parent not in made:
             os.makedirs(f"{base}/{parent}", exist_ok=True)
@@ -220,7 +220,7 @@ def _targets(found: list[Item], folder: Path) -> Iterator[tuple[str, Path]]:
         yield key, Path(f"{base}/{name}")
 
 
-def _plain_name(key: str, name: str) -> str:
+def plain_name(key: str, name: str) -> str:
     """A name without empty parts and dots; DataError when what remains is not below the channel."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if ".." in parts or not parts or "\0" in name:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sagehound.localcloud.errors import AwsError, validation
-from sagehound.localcloud.services.sagemaker import channels
+from sagehound.localcloud.services.sagemaker import channels, job_files
 from sagehound.localcloud.services.sagemaker.needs import Objects
 
 DEFAULT_PATH = "/opt/ml/checkpoints"
@@ -31,44 +31,62 @@ class Checkpoints:
 
     def __init__(self, config: dict[str, Any], ml: Path, objects: Objects) -> None:
         self._place = channels.location(config["S3Uri"].rstrip("/"))
-        self._folder = ml / config.get("LocalPath", DEFAULT_PATH).removeprefix("/opt/ml/")
+        self._ml = ml
+        self._below = config.get("LocalPath", DEFAULT_PATH).removeprefix("/opt/ml/").strip("/")
+        self._folder = ml / self._below
         self._objects = objects
         self._lock = threading.Lock()
         self._seen: dict[str, tuple[int, int]] = {}
         self._stored: dict[str, bytes] = {}
 
     def bring(self) -> None:
-        """Copy what S3 has into the folder: copies, since programs write over their checkpoints. Blocking."""
+        """Copy what S3 has into the folder: copies, since programs write over their checkpoints. Blocking.
+
+        DataError when it cannot be brought: the bucket is missing, or keys cannot be files of the folder.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
         bucket, prefix = self._place
-        for key in self._objects.list_keys(bucket, f"{prefix}/" if prefix else ""):
-            name = key.removeprefix(prefix).lstrip("/")
-            if not name or name.endswith("/"):
-                continue
-            link, target = self._folder / ".from-s3", self._folder / name
-            target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            for key in self._objects.list_keys(bucket, f"{prefix}/" if prefix else ""):
+                if not key.endswith("/"):
+                    self._copy(bucket, key, channels.plain_name(key, key.removeprefix(prefix)))
+        except (AwsError, OSError) as error:
+            raise channels.DataError(_problem("brought from", error)) from error
+
+    def _copy(self, bucket: str, key: str, name: str) -> None:
+        link, target = self._folder.parent / ".from-s3", self._folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
             self._objects.link_objects(bucket, [(key, link)])
-            shutil.copyfile(link, target)
-            link.unlink()
-            self._stored[name] = _digest(target)
+        except KeyError:
+            return  # deleted since it was listed
+        shutil.copyfile(link, target)
+        link.unlink()
+        self._stored[name] = _digest(target)
 
     def store(self, *, last: bool = False) -> None:
         """Upload the files whose content is new. Blocking.
 
         A file that has changed since the look before is still being written, so it waits for the next look, unless
-        this is the last one.
+        this is the last one. DataError when a file cannot be stored, after all others.
         """
+        problems: list[AwsError | OSError | ValueError] = []
         with self._lock:
-            for path in sorted(self._folder.rglob("*")):
+            for name, path in sorted(job_files.leaves(self._ml, self._below)):
                 try:
-                    self._look(path, last)
+                    self._look(name, path, last)
                 except FileNotFoundError:
                     continue  # renamed or deleted since it was listed
+                except (AwsError, OSError, ValueError) as error:
+                    problems.append(error)  # one file that cannot be stored keeps no other back
+        if problems:
+            raise channels.DataError(_problem("stored in", problems[0])) from problems[0]
 
-    def _look(self, path: Path, last: bool) -> None:
-        if not path.is_file():
+    def _look(self, name: str, listed: Path, last: bool) -> None:
+        path = job_files.regular(self._ml, listed)
+        if path is None:
             return
-        name, facts = path.relative_to(self._folder).as_posix(), path.stat()
+        facts = path.stat()
         state = (facts.st_size, facts.st_mtime_ns)
         settled = self._seen.get(name) == state
         self._seen[name] = state
@@ -84,10 +102,10 @@ class Checkpoints:
         self._stored[name] = digest
 
 
-def problem(error: Exception) -> str:
+def _problem(done: str, error: Exception) -> str:
     """FailureReason when checkpoints can be neither read nor written."""
     said = f"{error.code}: {error.message}" if isinstance(error, AwsError) else str(error)
-    return f"ClientError: The checkpoints cannot be stored in S3 ({said})"
+    return f"ClientError: The checkpoints cannot be {done} S3 ({said})"
 
 
 def _digest(path: Path) -> bytes:

@@ -7,6 +7,7 @@ from collections import deque
 from pathlib import Path
 
 from sagehound.localcloud.processes.supervisor import Exit
+from sagehound.localcloud.services.sagemaker import job_files
 
 LIMIT = 1024
 """Characters that FailureReason holds."""
@@ -50,16 +51,16 @@ def exit_code(end: Exit) -> int:
     return end.code if end.code is not None else 1
 
 
-def reason(end: Exit, words: LastWords, argv: list[str], failure_file: Path, out_of_memory: bool) -> str:
+def reason(end: Exit, words: LastWords, argv: list[str], ml: Path, out_of_memory: bool) -> str:
     """FailureReason of a program that ended with an error.
 
-    What the program wrote to /opt/ml/output/failure comes first, its last words otherwise.
+    What the program wrote to /opt/ml/output/failure comes first (`ml` is its /opt/ml), its last words otherwise.
     """
     if out_of_memory:
         return _OUT_OF_MEMORY
     code = exit_code(end)
     suffix = f", exit code: {code}"
-    own = _failure_file(failure_file)
+    own = _failure_file(ml)
     if own:
         prefix = "AlgorithmError: "
         return prefix + own[: LIMIT - len(prefix) - len(suffix)] + suffix
@@ -71,12 +72,12 @@ def reason(end: Exit, words: LastWords, argv: list[str], failure_file: Path, out
     return f'{head}"{message}"{killed}{tail}'
 
 
-def _failure_file(path: Path) -> str:
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            return file.read(LIMIT).strip()
-    except (FileNotFoundError, IsADirectoryError):
+def _failure_file(ml: Path) -> str:
+    path = job_files.regular(ml, ml / "output/failure")
+    if path is None:
         return ""
+    with path.open(encoding="utf-8", errors="replace") as file:
+        return file.read(LIMIT).strip()
 
 
 def out_of_memory_kills() -> int:

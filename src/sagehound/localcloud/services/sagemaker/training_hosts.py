@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -204,7 +203,9 @@ class TrainingHosts:
         argv = self._argv(ml / "code", launch)
         # Inputs are hard links to S3's content files: what a script writes there must not reach them.
         host = Host(name, self._folder / name, shared.peers[name], shared.peers, shared=("input/data",))
-        return Ready(host, Program(argv, environment.training_environment(container), Path("/opt/ml/code")))
+        variables = environment.training_environment(container)
+        training.check_texts([*argv, *variables, *variables.values()])
+        return Ready(host, Program(argv, variables, Path("/opt/ml/code")))
 
     def _argv(self, code: Path, launch: training.Launch) -> list[str]:
         algorithm = self._job["AlgorithmSpecification"]
@@ -222,8 +223,3 @@ class TrainingHosts:
             f"WARNING: {len(self._names)} instances run independent copies of the script: no `distribution` was asked "
             f"for, so nothing joins them into one training and their models are merged file by file.\n{line}"
         )
-
-
-def remove_folder(folder: Path) -> None:
-    """Delete what a job left on this machine. Blocking."""
-    shutil.rmtree(folder, ignore_errors=True)

@@ -9,10 +9,9 @@ from typing import Any
 
 from sagehound.localcloud.call import Call, Request, Response
 from sagehound.localcloud.errors import AwsError, validation
-from sagehound.localcloud.services.sagemaker import channels, paging, training_checks, training_status
+from sagehound.localcloud.services.sagemaker import channels, job_files, paging, training_checks, training_status
 from sagehound.localcloud.services.sagemaker.providers import Providers
 from sagehound.localcloud.services.sagemaker.tags import Tags
-from sagehound.localcloud.services.sagemaker.training_hosts import remove_folder
 from sagehound.localcloud.services.sagemaker.training_records import JOBS, RUNS, TrainingRecord, new_run
 from sagehound.localcloud.services.sagemaker.training_run import TrainingRun
 from sagehound.localcloud.state import arns
@@ -154,7 +153,7 @@ class TrainingJobs:
         """Delete the folders of jobs that ended just before the server did. Blocking."""
         for folder in (self._providers.data_dir / "training").glob("*/*"):
             if folder not in used:
-                remove_folder(folder)
+                job_files.remove(folder)
 
 
 def _created(job: Job, now: datetime) -> Job:

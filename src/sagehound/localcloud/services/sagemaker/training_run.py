@@ -11,14 +11,20 @@ from typing import Any
 
 from sagehound.localcloud.container.requirements import InstallError
 from sagehound.localcloud.container.training import MASTER_PORT, CodeError, instance_groups
-from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.processes.hosts import allocate_addresses
 from sagehound.localcloud.processes.log_pump import LogPump
 from sagehound.localcloud.processes.supervisor import Exit
-from sagehound.localcloud.services.sagemaker import artifacts, channels, checkpoints, training_failure, training_status
+from sagehound.localcloud.services.sagemaker import (
+    artifacts,
+    channels,
+    checkpoints,
+    job_files,
+    training_failure,
+    training_status,
+)
 from sagehound.localcloud.services.sagemaker.checkpoints import Checkpoints
 from sagehound.localcloud.services.sagemaker.providers import Providers
-from sagehound.localcloud.services.sagemaker.training_hosts import TrainingHosts, remove_folder
+from sagehound.localcloud.services.sagemaker.training_hosts import TrainingHosts
 from sagehound.localcloud.services.sagemaker.training_output import TrainingOutput
 from sagehound.localcloud.services.sagemaker.training_records import RUNS, TrainingRecord
 from sagehound.localcloud.services.sagemaker.training_status import STOPPED_BY_LIMIT
@@ -75,7 +81,7 @@ class TrainingRun:
             outcome = failed(f"InternalServerError: The local cloud failed ({type(error).__name__}: {error})")
             await self._end_programs()
         await self._finish(outcome)
-        await asyncio.to_thread(remove_folder, self.folder)
+        await asyncio.to_thread(job_files.remove, self.folder)
 
     async def _work(self) -> Outcome:
         """Everything up to the end of the programs."""
@@ -95,7 +101,7 @@ class TrainingRun:
     async def _prepare(self) -> Outcome | None:
         """Download and start, from an empty folder; an outcome when the job ends before its programs run."""
         await self._end_programs()
-        await asyncio.to_thread(remove_folder, self.folder)
+        await asyncio.to_thread(job_files.remove, self.folder)
         self.folder.mkdir(parents=True)
         job = self._record.job()
         self._check_output(job)
@@ -220,9 +226,8 @@ class TrainingRun:
                 "and nothing says how (the machine was restarted, or its processes were killed)."
             )
         killed = end.signal == 9 and training_failure.out_of_memory_kills() > run.get("MemoryKills", 0)
-        file = self.folder / name / "opt/ml/output/failure"
-        argv = run["Hosts"][name]["Argv"]
-        return failed(training_failure.reason(end, self._output.words(name), argv, file, killed))
+        argv, ml = run["Hosts"][name]["Argv"], self.folder / name / "opt/ml"
+        return failed(training_failure.reason(end, self._output.words(name), argv, ml, killed))
 
     async def _stop_programs(self, outcome: Outcome) -> None:
         """SIGTERM to every host's whole process group, SIGKILL when the grace is over."""
@@ -255,11 +260,10 @@ class TrainingRun:
             try:
                 for folder in self._checkpoints:
                     await asyncio.to_thread(folder.store)
-            except (AwsError, OSError) as error:
-                problem = checkpoints.problem(error)
-                if problem != said:
-                    self._output.say(next(iter(self._record.run()["Hosts"])), problem)
-                said = problem
+            except channels.DataError as error:
+                if str(error) != said:
+                    self._output.say(next(iter(self._record.run()["Hosts"])), str(error))
+                said = str(error)
 
     async def _upload(self, outcome: Outcome) -> Outcome:
         """Store the artefacts, after a failure and a stop too; a job that cannot store them has failed."""
@@ -269,14 +273,15 @@ class TrainingRun:
         if self._record.job()["SecondaryStatus"] != "Uploading":
             self._record.enter("Uploading", self._clock.now())
         job, objects = self._record.job(), self._providers.objects
-        try:
-            for folder in self._checkpoints:
+        for folder in self._checkpoints:
+            try:
                 await asyncio.to_thread(folder.store, last=True)
+            except channels.DataError as problem:  # the model is stored all the same
+                outcome = failed(str(problem)) if outcome["Status"] != "Failed" else outcome
+        try:
             stored = await asyncio.to_thread(artifacts.upload, job, mls, self.folder, objects)
         except artifacts.UploadError as problem:
             return failed(str(problem)) if outcome["Status"] != "Failed" else outcome
-        except (AwsError, OSError) as error:
-            return failed(checkpoints.problem(error)) if outcome["Status"] != "Failed" else outcome
         if stored or outcome["Status"] != "Failed":
             # Named even when /opt/ml/model was empty and nothing lies there, as on AWS.
             self._record.update_job(ModelArtifacts={"S3ModelArtifacts": artifacts.model_uri(job)})
