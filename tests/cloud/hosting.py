@@ -159,18 +159,20 @@ class Hosting:
         return text
 
     def processes(self, endpoint: str) -> list[int]:
-        """The process ids of the endpoint's model servers."""
+        """The process ids of the endpoint's model servers: what runs below the first processes of its hosts."""
         import psutil
 
         found = []
-        for process in psutil.process_iter(["cmdline"]):
-            command = process.info["cmdline"] or []
-            if len(command) == 2 and command[1].endswith("model_server"):
-                try:
-                    if process.environ().get("ENDPOINT_NAME") == endpoint:
+        for init in psutil.process_iter(["cmdline"]):
+            if f"/{endpoint}.i-" not in " ".join(init.info["cmdline"] or []):
+                continue
+            try:
+                for process in init.children():
+                    command = process.cmdline()
+                    if len(command) == 2 and command[1].endswith("model_server"):
                         found.append(process.pid)
-                except psutil.NoSuchProcess:
-                    continue
+            except psutil.NoSuchProcess:
+                continue
         return found
 
     def delete(self, endpoint: str) -> None:

@@ -175,6 +175,7 @@ def test_what_a_script_does_to_its_inputs_stays_in_the_job(shop: Workshop) -> No
         import json
         from pathlib import Path
         data = Path("/opt/ml/input/data/train")
+        (data / "changed.txt").chmod(0o644)
         with (data / "changed.txt").open("r+") as file:
             file.write("OVERWRITTEN")
         (data / "deleted.txt").unlink()

@@ -51,7 +51,7 @@ class Instance:
         self.ledger: Ledger | None = None
         self._providers = providers
         self._changed = changed
-        self._home = InstanceHome(record["InstanceId"], providers, model_data)
+        self._home = InstanceHome(record["EndpointName"], record["InstanceId"], providers, model_data)
         self._log = InstanceLog(record, providers)
         self._idle = asyncio.Event()
         self._doubted = asyncio.Event()

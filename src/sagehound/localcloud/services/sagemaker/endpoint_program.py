@@ -22,8 +22,8 @@ SESSION_SECONDS = 43_200
 class InstanceHome:
     """The directory of one instance: `root/opt/ml/model` for the model, `root/home` for everything else."""
 
-    def __init__(self, instance_id: str, providers: Providers, model_data: ModelData) -> None:
-        self.root = providers.data_dir / "sagemaker" / "endpoints" / instance_id
+    def __init__(self, endpoint: str, instance_id: str, providers: Providers, model_data: ModelData) -> None:
+        self.root = providers.data_dir / "sagemaker" / "endpoints" / f"{endpoint}.{instance_id}"
         self._home = self.root / "home"
         self._providers = providers
         self._model_data = model_data
