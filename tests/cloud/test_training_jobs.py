@@ -123,6 +123,15 @@ def test_metrics_are_read_from_the_output(shop: Workshop) -> None:
     assert max(point["Maximum"] for point in found) == 3.5
 
 
+def test_an_expression_without_end_stops_nothing(shop: Workshop) -> None:
+    metrics = [{"Name": "endless", "Regex": "(a+)+b"}, {"Name": "loss", "Regex": "loss=([0-9.]+)"}]
+    script = "print('a' * 60)\nprint('loss=0.5')\nprint('a' * 60)"
+    job = shop.run(script, algorithm={"MetricDefinitions": metrics})
+    assert job["TrainingJobStatus"] == "Completed"
+    assert [(data["MetricName"], data["Value"]) for data in job["FinalMetricDataList"]] == [("loss", 0.5)]
+    assert sum("The Regex of metric endless takes too long" in line for line in shop.lines(job["TrainingJobName"])) == 1
+
+
 def test_hosts_find_each_other_by_name_and_their_models_are_merged(shop: Workshop) -> None:
     script = TELL + (
         "import socket\n"

@@ -46,6 +46,10 @@ class TrainingOutput:
             self.words(host).add(line)
             if line:
                 events.append((int(seconds * 1000), line))
+        given_up, self._metrics.given_up = self._metrics.given_up, []
+        for name in given_up:
+            text = f"The Regex of metric {name} takes too long for this job's output: the metric is read no more."
+            events.append((events[-1][0] if events else int(clock.time() * 1000), text))
         with self._providers.store.transaction():
             self._append(host, events)
             self._count(found)
