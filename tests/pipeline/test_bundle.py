@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
+from sagehound.localcloud.container import archives
 from sagehound.pipeline.bundle import build_bundle, container_requirements
 
 
@@ -25,8 +24,9 @@ def test_it_holds_the_entry_points_at_the_top_and_the_classifier_in_its_package(
 
 
 def test_the_unpacked_tree_imports_itself_and_nothing_of_ours_beside_it(tmp_path: Path) -> None:
-    with tarfile.open(fileobj=io.BytesIO(build_bundle(with_requirements=False).content)) as archive:
-        archive.extractall(tmp_path, filter="data")
+    bundle = tmp_path / "sourcedir.tar.gz"
+    bundle.write_bytes(build_bundle(with_requirements=False).content)
+    archives.unpack(bundle, tmp_path)
     code = (
         "import sys, runpy; sys.path.insert(0, '.'); sys.argv = ['train_model.py', '--help'];\n"
         "try: runpy.run_path('train_model.py', run_name='__main__')\n"
