@@ -96,3 +96,26 @@ def test_the_client_verifies_what_it_reads(s3: Any, bucket: str) -> None:
     answer = s3.get_object(Bucket=bucket, Key="read", ChecksumMode="ENABLED")
     assert answer["Body"].read() == DATA
     assert answer["ChecksumSHA256"] == EXPECTED["SHA256"]
+
+
+@pytest.mark.parametrize("header", ["Content-MD5", "x-amz-checksum-sha256", "x-amz-checksum-crc32"])
+def test_a_list_of_deletions_that_was_changed_deletes_nothing(cloud: CloudProcess, bucket: str, header: str) -> None:
+    size = {"Content-MD5": 16, "x-amz-checksum-sha256": 32, "x-amz-checksum-crc32": 4}[header]
+    careful = cloud.client("s3", config=Config(request_checksum_calculation="when_required"))
+    careful.put_object(Bucket=bucket, Key="kept", Body=b"kept")
+
+    def claim(params: dict[str, Any], **_: Any) -> None:
+        for name in [name for name in params["headers"] if "checksum" in name.lower() or name == "Content-MD5"]:
+            del params["headers"][name]
+        params["headers"][header] = b64(bytes(size))
+
+    careful.meta.events.register_last("before-call.s3.DeleteObjects", claim)
+    assert refusal(careful.delete_objects, Bucket=bucket, Delete={"Objects": [{"Key": "kept"}]}) == ("BadDigest", 400)
+    assert careful.get_object(Bucket=bucket, Key="kept")["Body"].read() == b"kept"
+
+
+@pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"])
+def test_a_list_of_deletions_with_its_checksum_deletes(s3: Any, bucket: str, algorithm: str) -> None:
+    s3.put_object(Bucket=bucket, Key="gone", Body=b"gone")
+    s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "gone"}]}, ChecksumAlgorithm=algorithm)
+    assert refusal(s3.head_object, Bucket=bucket, Key="gone") == ("404", 404)

@@ -92,6 +92,8 @@ class Call:
     http: HttpRequest
     body: Body | None = None
     """Set for operations that stream their input (PutObject, UploadPart, InvokeEndpoint); None otherwise."""
+    document: bytes = b""
+    """The body of an operation that does not stream, as it arrived: what its checksums are about."""
     resource: str = "*"
     """The ARN that the record of this call names; an operation sets it when it knows it."""
     response_headers: dict[str, str] = field(default_factory=dict)

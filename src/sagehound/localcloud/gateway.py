@@ -140,6 +140,7 @@ class Gateway:
             request_id=exchange.request_id,
             http=http,
             body=body,
+            document=exchange.body or b"",
         )
 
     async def parse(self, exchange: Exchange) -> None:

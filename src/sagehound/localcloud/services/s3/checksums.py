@@ -129,6 +129,23 @@ def verify(algorithm: str, value: str, request: Mapping[str, Any], trailers: Map
         raise bad_digest(algorithm)
 
 
+def verify_document(headers: Mapping[str, str], document: bytes) -> None:
+    """BadDigest when a request's XML body is not what its Content-MD5 or x-amz-checksum-* header says."""
+    md5 = parse_content_md5(headers.get("content-md5"))
+    if md5 is not None and md5 != hashlib.md5(document, usedforsecurity=False).digest():
+        raise bad_digest("Content-MD5")
+    for header, algorithm in _HEADERS.items():
+        value = headers.get(header)
+        if value is None:
+            continue
+        if not _is_digest(algorithm, value):
+            raise invalid_request(f"Value for {header} header is invalid.")
+        digest = start(algorithm)
+        digest.update(document)
+        if encode(digest.digest()) != value:
+            raise bad_digest(algorithm)
+
+
 def check_type(algorithm: str, kind: str | None) -> str:
     """The ChecksumType of a multipart upload: what was asked for, or the algorithm's default."""
     if kind is None:

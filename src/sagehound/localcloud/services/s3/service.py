@@ -218,9 +218,12 @@ class S3:
         return version
 
     def _telling(self, operation: Operation) -> Operation:
-        """The operation, whose answer also says what the bucket's cross-origin rules allow."""
+        """The operation, whose body is what its checksums say, and whose answer tells the cross-origin rules."""
 
         def told(call: Call, request: Request) -> Response | Awaitable[Response]:
+            # The checksums of CompleteMultipartUpload are about the object, not about its list of parts.
+            if call.document and call.operation != "CompleteMultipartUpload":
+                checksums.verify_document(call.http.headers, call.document)
             if "origin" in call.http.headers:
                 self._cors.tell(call, request)
             return operation(call, request)
