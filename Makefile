@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: setup
-	folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; $(BIN)/sagehound run --data-dir "$$folder/cloud" --port 0
+	folder=$$(mktemp -d) && $(BIN)/sagehound run --data-dir "$$folder/cloud" --port 0 && rm -rf "$$folder"
 
 test: setup
 	$(BIN)/pytest -n 2 --dist loadgroup
