@@ -23,7 +23,7 @@ from sagehound.settings import LocalCloudSettings
 
 
 class Cloud:
-    """All services over one data directory. `start` recovers what was running, `stop` leaves jobs to be adopted."""
+    """All services over one data directory. `start` recovers what was running, `stop` leaves training jobs to it."""
 
     def __init__(self, settings: LocalCloudSettings, data_dir: Path, endpoint_url: Callable[[], str]) -> None:
         account_id, region = settings.account_id, settings.region
@@ -65,7 +65,7 @@ class Cloud:
                 await service.start()
 
     async def stop(self) -> None:
-        """End the loops of every service and close the store; running programs go on and are adopted next time."""
+        """End loops and model servers and close the store; training jobs go on and are adopted next time."""
         for service in reversed(self.services.values()):
             if hasattr(service, "stop"):
                 await service.stop()

@@ -28,6 +28,10 @@ def unknown_key(route: Route, access_key_id: str) -> AwsError:
     if _is_s3(route):
         message = "The AWS Access Key Id you provided does not exist in our records."
         return AwsError("InvalidAccessKeyId", message, 403, members={"AWSAccessKeyId": access_key_id})
+    return _invalid_token(route)
+
+
+def _invalid_token(route: Route) -> AwsError:
     message = "The security token included in the request is invalid."
     if _is_query(route):
         return AwsError("InvalidClientTokenId", message, 403)
@@ -38,10 +42,7 @@ def wrong_session_token(route: Route) -> AwsError:
     """Temporary keys whose session token is missing or not theirs."""
     if _is_s3(route):
         return AwsError("InvalidToken", "The provided token is malformed or otherwise invalid.")
-    message = "The security token included in the request is invalid."
-    if _is_query(route):
-        return AwsError("InvalidClientTokenId", message, 403)
-    return AwsError("UnrecognizedClientException", message, 403 if _is_rest(route) else 400)
+    return _invalid_token(route)
 
 
 def expired_session(route: Route) -> AwsError:

@@ -91,22 +91,15 @@ class InstanceProfiles:
 
     def TagInstanceProfile(self, call: Call, request: Request) -> Response:
         """Set tags."""
-        record = records.get(self._store, records.PROFILE, request["InstanceProfileName"])
-        record["Tags"] = tagging.merged(record["Tags"], request["Tags"])
-        records.put(self._store, records.PROFILE, record["InstanceProfileName"], record)
-        return {}
+        return tagging.add(self._store, records.PROFILE, request["InstanceProfileName"], request)
 
     def UntagInstanceProfile(self, call: Call, request: Request) -> Response:
         """Remove tags."""
-        record = records.get(self._store, records.PROFILE, request["InstanceProfileName"])
-        record["Tags"] = tagging.without(record["Tags"], request["TagKeys"])
-        records.put(self._store, records.PROFILE, record["InstanceProfileName"], record)
-        return {}
+        return tagging.remove(self._store, records.PROFILE, request["InstanceProfileName"], request)
 
     def ListInstanceProfileTags(self, call: Call, request: Request) -> Response:
         """The tags of a profile."""
-        tags = records.get(self._store, records.PROFILE, request["InstanceProfileName"])["Tags"]
-        return records.page(request, "Tags", tags, lambda tag: tag["Key"])
+        return tagging.listed(self._store, records.PROFILE, request["InstanceProfileName"], request)
 
     def _shown(self, record: Record) -> Record:
         roles = [shown(records.get(self._store, records.ROLE, name)) for name in record["RoleNames"]]

@@ -100,3 +100,15 @@ def encoded(document: str) -> str:
 def boundary(arn: str) -> Record:
     """The PermissionsBoundary member of users and roles."""
     return {"PermissionsBoundaryType": "Policy", "PermissionsBoundaryArn": arn}
+
+
+def put_boundary(store: Store, kind: str, name: str, arn: str) -> None:
+    """Set the boundary of a user or role."""
+    put(store, kind, name, {**get(store, kind, name), "PermissionsBoundary": boundary(arn)})
+
+
+def delete_boundary(store: Store, kind: str, name: str) -> None:
+    """Take the boundary of a user or role away."""
+    record = get(store, kind, name)
+    record.pop("PermissionsBoundary", None)
+    put(store, kind, name, record)

@@ -123,37 +123,27 @@ class Roles:
 
     def PutRolePermissionsBoundary(self, call: Call, request: Request) -> Response:
         """The most that a role's policies can allow."""
-        record = records.get(self._store, records.ROLE, request["RoleName"])
+        records.get(self._store, records.ROLE, request["RoleName"])
         self._policies.describe(request["PermissionsBoundary"])
-        record["PermissionsBoundary"] = records.boundary(request["PermissionsBoundary"])
-        records.put(self._store, records.ROLE, record["RoleName"], record)
+        records.put_boundary(self._store, records.ROLE, request["RoleName"], request["PermissionsBoundary"])
         return {}
 
     def DeleteRolePermissionsBoundary(self, call: Call, request: Request) -> Response:
         """No boundary any more."""
-        record = records.get(self._store, records.ROLE, request["RoleName"])
-        record.pop("PermissionsBoundary", None)
-        records.put(self._store, records.ROLE, record["RoleName"], record)
+        records.delete_boundary(self._store, records.ROLE, request["RoleName"])
         return {}
 
     def TagRole(self, call: Call, request: Request) -> Response:
         """Set tags."""
-        record = records.get(self._store, records.ROLE, request["RoleName"])
-        record["Tags"] = tagging.merged(record["Tags"], request["Tags"])
-        records.put(self._store, records.ROLE, record["RoleName"], record)
-        return {}
+        return tagging.add(self._store, records.ROLE, request["RoleName"], request)
 
     def UntagRole(self, call: Call, request: Request) -> Response:
         """Remove tags."""
-        record = records.get(self._store, records.ROLE, request["RoleName"])
-        record["Tags"] = tagging.without(record["Tags"], request["TagKeys"])
-        records.put(self._store, records.ROLE, record["RoleName"], record)
-        return {}
+        return tagging.remove(self._store, records.ROLE, request["RoleName"], request)
 
     def ListRoleTags(self, call: Call, request: Request) -> Response:
         """The tags of a role."""
-        tags = records.get(self._store, records.ROLE, request["RoleName"])["Tags"]
-        return records.page(request, "Tags", tags, lambda tag: tag["Key"])
+        return tagging.listed(self._store, records.ROLE, request["RoleName"], request)
 
     def _check_trust(self, document: str) -> None:
         policy = grammar.check_trust_policy(document)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from sagehound.localcloud.call import Request, Response
 from sagehound.localcloud.errors import AwsError
-from sagehound.localcloud.services.iam import limits
+from sagehound.localcloud.services.iam import limits, records
+from sagehound.localcloud.state.store import Store
 
 Tags = list[dict[str, Any]]
 
@@ -33,3 +35,24 @@ def without(tags: Tags, keys: list[str]) -> Tags:
     """`tags` without `keys`."""
     removed = {key.lower() for key in keys}
     return [tag for tag in tags if tag["Key"].lower() not in removed]
+
+
+def add(store: Store, kind: str, name: str, request: Request) -> Response:
+    """TagUser, TagRole, TagInstanceProfile: set the request's tags."""
+    record = records.get(store, kind, name)
+    record["Tags"] = merged(record["Tags"], request["Tags"])
+    records.put(store, kind, name, record)
+    return {}
+
+
+def remove(store: Store, kind: str, name: str, request: Request) -> Response:
+    """UntagUser, UntagRole, UntagInstanceProfile: remove the request's keys."""
+    record = records.get(store, kind, name)
+    record["Tags"] = without(record["Tags"], request["TagKeys"])
+    records.put(store, kind, name, record)
+    return {}
+
+
+def listed(store: Store, kind: str, name: str, request: Request) -> Response:
+    """ListUserTags, ListRoleTags, ListInstanceProfileTags: a page of them."""
+    return records.page(request, "Tags", records.get(store, kind, name)["Tags"], lambda tag: tag["Key"])

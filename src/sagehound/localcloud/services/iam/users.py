@@ -103,37 +103,27 @@ class Users:
 
     def PutUserPermissionsBoundary(self, call: Call, request: Request) -> Response:
         """The most that a user's policies can allow."""
-        record = records.get(self._store, records.USER, request["UserName"])
+        records.get(self._store, records.USER, request["UserName"])
         self._policies.describe(request["PermissionsBoundary"])
-        record["PermissionsBoundary"] = records.boundary(request["PermissionsBoundary"])
-        records.put(self._store, records.USER, record["UserName"], record)
+        records.put_boundary(self._store, records.USER, request["UserName"], request["PermissionsBoundary"])
         return {}
 
     def DeleteUserPermissionsBoundary(self, call: Call, request: Request) -> Response:
         """No boundary any more."""
-        record = records.get(self._store, records.USER, request["UserName"])
-        record.pop("PermissionsBoundary", None)
-        records.put(self._store, records.USER, record["UserName"], record)
+        records.delete_boundary(self._store, records.USER, request["UserName"])
         return {}
 
     def TagUser(self, call: Call, request: Request) -> Response:
         """Set tags."""
-        record = records.get(self._store, records.USER, request["UserName"])
-        record["Tags"] = tagging.merged(record["Tags"], request["Tags"])
-        records.put(self._store, records.USER, record["UserName"], record)
-        return {}
+        return tagging.add(self._store, records.USER, request["UserName"], request)
 
     def UntagUser(self, call: Call, request: Request) -> Response:
         """Remove tags."""
-        record = records.get(self._store, records.USER, request["UserName"])
-        record["Tags"] = tagging.without(record["Tags"], request["TagKeys"])
-        records.put(self._store, records.USER, record["UserName"], record)
-        return {}
+        return tagging.remove(self._store, records.USER, request["UserName"], request)
 
     def ListUserTags(self, call: Call, request: Request) -> Response:
         """The tags of a user."""
-        tags = records.get(self._store, records.USER, request["UserName"])["Tags"]
-        return records.page(request, "Tags", tags, lambda tag: tag["Key"])
+        return tagging.listed(self._store, records.USER, request["UserName"], request)
 
     def ListGroupsForUser(self, call: Call, request: Request) -> Response:
         """No groups: this cloud has none."""

@@ -27,7 +27,7 @@ from sagehound.settings import LocalCloudSettings
 
 
 class SageMaker:
-    """The service as the gateway sees it. `start` recovers what was running, `stop` leaves it to be adopted."""
+    """The service as the gateway sees it. `start` recovers what was running, `stop` leaves jobs to be adopted."""
 
     name = "sagemaker"
 
@@ -80,6 +80,6 @@ class SageMaker:
         await self.endpoints.start()
 
     async def stop(self) -> None:
-        """Let go of everything that runs."""
+        """End the model servers, let go of the training jobs."""
         await self.endpoints.stop()
         await self.training_jobs.stop()
