@@ -111,9 +111,14 @@ class CloudProcess:
         }
         return boto3.session.Session().client(service, **{**given, **options})
 
-    def calls(self) -> list[dict[str, Any]]:
-        """The record of every call, oldest first."""
-        return [json.loads(line) for line in (self.data_dir / "calls.jsonl").read_text().splitlines()]
+    def calls(self, count: int = 0) -> list[dict[str, Any]]:
+        """The record of every call, oldest first, once there are `count`: a call is recorded after its answer is sent."""
+        deadline = time.monotonic() + START_LIMIT
+        while True:
+            lines = (self.data_dir / "calls.jsonl").read_text().splitlines()
+            if len(lines) >= count or time.monotonic() > deadline:
+                return [json.loads(line) for line in lines]
+            time.sleep(0.01)
 
     def _credentials(self) -> configparser.SectionProxy:
         parser = configparser.ConfigParser(interpolation=None)
