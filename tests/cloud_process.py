@@ -112,7 +112,7 @@ class CloudProcess:
         return boto3.session.Session().client(service, **{**given, **options})
 
     def calls(self, count: int = 0) -> list[dict[str, Any]]:
-        """The record of every call, oldest first, once there are `count`: a call is recorded after its answer is sent."""
+        """The record of every call, oldest first, once there are `count`: a record follows its answer."""
         deadline = time.monotonic() + START_LIMIT
         while True:
             lines = (self.data_dir / "calls.jsonl").read_text().splitlines()
