@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,57 +15,9 @@ from sagehound.classifier.distributed import Group
 from sagehound.classifier.examples import Examples
 from sagehound.classifier.metrics import Evaluation, evaluate_logits, print_metrics
 from sagehound.classifier.network import parameter_groups
+from sagehound.classifier.schedule import Progress, Recipe, TrainingDiverged, cosine, global_batches
 
 EVALUATION_BATCH = 64
-
-
-class TrainingDiverged(RuntimeError):
-    """The loss is no number any more; the text says at which step and what to change."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How one stage is trained."""
-
-    stage: str
-    """Names the checkpoint and the lines in the log: head or network."""
-    epochs: int
-    batch_size: int
-    """Pictures a step, over all hosts together."""
-    learning_rate: float
-    weight_decay: float
-    seed: int
-    checkpoint_seconds: float = 60.0
-    """Longest time between two checkpoints within an epoch; each epoch ends with one."""
-
-
-@dataclass
-class Progress:
-    """Where a stage stands: `step` batches of epoch `epoch` are done, with these sums over their pictures."""
-
-    epoch: int = 0
-    step: int = 0
-    loss_sum: float = 0.0
-    right: float = 0.0
-    pictures: float = 0.0
-    history: list[dict[str, float]] = field(default_factory=list)
-
-    def next_epoch(self, record: dict[str, float]) -> None:
-        self.history.append(record)
-        self.epoch += 1
-        self.step = 0
-        self.loss_sum = self.right = self.pictures = 0.0
-
-
-def cosine(step: int, steps: int) -> float:
-    """The share of the learning rate at a step of `steps`: half a cosine from 1 to 0 (Loshchilov and Hutter 2017)."""
-    return 0.5 * (1.0 + math.cos(math.pi * step / steps))
-
-
-def global_batches(count: int, batch_size: int, seed: int, epoch: int) -> list[NDArray[np.int64]]:
-    """The epoch's batches of indices, in an order that (seed, epoch) decides."""
-    order = np.random.default_rng((seed, epoch)).permutation(count)
-    return [order[start : start + batch_size] for start in range(0, count, batch_size)]
 
 
 def train_one_epoch(
@@ -101,10 +52,7 @@ def train_one_epoch(
         optimizer.step()
         value = loss_sum.item()
         if not math.isfinite(value):
-            raise TrainingDiverged(
-                f"the loss is {value} at epoch {progress.epoch + 1}, step {progress.step + 1}: "
-                f"lower --learning_rate (it is {recipe.learning_rate:g})"
-            )
+            raise TrainingDiverged.at(value, progress, recipe.learning_rate)
         progress.loss_sum += value
         progress.right += int((logits.argmax(1) == labels).sum().item())
         progress.pictures += len(labels)
