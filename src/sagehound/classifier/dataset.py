@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from sagehound.classifier.refusals import JobRefused
+
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"})
 SPLITS = ("train", "validation", "test")
 _SPLIT_FOLDERS = {
@@ -21,7 +23,7 @@ _SPLIT_FOLDERS = {
 }
 
 
-class BadDataset(ValueError):
+class BadDataset(JobRefused, ValueError):
     """The folders are not a data set; the text names the folder and the way out."""
 
 
@@ -33,6 +35,8 @@ class Picture:
     name: str
     """CLASS/FILE: the same on every host, wherever the channel lies."""
     label: int
+    view: int = 0
+    """Which of its fixed views (augment.py): 0 is the picture as it is served."""
 
 
 @dataclass(frozen=True)

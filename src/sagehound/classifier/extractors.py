@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from sagehound.classifier import onnx_graph
+from sagehound.classifier.augment import fixed_view
 from sagehound.classifier.dataset import Picture
 from sagehound.classifier.network import Backbone
-from sagehound.classifier.preprocessing import Preprocessing, open_picture, prepare
+from sagehound.classifier.preprocessing import Preprocessing, open_picture
 
 GPU_BATCH = 128
 
@@ -24,9 +25,9 @@ def usable_cores() -> int:
 
 
 def load_pixels(picture: Picture, preprocessing: Preprocessing) -> NDArray[np.float32]:
-    """Float32 pixels [3, size, size] in 0..255. Raises UnreadablePicture naming the file."""
+    """Float32 pixels [3, size, size] in 0..255 of the picture's view. Raises UnreadablePicture naming the file."""
     with open_picture(picture.path) as opened:
-        return prepare(opened, preprocessing)
+        return fixed_view(opened, preprocessing, picture.name, picture.view)
 
 
 def identity_of(backbone: Backbone, runtime: str) -> str:

@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from sagehound.classifier.refusals import JobRefused
+
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 MAX_PIXELS = 80_000_000
 """A picture that says it is larger is refused before it is decoded: a few kilobytes can unpack to gigabytes."""
 
-_RESAMPLING = {
+RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
@@ -26,7 +28,7 @@ _RESAMPLING = {
 }
 
 
-class UnreadablePicture(ValueError):
+class UnreadablePicture(JobRefused, ValueError):
     """A picture that cannot be decoded; the text names it and the reason."""
 
     def __init__(self, name: str, cause: str) -> None:
@@ -129,7 +131,7 @@ def fit_square(picture: Image.Image, preprocessing: Preprocessing) -> Image.Imag
         return picture
     left, upper = (width - side) / 2, (height - side) / 2
     box = (left, upper, left + side, upper + side)
-    return picture.resize((size, size), _RESAMPLING[preprocessing.interpolation], box=box)
+    return picture.resize((size, size), RESAMPLING[preprocessing.interpolation], box=box)
 
 
 def to_pixels(picture: Image.Image) -> NDArray[np.float32]:
