@@ -2,9 +2,10 @@
 
 import os
 import pickle
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -54,3 +55,52 @@ class Checkpoints:
             return None, f"{self.path(stage)} is of another training (settings or data differ); starting afresh"
         state: dict[str, Any] = content["state"]
         return state, None
+
+
+class Hosts(Protocol):
+    """The hosts that train together."""
+
+    @property
+    def world(self) -> int: ...
+
+    def broadcast(self, value: Any) -> Any: ...
+
+
+class Rhythm:
+    """When a checkpoint is due within an epoch: at the same step on every host, although their clocks differ.
+
+    The main host decides. It is asked seldom: each answer says after how many steps the next one comes.
+    """
+
+    def __init__(self, hosts: Hosts, seconds: float) -> None:
+        self._hosts = hosts
+        self._seconds = seconds
+        self._saved = self._looked = time.monotonic()
+        self._steps = 0
+        self._interval = 1
+
+    def due(self) -> bool:
+        """Whether to save now. Every host calls this once after each step, and all get the same answer."""
+        self._steps += 1
+        if self._steps < self._interval:
+            return False
+        now = time.monotonic()
+        due, self._interval = self._hosts.broadcast(self._decide(now))
+        self._steps, self._looked = 0, now
+        if due:
+            self.saved()
+        return bool(due)
+
+    def saved(self) -> None:
+        """A checkpoint was just written: the time starts anew."""
+        self._saved = time.monotonic()
+
+    def _decide(self, now: float) -> tuple[bool, int]:
+        elapsed = now - self._saved
+        due = elapsed > self._seconds
+        if self._hosts.world == 1:
+            return due, 1
+        left = self._seconds if due else self._seconds - elapsed
+        steps = left * self._steps / max(now - self._looked, 1e-6)
+        # At most twice as far as before: the first steps are slow and say little about the rest.
+        return due, max(1, min(int(steps), 2 * self._interval))

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sagehound.classifier.checkpoint import Checkpoints
+from sagehound.classifier.checkpoint import Checkpoints, Rhythm
 from sagehound.classifier.distributed import Group
 from sagehound.classifier.examples import Examples
 from sagehound.classifier.metrics import Evaluation, evaluate_logits, print_metrics
@@ -91,14 +91,12 @@ def fit(
     optimizer = _optimizer(module, recipe)
     progress = _resume(module, optimizer, recipe, checkpoints, group, say)
     wrapped = group.wrap(module)
-    saved = time.monotonic()
+    rhythm = Rhythm(group, recipe.checkpoint_seconds)
+    kept = group.broadcast(checkpoints.folder is not None)
 
     def save_sometimes() -> None:
-        nonlocal saved
-        # Sums within an epoch are each process's own, so only a group of one can go on in the middle of it.
-        if group.world == 1 and time.monotonic() - saved > recipe.checkpoint_seconds:
-            _save(module, optimizer, recipe, checkpoints, progress)
-            saved = time.monotonic()
+        if kept and rhythm.due():
+            _save(module, optimizer, recipe, checkpoints, progress, group)
 
     while progress.epoch < recipe.epochs:
         started, already = time.perf_counter(), progress.pictures
@@ -111,8 +109,9 @@ def fit(
         if group.is_main:
             where = f"{recipe.stage} epoch {progress.epoch}/{recipe.epochs}, {done / seconds:.1f} pictures a second"
             print_metrics(where, record)
-            _save(module, optimizer, recipe, checkpoints, progress)
-        saved = time.monotonic()
+        if kept:
+            _save(module, optimizer, recipe, checkpoints, progress, group)
+            rhythm.saved()
     return progress.history
 
 
@@ -130,12 +129,22 @@ def _optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def _save(
-    module: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, checkpoints: Checkpoints, progress: Progress
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    recipe: Recipe,
+    checkpoints: Checkpoints,
+    progress: Progress,
+    group: Group,
 ) -> None:
+    """Write a checkpoint on the main host; any number of hosts can go on from it, also within an epoch."""
+    loss_sum, right, pictures, _ = _sum(group, progress, 0.0)
+    if not group.is_main:
+        return
+    sums = {"loss_sum": loss_sum, "right": right, "pictures": pictures}
     state: dict[str, Any] = {
         "module": module.state_dict(),
         "optimizer": optimizer.state_dict(),
-        "progress": vars(progress) | {"history": list(progress.history)},
+        "progress": vars(progress) | sums | {"history": list(progress.history)},
     }
     checkpoints.save(recipe.stage, state)
 
@@ -157,5 +166,7 @@ def _resume(
     module.load_state_dict(state["module"])
     optimizer.load_state_dict(state["optimizer"])
     progress = Progress(**state["progress"])
+    if not group.is_main:
+        progress.loss_sum = progress.right = progress.pictures = 0.0  # the main host has the sums of all
     say(f"{recipe.stage}: resumed after epoch {progress.epoch}, step {progress.step} of {recipe.epochs} epochs")
     return progress

@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sagehound.classifier.dataset import BadDataset
+from sagehound.classifier.distributed import GroupBroken
 from sagehound.classifier.efficientnet_lite import MissingWeights
 from sagehound.classifier.network import UnknownBackbone
 from sagehound.classifier.preprocessing import UnreadablePicture
 from sagehound.classifier.training import TrainingDiverged
 
-EXPECTED = (BadDataset, MissingWeights, TrainingDiverged, UnknownBackbone, UnreadablePicture)
+EXPECTED = (BadDataset, GroupBroken, MissingWeights, TrainingDiverged, UnknownBackbone, UnreadablePicture)
 FAILURE_LIMIT = 1024
 """Characters of the failure file that a training job shows."""
 
