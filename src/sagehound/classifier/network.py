@@ -10,13 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from sagehound.classifier import efficientnet_lite
+from sagehound.classifier.backbones import VARIANTS, UnknownBackbone, weights_path
 from sagehound.classifier.preprocessing import Preprocessing
-
-DEFAULT_BACKBONE = "efficientnet_lite0"
-
-
-class UnknownBackbone(ValueError):
-    """No backbone of this name; the text lists those that there are."""
 
 
 class Backbone(nn.Module):
@@ -158,10 +153,9 @@ def _by_decay(module: nn.Module, learning_rate: float, weight_decay: float) -> I
 def _efficientnet_lite(name: str, pretrained: bool) -> Backbone:
     network = efficientnet_lite.EfficientNetLite(name)
     if pretrained:
-        efficientnet_lite.load_weights(network, efficientnet_lite.weights_path(name))
-    size = efficientnet_lite.VARIANTS[name][2]
+        efficientnet_lite.load_weights(network, weights_path(name))
     mean, std = efficientnet_lite.PIXEL_MEAN, efficientnet_lite.PIXEL_STD
-    return Backbone(name, network, efficientnet_lite.FEATURES, Preprocessing(size), mean, std)
+    return Backbone(name, network, efficientnet_lite.FEATURES, Preprocessing(VARIANTS[name][2]), mean, std)
 
 
 def _from_timm(name: str, pretrained: bool) -> Backbone:
@@ -176,7 +170,7 @@ def _from_timm(name: str, pretrained: bool) -> Backbone:
     return Backbone(name, body, int(features.shape[1]), preprocessing, mean, std)
 
 
-_REGISTRY: dict[str, Callable[[str, bool], Backbone]] = dict.fromkeys(efficientnet_lite.VARIANTS, _efficientnet_lite)
+_REGISTRY: dict[str, Callable[[str, bool], Backbone]] = dict.fromkeys(VARIANTS, _efficientnet_lite)
 
 
 def _timm_has(name: str) -> bool:

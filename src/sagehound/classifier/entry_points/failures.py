@@ -5,14 +5,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from sagehound.classifier.dataset import BadDataset
-from sagehound.classifier.distributed import GroupBroken
-from sagehound.classifier.efficientnet_lite import MissingWeights
-from sagehound.classifier.network import UnknownBackbone
-from sagehound.classifier.preprocessing import UnreadablePicture
-from sagehound.classifier.training import TrainingDiverged
+from sagehound.classifier.group_loss import GroupBroken
+from sagehound.classifier.refusals import JobRefused
 
-EXPECTED = (BadDataset, GroupBroken, MissingWeights, TrainingDiverged, UnknownBackbone, UnreadablePicture)
+EXPECTED = (GroupBroken, JobRefused)
 FAILURE_LIMIT = 1024
 """Characters of the failure file that a training job shows."""
 
