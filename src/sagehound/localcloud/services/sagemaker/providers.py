@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sagehound.localcloud.processes.supervisor import Supervisor
 from sagehound.localcloud.services.sagemaker.needs import LogWriter, MetricSink, Objects, RoleTrust, SessionIssuer
+from sagehound.localcloud.services.sagemaker.training_events import TrainingEvents
 from sagehound.localcloud.state.clock import Clock
 from sagehound.localcloud.state.store import Store
 from sagehound.settings import LocalCloudSettings
@@ -30,3 +31,4 @@ class Providers:
     metrics: MetricSink
     roles: RoleTrust
     sessions: SessionIssuer
+    events: TrainingEvents = field(default_factory=TrainingEvents)

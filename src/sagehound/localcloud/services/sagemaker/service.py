@@ -21,6 +21,7 @@ from sagehound.localcloud.services.sagemaker.needs import (
 from sagehound.localcloud.services.sagemaker.providers import Providers
 from sagehound.localcloud.services.sagemaker.tags import Tags
 from sagehound.localcloud.services.sagemaker.training_jobs import TrainingJobs
+from sagehound.localcloud.services.sagemaker.tuning_jobs import TuningJobs
 from sagehound.localcloud.state.clock import Clock
 from sagehound.localcloud.state.store import Store
 from sagehound.settings import LocalCloudSettings
@@ -64,6 +65,7 @@ class SageMaker:
         )
         self.tags = Tags(store)
         self.training_jobs = TrainingJobs(providers, self.tags)
+        self.tuning_jobs = TuningJobs(providers, self.tags, self.training_jobs)
         self.models = Models(providers, self.tags)
         self.endpoint_configs = EndpointConfigs(providers, self.tags)
         self.endpoints = Endpoints(providers, self.tags, counter)
@@ -72,14 +74,18 @@ class SageMaker:
     @property
     def operations(self) -> dict[str, Operation]:
         """Every operation that is implemented, by AWS's name."""
-        return operations_of(self.training_jobs, self.models, self.endpoint_configs, self.endpoints, self.tags)
+        return operations_of(
+            self.training_jobs, self.tuning_jobs, self.models, self.endpoint_configs, self.endpoints, self.tags
+        )
 
     async def start(self) -> None:
         """Go on with what was on its way when the server ended."""
         await self.training_jobs.start()
+        await self.tuning_jobs.start()
         await self.endpoints.start()
 
     async def stop(self) -> None:
-        """End the model servers, let go of the training jobs."""
+        """End the model servers, let go of the tuning and the training jobs."""
+        await self.tuning_jobs.stop()
         await self.endpoints.stop()
         await self.training_jobs.stop()

@@ -14,6 +14,7 @@ from sagehound.localcloud.services.sagemaker.providers import Providers
 from sagehound.localcloud.services.sagemaker.tags import Tags
 from sagehound.localcloud.services.sagemaker.training_records import JOBS, RUNS, TrainingRecord, new_run
 from sagehound.localcloud.services.sagemaker.training_run import TrainingRun
+from sagehound.localcloud.services.sagemaker.training_values import TrainingValues
 from sagehound.localcloud.state import arns
 
 Job = dict[str, Any]
@@ -30,6 +31,8 @@ class TrainingJobs:
         self._providers = providers
         self._store = providers.store
         self._tags = tags
+        self._values = TrainingValues(providers.store)
+        self._values.create_tables()
         self._runs: dict[tuple[str, str], tuple[TrainingRun, asyncio.Task[None]]] = {}
 
     async def start(self) -> None:
@@ -47,22 +50,40 @@ class TrainingJobs:
 
     async def CreateTrainingJob(self, call: Call, request: Request) -> Response:
         """Store the job and begin it; a job that was answered is run, even if the server dies at once."""
-        name, region, tags = request["TrainingJobName"], call.region, request.get("Tags")
-        arn = call.resource = arns.make("sagemaker", region, call.account_id, f"training-job/{name}")
-        self._refuse_taken(region, name, arn)
+        call.resource = self.arn(call.region, request["TrainingJobName"])
+        return {"TrainingJobArn": await self.create(call.region, request)}
+
+    async def check(self, region: str, request: Request) -> channels.Found:
+        """Refuse what CreateTrainingJob refuses, quotas and a taken name apart; the objects of the channels."""
         training_checks.check(request, self._providers)
-        self._tags.check(tags)
+        self._tags.check(request.get("Tags"))
         asked, objects = request.get("InputDataConfig", []), self._providers.objects
-        found = await asyncio.to_thread(channels.find, asked, objects, region, request["RoleArn"])
-        job = _created({**request, "TrainingJobArn": arn}, self._providers.clock.now())
+        return await asyncio.to_thread(channels.find, asked, objects, region, request["RoleArn"])
+
+    def check_quotas(self, region: str, request: Request) -> None:
+        """Refuse a job that needs more instances than the account has free now."""
+        training_checks.check_quotas(request["ResourceConfig"], region, self._providers)
+
+    async def create(self, region: str, request: Request, tuning_job_arn: str | None = None) -> str:
+        """Do what CreateTrainingJob does, for a tuning job where its ARN is given; the job's ARN."""
+        name, tags = request["TrainingJobName"], request.get("Tags")
+        arn = self.arn(region, name)
+        self._refuse_taken(region, name, arn)
+        found = await self.check(region, request)
+        parent = {"TuningJobArn": tuning_job_arn} if tuning_job_arn else {}
+        job = _created({**request, **parent, "TrainingJobArn": arn}, self._providers.clock.now())
         with self._store.transaction():
             self._refuse_taken(region, name, arn)
-            training_checks.check_quotas(request["ResourceConfig"], region, self._providers)
+            self.check_quotas(region, request)
             self._store.put(JOBS, region, name, job)
             self._store.put(RUNS, region, name, new_run(region, name))
             self._tags.create(arn, tags)
         self._begin(region, name, found)
-        return {"TrainingJobArn": arn}
+        return arn
+
+    def arn(self, region: str, name: str) -> str:
+        """The ARN of the training job that has this name, or could have it."""
+        return arns.make("sagemaker", region, self._providers.account_id, f"training-job/{name}")
 
     def _refuse_taken(self, region: str, name: str, arn: str) -> None:
         if self._store.get(JOBS, region, name) is not None:
@@ -92,12 +113,22 @@ class TrainingJobs:
             return {}
         if not training_status.TRAINING_JOB.may(status, "Stopping"):
             raise validation(f"The request was rejected because the training job is in status {status}.")
-        stopping = training_status.TRAINING_JOB.advance(job, "Stopping")
-        record = TrainingRecord(self._store, call.region, job["TrainingJobName"])
-        record.put_job(training_status.enter(stopping, "Stopping", self._providers.clock.now()))
-        run, _ = self._runs[call.region, job["TrainingJobName"]]
-        run.stop()
+        self._stop(call.region, job)
         return {}
+
+    def stop_job(self, region: str, name: str) -> None:
+        """StopTrainingJob, for a tuning job; one that is over or stopping already is left alone."""
+        job = self._store.get(JOBS, region, name)
+        if job is not None and training_status.TRAINING_JOB.may(job["TrainingJobStatus"], "Stopping"):
+            self._stop(region, job)
+
+    def _stop(self, region: str, job: Job) -> None:
+        name = job["TrainingJobName"]
+        stopping = training_status.TRAINING_JOB.advance(job, "Stopping")
+        record = TrainingRecord(self._store, region, name)
+        record.put_job(training_status.enter(stopping, "Stopping", self._providers.clock.now()))
+        run, _ = self._runs[region, name]
+        run.stop()
 
     def UpdateTrainingJob(self, call: Call, request: Request) -> Response:
         """Change the profiler's configuration, remote debugging and the warm pool's length of a running job."""
@@ -129,12 +160,13 @@ class TrainingJobs:
             )
         with self._store.transaction():
             self._store.delete(JOBS, call.region, job["TrainingJobName"])
+            self._values.delete(call.region, job["TrainingJobName"])
             self._tags.delete(job["TrainingJobArn"])
         return {}
 
     def _job(self, call: Call, request: Request) -> Job:
         name = request["TrainingJobName"]
-        call.resource = arns.make("sagemaker", call.region, call.account_id, f"training-job/{name}")
+        call.resource = self.arn(call.region, name)
         job = self._store.get(JOBS, call.region, name)
         if job is None:
             raise validation("Requested resource not found.")
@@ -145,6 +177,7 @@ class TrainingJobs:
         task = asyncio.get_running_loop().create_task(run.run(), name=f"training job {name}")
         self._runs[region, name] = run, task
         task.add_done_callback(self._forget)
+        task.add_done_callback(lambda _: self._providers.events.tell(region, name))
 
     def _forget(self, ended: asyncio.Task[None]) -> None:
         self._runs = {key: (run, task) for key, (run, task) in self._runs.items() if task is not ended}

@@ -9,12 +9,18 @@ from sagehound.localcloud.services.sagemaker.providers import Providers
 from sagehound.localcloud.services.sagemaker.training_failure import LastWords
 from sagehound.localcloud.services.sagemaker.training_metrics import NAMESPACE, MetricReader
 from sagehound.localcloud.services.sagemaker.training_records import TrainingRecord
+from sagehound.localcloud.services.sagemaker.training_values import TrainingValues
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+OBJECTIVE = "_tuning_objective_metric"
+"""The hyperparameter in which a tuning job tells its training jobs the name of the objective metric."""
 
 
 class TrainingOutput:
-    """Takes the lines of one job's hosts; what a batch changes is stored in one transaction with its offset."""
+    """Takes the lines of one job's hosts; what a batch changes is stored in one transaction with its offset.
+
+    Whoever listens to the job is told of new values of the objective, and of the end.
+    """
 
     def __init__(self, record: TrainingRecord, providers: Providers) -> None:
         self._record = record
@@ -22,6 +28,9 @@ class TrainingOutput:
         job = record.job()
         definitions = job["AlgorithmSpecification"].get("MetricDefinitions", [])
         self._metrics = MetricReader(definitions, job.get("FinalMetricDataList", []))
+        self._objective = job["HyperParameters"][OBJECTIVE] if "TuningJobArn" in job else None
+        record.on_end = self._tell
+        self._values = TrainingValues(providers.store)
         self._words = {name: LastWords(host.get("Words")) for name, host in record.run()["Hosts"].items()}
 
     def words(self, host: str) -> LastWords:
@@ -38,11 +47,15 @@ class TrainingOutput:
         clock = self._providers.clock
         events: list[tuple[int, str]] = []
         found: list[tuple[str, float, datetime]] = []
+        series: list[float] = []
         for moment, line in batch:
             # Lines carry the machine's time; a cloud whose clock runs faster shows its own.
             seconds = moment if clock.speed == 1.0 else clock.time()
             stamp = datetime.fromtimestamp(round(seconds, 3), UTC)
-            found += [(name, value, stamp) for name, value in self._metrics.read(line, stamp)]
+            read = self._metrics.read(line, stamp)
+            found += [(name, value, stamp) for name, value in read]
+            # As in FinalMetricDataList, the last match of a line is the line's value.
+            series += [value for name, value in read if name == self._objective][-1:]
             self.words(host).add(line)
             if line:
                 events.append((int(seconds * 1000), line))
@@ -56,6 +69,13 @@ class TrainingOutput:
             self._record.update_host(host, Offset=offset, Words=self.words(host).lines)
             if found:
                 self._record.update_job(FinalMetricDataList=self._metrics.final)
+            if series:
+                self._values.append(self._record.region, self._record.name, host, series)
+        if series:
+            self._tell()
+
+    def _tell(self) -> None:
+        self._providers.events.tell(self._record.region, self._record.name)
 
     def _append(self, host: str, events: list[tuple[int, str]]) -> None:
         if events:

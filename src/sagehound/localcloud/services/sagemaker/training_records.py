@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +30,8 @@ class TrainingRecord:
         self._store = store
         self.region = region
         self.name = name
+        self.on_end: Callable[[], None] = lambda: None
+        """Called as soon as the end is stored: before the job's folder is cleared away."""
 
     def job(self) -> Job:
         """The job."""
@@ -74,3 +77,4 @@ class TrainingRecord:
         with self._store.transaction():
             self.put_job(job)
             self._store.delete(RUNS, self.region, self.name)
+        self.on_end()
