@@ -7,6 +7,7 @@ the SM_* variables inside a job excepted); everything below receives these objec
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,11 @@ from typing import Any
 def setting(default: Any, sentence: str, *, choices: tuple[str, ...] = (), minimum: float | None = None) -> Any:
     """A dataclass field that carries its sentence and its limits; `sagehound init` writes the sentence out."""
     return field(default=default, metadata={"sentence": sentence, "choices": choices, "minimum": minimum})
+
+
+def table(default: Mapping[str, Any], sentence: str) -> Any:
+    """A dataclass field whose keys are the person's own: a TOML table of its own, given whole or not at all."""
+    return field(default_factory=lambda: dict(default), metadata={"sentence": sentence, "choices": (), "minimum": None})
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,45 @@ class DataSettings:
 
 
 @dataclass(frozen=True)
+class FeatureSettings:
+    """The job that sends every picture through the frozen backbone once, for gear head."""
+
+    instance_type: str = setting("ml.m5.large", "SageMaker instance type of the job that extracts features.")
+    instance_count: int = setting(1, "Number of its instances.", minimum=1)
+    views: int = setting(1, "Views of each training picture: 1 as it is served, more add flips and crops.", minimum=1)
+
+
+@dataclass(frozen=True)
+class TuneSettings:
+    """One hyperparameter tuning job: trials of hpo.py, of which the best one's hyperparameters are taken."""
+
+    strategy: str = setting("Bayesian", "How trials are chosen.", choices=("Bayesian", "Random", "Grid", "Hyperband"))
+    max_jobs: int = setting(2, "Number of trials (Grid: as many as there are combinations).", minimum=1)
+    max_parallel_jobs: int = setting(1, "Trials at the same time.", minimum=1)
+    objective: str = setting("validation:loss", "Metric by which trials are compared, per picture.")
+    objective_type: str = setting("Minimize", "Which way is better.", choices=("Minimize", "Maximize"))
+    objective_regex: str = setting(
+        "", "Regular expression whose group reads the objective from the log of a script of your own."
+    )
+    early_stopping: str = setting("Off", "Auto stops trials that fall behind the others.", choices=("Off", "Auto"))
+    seed: int = setting(0, "Seed of the search: the same seed tries the same values.", minimum=0)
+    warm_start: str = setting(
+        "off", "previous: begin with what the project's last tuning found.", choices=("off", "previous")
+    )
+    instance_type: str = setting("ml.m5.large", "SageMaker instance type of each trial.")
+    instance_count: int = setting(1, "Number of instances of each trial.", minimum=1)
+    entry_point: str = setting("hpo.py", "Script of each trial: ours, or the path of your own.")
+    source_dir: str = setting("", "Folder of your own code; entry_point is a path inside it. Empty: the one file.")
+    ranges: dict[str, Any] = table(
+        {
+            "learning_rate": {"min": 0.001, "max": 0.1, "scaling": "Logarithmic"},
+            "batch_size": [32, 64, 128, 256, 512],
+        },
+        "What is searched: NAME = {min = ..., max = ..., scaling = ...} (both whole: integer), or a list of values.",
+    )
+
+
+@dataclass(frozen=True)
 class TrainSettings:
     """One training job in the SageMaker way: instances, container, and the entry point's hyperparameters."""
 
@@ -53,7 +98,13 @@ class TrainSettings:
     max_runtime_seconds: int = setting(86_400, "The job is stopped after this many seconds.", minimum=1)
     framework_version: str = setting("2.6.0", "Version of AWS's PyTorch container.")
     py_version: str = setting("py312", "Python of AWS's PyTorch container.")
-    entry_point: str = setting("train_model.py", "Script of the bundle that the job starts.")
+    entry_point: str = setting("train_model.py", "Script that the job starts: ours, or the path of your own.")
+    source_dir: str = setting("", "Folder of your own code; entry_point is a path inside it. Empty: the one file.")
+    distribution: str = setting(
+        "",
+        "What joins several instances of a script of your own into one training; ours join by themselves.",
+        choices=("", "torch_distributed", "mpi"),
+    )
     learning_rate: float = setting(0.001, "Hyperparameter learning_rate: step size of the optimizer.", minimum=0.0)
     batch_size: int = setting(64, "Hyperparameter batch_size: pictures per optimizer step.", minimum=1)
     epochs: int = setting(
@@ -67,6 +118,9 @@ class TrainSettings:
         choices=("head", "network"),
     )
     weight_decay: float = setting(0.01, "Hyperparameter weight_decay of the optimizer.", minimum=0.0)
+    hyperparameters: dict[str, Any] = table(
+        {}, "Further hyperparameters, NAME = VALUE; all of them for a script of your own."
+    )
 
 
 @dataclass(frozen=True)
@@ -94,7 +148,12 @@ class PipelineSettings:
     role_name: str = setting("sagehound-training", "IAM role that the jobs and the endpoint run as; made when missing.")
     upload_workers: int = setting(16, "Uploads at the same time.", minimum=1)
     invoke_pictures: int = setting(5, "Test pictures that `sagehound run` sends to the endpoint.", minimum=0)
+    multi_instance_count: int = setting(
+        5, "Instances of the second training of `sagehound run`; 0 or 1 leaves it out.", minimum=0
+    )
     data: DataSettings = field(default_factory=DataSettings)
+    features: FeatureSettings = field(default_factory=FeatureSettings)
+    tune: TuneSettings = field(default_factory=TuneSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     deploy: DeploySettings = field(default_factory=DeploySettings)
 

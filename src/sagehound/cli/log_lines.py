@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 
 from sagehound.errors import Interrupted, StepFailed
-from sagehound.pipeline.aws_errors import aws_step, error_of
+from sagehound.pipeline.aws_errors import aws_step, error_of, is_missing
 from sagehound.pipeline.clients import Clients
-from sagehound.pipeline.deploy import describe_endpoint, is_missing
+from sagehound.pipeline.deploy import describe_endpoint
 from sagehound.pipeline.log_tail import TRAINING_GROUP, LogTail, endpoint_group
 from sagehound.pipeline.waiting import pauses
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import typer
 
-from sagehound.cli import local_cloud, steps
+from sagehound.cli import local_cloud, steps, training, walk
 
 app = typer.Typer(
     name="sagehound",
-    help="Train and deploy an image classifier through SageMaker's own API: here with no account, or on AWS.",
+    help="Tune, train and deploy an image classifier through SageMaker's own API: here with no account, or on AWS.",
     no_args_is_help=True,
     # Plain text: rich would take longer to import than everything else together.
     rich_markup_mode=None,
@@ -19,7 +19,8 @@ app = typer.Typer(
 )
 
 for _panel, _commands in {
-    "pipeline": (steps.run, steps.init, steps.upload, steps.train, steps.deploy, steps.invoke, steps.delete),
+    "pipeline": (walk.run, steps.init, steps.upload, training.tune, training.train, training.deploy, steps.invoke),
+    "afterwards": (steps.delete,),
     "local cloud": (local_cloud.up, local_cloud.down, local_cloud.status, local_cloud.env, local_cloud.logs),
 }.items():
     for _command in _commands:

@@ -32,7 +32,14 @@ PortOption = Annotated[
 DataOption = Annotated[
     str | None, typer.Option(help="A folder, a zip, an http(s) address of a zip, or s3://BUCKET/PREFIX.")
 ]
-AgainOption = Annotated[bool, typer.Option("--again", help="Train anew even where the same job is done already.")]
+AgainOption = Annotated[bool, typer.Option("--again", help="Do it anew even where the same job is done already.")]
+AnywayOption = Annotated[bool, typer.Option("--anyway", help="Go on with a model that is no better than guessing.")]
+EntryPointOption = Annotated[
+    str, typer.Option("--entry-point", help="A training script of your own (default: ours).", metavar="SCRIPT")
+]
+SourceDirOption = Annotated[
+    str, typer.Option("--source-dir", help="Folder of your own code; --entry-point lies in it.", metavar="DIR")
+]
 MirrorOption = Annotated[
     bool, typer.Option("--mirror", help="Remove objects of the data set that are not in the data.")
 ]
@@ -51,9 +58,27 @@ def load(config: Path | None, overrides: list[str] | None, **given: object) -> P
     """The settings, with --set and the options that are short for a setting (None and False: not given)."""
     from sagehound.pipeline.settings_file import load_settings
 
-    short = {"skip_unreadable": "data.skip_unreadable", "duplicates": "data.duplicates"}
-    extra = [f"{short[name]}={str(value).lower()}" for name, value in given.items() if value]
+    short = {
+        "skip_unreadable": "data.skip_unreadable",
+        "duplicates": "data.duplicates",
+        "tune_entry_point": "tune.entry_point",
+        "tune_source_dir": "tune.source_dir",
+        "train_entry_point": "train.entry_point",
+        "train_source_dir": "train.source_dir",
+    }
+    extra = [
+        f"{short[name]}={str(value).lower() if isinstance(value, bool) else value}"
+        for name, value in given.items()
+        if value
+    ]
     return load_settings(config, [*(overrides or []), *extra])
+
+
+def own_script(step: str, entry_point: str, source_dir: str) -> dict[str, object]:
+    """What --entry-point and --source-dir mean as settings of ``step``: a file that is there goes before ours."""
+    if entry_point and not source_dir and Path(entry_point).name == entry_point and Path(entry_point).is_file():
+        entry_point = f"./{entry_point}"
+    return {f"{step}_entry_point": entry_point, f"{step}_source_dir": source_dir}
 
 
 def connect(target: str, settings: PipelineSettings, data_dir: Path) -> Clients:

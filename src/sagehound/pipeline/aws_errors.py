@@ -47,3 +47,9 @@ def error_of(error: Any) -> tuple[str, str]:
     """(code, message) of a ClientError."""
     answer = error.response.get("Error", {})
     return str(answer.get("Code", "")), str(answer.get("Message", ""))
+
+
+def is_missing(error: Any) -> bool:
+    """SageMaker says ValidationException "Could not find ..." where other services have a code of their own."""
+    code, message = error_of(error)
+    return code == "ResourceNotFound" or (code == "ValidationException" and "could not find" in message.lower())

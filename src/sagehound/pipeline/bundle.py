@@ -13,6 +13,7 @@ import importlib.resources
 import io
 import re
 import tarfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,11 @@ def build_bundle(*, with_requirements: bool) -> Bundle:
             files[path.name] = path.read_bytes()
     if with_requirements:
         files["requirements.txt"] = ("\n".join(container_requirements()) + "\n").encode()
+    return bundle_of(files)
+
+
+def bundle_of(files: Mapping[str, bytes]) -> Bundle:
+    """The bundle of these files (path in the archive -> content)."""
     content = _archive(files)
     return Bundle(content, hashlib.sha256(content).hexdigest(), tuple(sorted(files)))
 
@@ -61,7 +67,7 @@ def container_requirements() -> list[str]:
     return sorted(needed)
 
 
-def _archive(files: dict[str, bytes]) -> bytes:
+def _archive(files: Mapping[str, bytes]) -> bytes:
     """tar.gz without times, owners or compression headers that differ from one machine or run to the next."""
     plain = io.BytesIO()
     with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as archive:

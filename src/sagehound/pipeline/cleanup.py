@@ -12,15 +12,17 @@ from functools import partial
 from typing import Any
 
 from sagehound.errors import StepFailed
-from sagehound.pipeline.aws_errors import aws_step, error_of
+from sagehound.pipeline.aws_errors import aws_step, error_of, is_missing
 from sagehound.pipeline.bucket import list_objects, made_here
 from sagehound.pipeline.clients import Clients
-from sagehound.pipeline.deploy import describe_endpoint, is_missing, settled_endpoint
+from sagehound.pipeline.deploy import describe_endpoint, settled_endpoint
 from sagehound.pipeline.log_tail import endpoint_group
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import Step
+from sagehound.pipeline.trials import trials_of
 from sagehound.pipeline.waiting import interrupted, poll
 
+MOVING = ("InProgress", "Stopping")
 _DELETED_AT_ONCE = 1000  # DeleteObjects takes no more
 
 
@@ -31,6 +33,7 @@ class Belongings:
     endpoints: list[str] = field(default_factory=list)
     endpoint_configs: list[str] = field(default_factory=list)
     models: list[str] = field(default_factory=list)
+    tuning_jobs: list[str] = field(default_factory=list)
     running_jobs: list[str] = field(default_factory=list)
     bucket: str = ""
     bucket_is_ours: bool = False
@@ -43,6 +46,7 @@ class Belongings:
         lines = [f"endpoint {name}" for name in self.endpoints]
         lines += [f"endpoint configuration {name}" for name in self.endpoint_configs]
         lines += [f"model {name}" for name in self.models]
+        lines += [f"tuning job {name} (stopped)" for name in self.tuning_jobs]
         lines += [f"training job {name} (stopped)" for name in self.running_jobs]
         if self.bucket:
             what = "bucket" if self.bucket_is_ours else "this project's objects in bucket"
@@ -65,14 +69,8 @@ def find_belongings(clients: Clients, names: Names) -> Belongings:
             )
         )
         found.models = list(_tagged(clients, names, "list_models", "Models", "ModelName", "ModelArn"))
-        found.running_jobs = [
-            job["TrainingJobName"]
-            for page in clients.sagemaker.get_paginator("list_training_jobs").paginate(
-                NameContains=names.job_prefix, StatusEquals="InProgress"
-            )
-            for job in page["TrainingJobSummaries"]
-            if job["TrainingJobName"].startswith(names.job_prefix)
-        ]
+        found.tuning_jobs = _moving(clients, names, "HyperParameterTuningJob", [names.tuning_prefix])
+        found.running_jobs = _moving(clients, names, "TrainingJob", [names.features_prefix, names.job_prefix])
         ours = made_here(clients, names)
         if ours is not None:
             found.objects = len(list_objects(clients, names.bucket, "" if ours else f"{names.project}/"))
@@ -88,14 +86,16 @@ def find_belongings(clients: Clients, names: Names) -> Belongings:
 def delete_belongings(clients: Clients, names: Names, found: Belongings, step: Step) -> None:
     """Delete what was found, what uses something before what is used; raises StepFailed at the first refusal."""
     with aws_step("delete"):
+        for job in found.tuning_jobs:
+            _stop(partial(clients.sagemaker.stop_hyper_parameter_tuning_job, HyperParameterTuningJobName=job))
         for job in found.running_jobs:
-            _unless_missing(partial(clients.sagemaker.stop_training_job, TrainingJobName=job))
+            _stop(partial(clients.sagemaker.stop_training_job, TrainingJobName=job))
         _delete_endpoints(clients, found.endpoints)
         for name in found.endpoint_configs:
             _unless_missing(partial(clients.sagemaker.delete_endpoint_config, EndpointConfigName=name))
         for name in found.models:
             _unless_missing(partial(clients.sagemaker.delete_model, ModelName=name))
-        _wait_for_jobs(clients, found.running_jobs)
+        _wait_for_jobs(clients, found)
         if found.bucket:
             _empty_bucket(clients, names, everything=found.bucket_is_ours)
             if found.bucket_is_ours:
@@ -141,14 +141,53 @@ def _delete_endpoints(clients: Clients, endpoints: list[str]) -> None:
         _unless_missing(partial(clients.logs.delete_log_group, logGroupName=endpoint_group(name)))
 
 
-def _wait_for_jobs(clients: Clients, jobs: list[str]) -> None:
+def _moving(clients: Clients, names: Names, kind: str, prefixes: list[str]) -> list[str]:
+    """Names of the jobs of one kind that run or are being stopped, begin so, and carry the project's tag."""
+    operation = {"TrainingJob": "list_training_jobs", "HyperParameterTuningJob": "list_hyper_parameter_tuning_jobs"}
+    found = []
+    for prefix in prefixes:
+        for status in ("InProgress", "Stopping"):
+            pages = clients.sagemaker.get_paginator(operation[kind]).paginate(NameContains=prefix, StatusEquals=status)
+            for summary in (summary for page in pages for summary in page[f"{kind}Summaries"]):
+                if not summary[f"{kind}Name"].startswith(prefix):
+                    continue
+                if names.tags[0] in clients.sagemaker.list_tags(ResourceArn=summary[f"{kind}Arn"])["Tags"]:
+                    found.append(summary[f"{kind}Name"])
+    return found
+
+
+def _stop(stop: Callable[[], Any]) -> None:
+    """A job that has ended meanwhile cannot be stopped any more, and need not be."""
+    from botocore.exceptions import ClientError
+
+    try:
+        stop()
+    except ClientError as error:
+        if not is_missing(error) and error_of(error)[0] != "ValidationException":
+            raise
+
+
+def _wait_for_jobs(clients: Clients, found: Belongings) -> None:
     """A job that is being stopped still uploads its artefact: wait, or the bucket would not stay empty."""
-    for job in jobs:
-        poll(
-            partial(clients.sagemaker.describe_training_job, TrainingJobName=job),
-            lambda found: found["TrainingJobStatus"] not in ("InProgress", "Stopping"),
-            local=clients.local,
-        )
+    try:
+        for job in found.tuning_jobs:
+            poll(partial(_tuning_ended, clients, job), bool, local=clients.local)
+        for job in found.running_jobs:
+            poll(partial(_training_ended, clients, job), bool, local=clients.local)
+    except KeyboardInterrupt:
+        raise interrupted("delete", "jobs are being stopped", "Run `sagehound delete` again.") from None
+
+
+def _tuning_ended(clients: Clients, name: str) -> bool:
+    job = clients.sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+    if job["HyperParameterTuningJobStatus"] in MOVING:
+        return False
+    # Its trials are training jobs of their own, which may still upload when it has ended.
+    return all(trial.ended for trial in trials_of(clients, name))
+
+
+def _training_ended(clients: Clients, name: str) -> bool:
+    return clients.sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] not in MOVING
 
 
 def _empty_bucket(clients: Clients, names: Names, *, everything: bool) -> None:

@@ -6,11 +6,12 @@ endpoint moves to it by UpdateEndpoint, blue-green: the old one answers until th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sagehound.errors import StepFailed
-from sagehound.pipeline.aws_errors import aws_step, error_of
+from sagehound.pipeline.aws_errors import aws_step, is_missing
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.log_tail import LogTail, endpoint_group
 from sagehound.pipeline.names import Names, digest_of
@@ -25,47 +26,85 @@ _MOVING = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
 
 
 @dataclass(frozen=True)
+class Placement:
+    """A model and the endpoint that it shall answer at."""
+
+    endpoint_name: str
+    model: TrainedModel
+
+
+@dataclass(frozen=True)
 class Endpoint:
     """An endpoint in service."""
 
     name: str
     model_name: str
     job_name: str
+    config_name: str
+    how: str
+    """created, updated or was there."""
 
 
 def deploy(
-    clients: Clients, names: Names, settings: DeploySettings, train: TrainSettings, model: TrainedModel, step: Step
-) -> Endpoint:
-    """The endpoint that answers with this model; raises StepFailed with its FailureReason where it cannot."""
+    clients: Clients,
+    names: Names,
+    settings: DeploySettings,
+    train: TrainSettings,
+    placements: Sequence[Placement],
+    step: Step,
+) -> list[Endpoint]:
+    """The endpoints that answer with these models; all are begun before any is waited for.
+
+    Raises StepFailed with an endpoint's FailureReason where it does not come into service.
+    """
     with aws_step("deploy"):
         role_arn = ensure_role(clients, names, "deploy")
-        model_name = _ensure_model(clients, names, settings, train, model, role_arn)
-        config_name = _ensure_config(clients, names, settings, model_name)
-        before = settled_endpoint(clients, names.endpoint)
-        if before is not None and before["EndpointStatus"] == "Failed":
-            clients.sagemaker.delete_endpoint(EndpointName=names.endpoint)
-            before = settled_endpoint(clients, names.endpoint)
-        if before is None:
-            clients.sagemaker.create_endpoint(
-                EndpointName=names.endpoint, EndpointConfigName=config_name, Tags=names.tags
-            )
-            how = "created"
-        elif before["EndpointConfigName"] != config_name:
-            clients.sagemaker.update_endpoint(EndpointName=names.endpoint, EndpointConfigName=config_name)
-            how = "updated"
-        else:
-            how = "was there"
-        _wait_in_service(clients, names.endpoint, config_name)
-    endpoint = Endpoint(names.endpoint, model_name, model.job_name)
+        endpoints = [_begin(clients, names, settings, train, placement, role_arn) for placement in placements]
+        for endpoint in endpoints:
+            _wait_in_service(clients, endpoint.name, endpoint.config_name)
+    hows = ", ".join(dict.fromkeys(endpoint.how for endpoint in endpoints))
+    each = " each" if len(endpoints) > 1 else ""
     step.done(
-        f"{endpoint.name}  InService, {settings.instance_count} x {settings.instance_type} ({how})",
-        endpoint_name=endpoint.name,
-        endpoint_config_name=config_name,
-        model_name=model_name,
-        job_name=model.job_name,
-        how=how,
+        f"{', '.join(endpoint.name for endpoint in endpoints)}  InService, "
+        f"{settings.instance_count} x {settings.instance_type}{each} ({hows})",
+        endpoints=[
+            {
+                "endpoint_name": endpoint.name,
+                "endpoint_config_name": endpoint.config_name,
+                "model_name": endpoint.model_name,
+                "job_name": endpoint.job_name,
+                "how": endpoint.how,
+            }
+            for endpoint in endpoints
+        ],
     )
-    return endpoint
+    return endpoints
+
+
+def _begin(
+    clients: Clients,
+    names: Names,
+    settings: DeploySettings,
+    train: TrainSettings,
+    placement: Placement,
+    role_arn: str,
+) -> Endpoint:
+    """Ask for one endpoint with its model; it is not in service yet when this returns."""
+    name, model = placement.endpoint_name, placement.model
+    model_name = _ensure_model(clients, names, settings, train, model, role_arn)
+    config_name = _ensure_config(clients, names, settings, model_name)
+    before = settled_endpoint(clients, name)
+    if before is not None and before["EndpointStatus"] == "Failed":
+        clients.sagemaker.delete_endpoint(EndpointName=name)
+        before = settled_endpoint(clients, name)
+    how = "was there"
+    if before is None:
+        clients.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config_name, Tags=names.tags)
+        how = "created"
+    elif before["EndpointConfigName"] != config_name:
+        clients.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config_name)
+        how = "updated"
+    return Endpoint(name, model_name, model.job_name, config_name, how)
 
 
 def describe_endpoint(clients: Clients, name: str) -> dict[str, Any] | None:
@@ -79,12 +118,6 @@ def describe_endpoint(clients: Clients, name: str) -> dict[str, Any] | None:
             return None
         raise
     return found
-
-
-def is_missing(error: Any) -> bool:
-    """SageMaker says ValidationException "Could not find ..." where other services have a code of their own."""
-    code, message = error_of(error)
-    return code == "ResourceNotFound" or (code == "ValidationException" and "could not find" in message.lower())
 
 
 def _ensure_model(

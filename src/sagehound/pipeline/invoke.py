@@ -47,31 +47,36 @@ class Answer:
         return folder if any(label == folder for label, _ in self.predictions) else None
 
     @property
+    def best(self) -> str:
+        """The label with the highest score."""
+        return self.predictions[0][0]
+
+    @property
     def right(self) -> bool | None:
         """Whether the best label is the expected one; None where none is expected."""
-        return None if self.expected is None else self.predictions[0][0] == self.expected
+        return None if self.expected is None else self.best == self.expected
 
 
-def invoke(clients: Clients, endpoint_name: str, questions: Sequence[Question], step: Step) -> list[Answer]:
-    """Ask the endpoint about each picture; raises StepFailed with the container's own message where it refuses one."""
+def invoke(
+    clients: Clients, endpoint_name: str, questions: Sequence[Question], step: Step, *, also: str = ""
+) -> list[Answer]:
+    """Ask the endpoint about each picture, and ``also`` another one, with which it is compared.
+
+    Raises StepFailed with the container's own message where a picture is refused.
+    """
     if not questions:
         raise StepFailed("invoke", "no pictures were given", "Name pictures, folders of pictures, or addresses.")
     with aws_step("invoke"):
-        runtime = clients.runtime
-        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="invoke") as pool:
-            answers = list(pool.map(lambda question: _ask(runtime, endpoint_name, question), questions))
-    judged = [answer for answer in answers if answer.right is not None]
-    right = sum(1 for answer in judged if answer.right)
-    score = f", {right} of {len(judged)} right" if judged else ""
-    median = sorted(answer.seconds for answer in answers)[len(answers) // 2]
+        answers = _ask_all(clients, endpoint_name, questions)
+        others = _ask_all(clients, also, questions) if also else []
+    text = f"{endpoint_name}  {len(answers)} pictures{_score(answers)}, median {_median(answers) * 1000:.0f} ms"
+    result = {"endpoint_name": endpoint_name, **_summary(answers)}
+    if also:
+        agree = sum(mine.best == other.best for mine, other in zip(answers, others, strict=True))
+        text += f"; {also}{_score(others)}, median {_median(others) * 1000:.0f} ms; they agree on {agree}"
+        result |= {"also": {"endpoint_name": also, **_summary(others)}, "agree": agree}
     step.lines = [_line(answer) for answer in answers]
-    step.done(
-        f"{endpoint_name}  {len(answers)} pictures{score}, median {median * 1000:.0f} ms",
-        endpoint_name=endpoint_name,
-        answers=[_as_dict(answer) for answer in answers],
-        right=right,
-        judged=len(judged),
-    )
+    step.done(text, **result)
     return answers
 
 
@@ -93,6 +98,12 @@ def questions_of(arguments: Sequence[str]) -> list[Question]:
                 "invoke", f"{argument} does not exist", "Name pictures, folders of pictures, or addresses."
             )
     return questions
+
+
+def _ask_all(clients: Clients, endpoint_name: str, questions: Sequence[Question]) -> list[Answer]:
+    runtime = clients.runtime
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="invoke") as pool:
+        return list(pool.map(lambda question: _ask(runtime, endpoint_name, question), questions))
 
 
 def _ask(runtime: Any, endpoint_name: str, question: Question) -> Answer:
@@ -140,6 +151,26 @@ def _refused(endpoint_name: str, question: Question, error: Any) -> StepFailed:
             "invoke", message, "Run `sagehound deploy` first, or `sagehound status` to see the endpoints."
         )
     return StepFailed("invoke", f"{question.picture}: {code}: {message}", "Run the same command again.")
+
+
+def _score(answers: Sequence[Answer]) -> str:
+    """How many are right of those that can be judged; nothing where none can."""
+    judged = [answer for answer in answers if answer.right is not None]
+    return f", {sum(bool(answer.right) for answer in judged)} of {len(judged)} right" if judged else ""
+
+
+def _median(answers: Sequence[Answer]) -> float:
+    """Seconds of the answer in the middle."""
+    return sorted(answer.seconds for answer in answers)[len(answers) // 2]
+
+
+def _summary(answers: Sequence[Answer]) -> dict[str, Any]:
+    judged = [answer for answer in answers if answer.right is not None]
+    return {
+        "answers": [_as_dict(answer) for answer in answers],
+        "right": sum(bool(answer.right) for answer in judged),
+        "judged": len(judged),
+    }
 
 
 def _line(answer: Answer) -> str:

@@ -17,6 +17,7 @@ from sagehound.settings import PipelineSettings
 
 PROJECT_TAG = "sagehound:project"
 _PROJECT = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,28}[a-z0-9])?$")
+_ENDPOINT = re.compile(r"^[a-zA-Z0-9](?:-?[a-zA-Z0-9]){0,56}$")
 _BUCKET = re.compile(r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
 
 
@@ -43,6 +44,11 @@ class Names:
                 f"bucket {bucket!r} is no S3 bucket name", "Use 3 to 63 small letters, digits, dots and hyphens."
             )
         endpoint = settings.deploy.endpoint_name or f"{settings.project}-endpoint"
+        if not _ENDPOINT.match(endpoint):
+            raise SettingsError(
+                f"deploy.endpoint_name {endpoint!r} is no name for an endpoint",
+                "Use at most 57 letters, digits and hyphens (six more are for the second endpoint, NAME-multi).",
+            )
         return cls(settings.project, bucket, endpoint, settings.role_name)
 
     @property
@@ -77,7 +83,30 @@ class Names:
 
     def job_base(self, digest: str) -> str:
         """Name of the training job that does what ``digest`` stands for; further tries add -2, -3 ..."""
-        return f"{self.project}-train-{digest[:12]}"
+        return f"{self.job_prefix}{digest[:12]}"
+
+    def features_base(self, digest: str) -> str:
+        """Name of the job that extracts the features that ``digest`` stands for; further tries add -2, -3 ..."""
+        return f"{self.features_prefix}{digest[:12]}"
+
+    def tuning(self, digest: str) -> str:
+        """Name of a tuning job: AWS allows 32 characters, so a long project is cut and only tags tell it apart."""
+        return f"{self.tuning_prefix}{digest[:8]}"
+
+    @property
+    def features_prefix(self) -> str:
+        """What the names of the jobs that extract features begin with."""
+        return f"{self.project}-features-"
+
+    @property
+    def tuning_prefix(self) -> str:
+        """What the names of the project's tuning jobs begin with; another project's may begin so too."""
+        return f"{self.project[:19]}-hpo-"
+
+    @property
+    def multi_endpoint(self) -> str:
+        """Name of the endpoint of the model that several instances trained."""
+        return f"{self.endpoint}-multi"
 
     @property
     def job_prefix(self) -> str:

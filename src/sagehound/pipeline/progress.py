@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol, TextIO
 
 from sagehound.errors import StepFailed
+from sagehound.pipeline.trial_table import Standing, TrialEvents, TrialLines, TrialTable
 
 
 class Step:
@@ -36,8 +37,8 @@ class Reporter(Protocol):
     def step(self, name: str) -> Any:
         """Context manager around a step: yields a Step, and prints its line when the block ends."""
 
-    def note(self, text: str) -> None:
-        """Something that the reader should know but that stops nothing."""
+    def note(self, text: str, **details: Any) -> None:
+        """Something that the reader should know but that stops nothing; ``details`` are for machines."""
 
     def progress(self, what: str, done: int, total: int, unit: str) -> None:
         """``done`` of ``total`` (0: unknown) ``unit`` of ``what``; ``unit`` "B" is bytes."""
@@ -45,12 +46,16 @@ class Reporter(Protocol):
     def log(self, line: str) -> None:
         """One line of a job's own output."""
 
+    def trials(self, standing: Standing) -> None:
+        """The trials of a tuning as they stand now."""
+
 
 class JsonReporter:
-    """One JSON object per line: {"event": "step" | "note" | "log" | "error", ...}."""
+    """One JSON object per line: {"event": "step" | "note" | "log" | "trial" | "error", ...}."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
+        self._trials = TrialEvents()
 
     def emit(self, event: str, **values: Any) -> None:
         """Write one object."""
@@ -70,9 +75,9 @@ class JsonReporter:
         seconds = round(time.monotonic() - began, 3)
         self.emit("step", step=name, status="done", seconds=seconds, text=step.text, result=step.result)
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, **details: Any) -> None:
         """Emit the note."""
-        self.emit("note", text=text)
+        self.emit("note", text=text, **details)
 
     def progress(self, what: str, done: int, total: int, unit: str) -> None:
         """Machines wait for the step's own line."""
@@ -80,6 +85,11 @@ class JsonReporter:
     def log(self, line: str) -> None:
         """Emit one line of a job's log."""
         self.emit("log", line=line)
+
+    def trials(self, standing: Standing) -> None:
+        """Emit a trial when its status, or that it is the best, has changed."""
+        for event in self._trials.new(standing):
+            self.emit("trial", **event)
 
     def failure(self, error: StepFailed) -> None:
         """Emit the error that ended the run."""
@@ -93,6 +103,8 @@ class LineReporter:
         self._out, self._err, self._verbose = out, err, verbose
         self._bar: Any = None
         self._tasks: dict[str, Any] = {}
+        self._table: TrialTable | None = None
+        self._trial_lines = TrialLines()
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
@@ -107,7 +119,7 @@ class LineReporter:
         for line in step.lines:
             self._print(f"{'':21}{line}")
 
-    def note(self, text: str) -> None:
+    def note(self, text: str, **details: Any) -> None:
         """Print the note, indented below its step."""
         self._print(f"{'':10} {'note':>8}  {text}")
 
@@ -123,8 +135,19 @@ class LineReporter:
         else:
             self._move("job", 0, None, line[:80])
 
-    def _move(self, what: str, done: int, total: int | None, shown: str) -> None:
+    def trials(self, standing: Standing) -> None:
+        """Move the table on a terminal; otherwise print a line when a trial has ended."""
         if not self._err.isatty():
+            for line in self._trial_lines.new(standing):
+                self._print(f"{'':10} {'trial':>8}  {line}")
+            return
+        if self._table is None:
+            self._close_bar()
+            self._table = TrialTable(self._err)
+        self._table.show(standing)
+
+    def _move(self, what: str, done: int, total: int | None, shown: str) -> None:
+        if not self._err.isatty() or self._table is not None:
             return
         if self._bar is None:
             self._bar = _rich_bar(self._err)
@@ -137,7 +160,7 @@ class LineReporter:
         self._print(f"{name:10} {seconds:6.1f} s  {text}")
 
     def _print(self, text: str) -> None:
-        # The bar stands on the terminal's last line: it makes room and comes back with the next progress.
+        # A bar or table stands on the terminal's last lines: it makes room and comes back with the next progress.
         self._close_bar()
         self._out.write(text + "\n")
         self._out.flush()
@@ -146,6 +169,9 @@ class LineReporter:
         if self._bar is not None:
             self._bar.stop()
             self._bar, self._tasks = None, {}
+        if self._table is not None:
+            self._table.stop()
+            self._table = None
 
 
 def _rich_bar(err: TextIO) -> Any:

@@ -1,4 +1,4 @@
-"""The whole walk: check the pictures, upload, train, deploy, ask the endpoint, and where asked to, delete."""
+"""The whole walk: check, upload, features, tune, train on one and on several instances, deploy both, ask, report."""
 
 from __future__ import annotations
 
@@ -8,26 +8,45 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sagehound.errors import StepFailed
+from sagehound.pipeline.admission import admit
 from sagehound.pipeline.cleanup import delete_belongings, find_belongings
 from sagehound.pipeline.clients import Clients
-from sagehound.pipeline.deploy import Endpoint, deploy
+from sagehound.pipeline.code import find_code
+from sagehound.pipeline.deploy import Endpoint, Placement, deploy
+from sagehound.pipeline.features import FeatureChannel, features_for
 from sagehound.pipeline.intake.manifest import DataManifest, ManifestEntry
 from sagehound.pipeline.intake.source import take_in
 from sagehound.pipeline.invoke import Answer, Question, invoke
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import Reporter
 from sagehound.pipeline.train import TrainedModel, train
+from sagehound.pipeline.tune import space_of, tune
+from sagehound.pipeline.tuning_job import Tuning
 from sagehound.pipeline.upload import StoredData, upload
 from sagehound.settings import PipelineSettings
 
 
 @dataclass(frozen=True)
+class Options:
+    """What a person may ask of a run beside the settings."""
+
+    mirror: bool = False
+    again: bool = False
+    anyway: bool = False
+    delete: bool = False
+    report: Path | None = None
+    """Where the report goes; None writes none."""
+
+
+@dataclass(frozen=True)
 class Walk:
-    """What a whole run gave."""
+    """What a whole run gave; ``models`` and ``endpoints`` in the order single, several instances."""
 
     data: StoredData
-    model: TrainedModel
-    endpoint: Endpoint
+    features: FeatureChannel | None
+    tuning: Tuning
+    models: list[TrainedModel]
+    endpoints: list[Endpoint]
     answers: list[Answer]
 
 
@@ -37,30 +56,77 @@ def run(
     source: str,
     cache: Path,
     reporter: Reporter,
-    *,
-    mirror: bool = False,
-    again: bool = False,
-    delete: bool = False,
+    options: Options = Options(),
 ) -> Walk:
     """Every step in order; each finds what an earlier run made. Raises StepFailed at the step that fails."""
+    space_of(settings)  # settings that cannot be searched are refused before the pictures are looked at
     with reporter.step("check") as step:
         manifest = take_in(source, settings.data, cache, reporter, clients.s3)
         step.done(manifest.describe(), name=manifest.name, digest=manifest.digest, counts=manifest.counts)
     names = Names.of(settings, clients.account_id)
     with reporter.step("upload") as step:
-        data = upload(clients, names, manifest, reporter, step, workers=settings.upload_workers, mirror=mirror)
-    with reporter.step("train") as step:
-        model = train(clients, names, settings.train, data, reporter, step, again=again)
+        workers, mirror = settings.upload_workers, options.mirror
+        data = upload(clients, names, manifest, reporter, step, workers=workers, mirror=mirror)
+    codes = [
+        find_code(settings.tune.entry_point, settings.tune.source_dir, "tune", local=clients.local),
+        find_code(settings.train.entry_point, settings.train.source_dir, "train", local=clients.local),
+    ]
+    features = features_for(clients, names, settings, data, codes, reporter)
+    with reporter.step("tune") as step:
+        again, anyway = options.again, options.anyway
+        tuning = tune(clients, names, settings, data, features, reporter, step, again=again, anyway=anyway)
+    models = _train_both(clients, names, settings, data, features, tuning, reporter, again=options.again)
     with reporter.step("deploy") as step:
-        endpoint = deploy(clients, names, settings.deploy, settings.train, model, step)
+        for model in models:
+            admit(model, data, reporter, anyway=options.anyway)
+        places = (names.endpoint, names.multi_endpoint)
+        placements = [Placement(place, model) for place, model in zip(places, models, strict=False)]
+        endpoints = deploy(clients, names, settings.deploy, settings.train, placements, step)
     answers: list[Answer] = []
     if settings.invoke_pictures:
+        questions = pictures_to_ask(manifest, settings.invoke_pictures)
         with reporter.step("invoke") as step:
-            answers = invoke(clients, endpoint.name, pictures_to_ask(manifest, settings.invoke_pictures), step)
-    if delete:
+            also = endpoints[1].name if len(endpoints) > 1 else ""
+            answers = invoke(clients, endpoints[0].name, questions, step, also=also)
+    if options.delete:
         with reporter.step("delete") as step:
             delete_belongings(clients, names, find_belongings(clients, names), step)
-    return Walk(data, model, endpoint, answers)
+    return Walk(data, features, tuning, models, endpoints, answers)
+
+
+def _train_both(
+    clients: Clients,
+    names: Names,
+    settings: PipelineSettings,
+    data: StoredData,
+    features: FeatureChannel | None,
+    tuning: Tuning,
+    reporter: Reporter,
+    *,
+    again: bool,
+) -> list[TrainedModel]:
+    """The model of the settings' instances, and where that is asked for the one of several, with the same values."""
+    counts = [settings.train.instance_count]
+    if settings.multi_instance_count > 1 and settings.multi_instance_count not in counts:
+        counts.append(settings.multi_instance_count)
+    models = []
+    for count in counts:
+        with reporter.step("train" if count == 1 else f"train x{count}") as step:
+            models.append(
+                train(
+                    clients,
+                    names,
+                    settings,
+                    data,
+                    features,
+                    reporter,
+                    step,
+                    tuned=tuning.hyperparameters,
+                    instance_count=count,
+                    again=again,
+                )
+            )
+    return models
 
 
 def pictures_to_ask(manifest: DataManifest, count: int) -> list[Question]:

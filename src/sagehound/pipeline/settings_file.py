@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 import tomllib
 import typing
 from collections.abc import Mapping, Sequence
@@ -15,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from sagehound.errors import SettingsError
+from sagehound.pipeline.search_space import search_space
 from sagehound.settings import PipelineSettings
 
 FILE_NAME = "pipeline.toml"
+_BARE_KEY = re.compile(r"^[A-Za-z0-9_-]+$")
 _TYPE_NAMES = {str: "a text in quotes", int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -37,6 +40,7 @@ def load_settings(path: Path | None, overrides: Sequence[str] = ()) -> PipelineS
         if not equals:
             raise SettingsError(f"--set {override} has no value", "Write --set KEY=VALUE, as in --set train.epochs=3.")
         settings = _replaced(settings, key.strip().split("."), text.strip(), f"--set {key}", "")
+    search_space(settings.tune.ranges)
     return settings
 
 
@@ -47,7 +51,7 @@ def render_settings(settings: PipelineSettings) -> str:
     for item in dataclasses.fields(settings):
         value = getattr(settings, item.name)
         if dataclasses.is_dataclass(value):
-            tables += ["", f"[{item.name}]", *_rendered(value)]
+            tables += ["", f"[{item.name}]", *_rendered(value), *_tables_of(value, item.name)]
     return "\n".join([*lines, *_rendered(settings), *tables]) + "\n"
 
 
@@ -55,7 +59,7 @@ def _rendered(settings: Any) -> list[str]:
     lines: list[str] = []
     for item in dataclasses.fields(settings):
         value = getattr(settings, item.name)
-        if dataclasses.is_dataclass(value):
+        if dataclasses.is_dataclass(value) or isinstance(value, dict):
             continue
         choices = item.metadata["choices"]
         lines.append(f"# {item.metadata['sentence']}" + (f" One of: {', '.join(choices)}." if choices else ""))
@@ -63,9 +67,28 @@ def _rendered(settings: Any) -> list[str]:
     return lines
 
 
+def _tables_of(settings: Any, name: str) -> list[str]:
+    """The settings whose keys are the person's own, each a table below its group's other settings."""
+    lines: list[str] = []
+    for item in dataclasses.fields(settings):
+        value = getattr(settings, item.name)
+        if isinstance(value, dict):
+            lines += ["", f"# {item.metadata['sentence']}", f"[{name}.{item.name}]"]
+            lines += [f"{_key(key)} = {_toml(entry)}" for key, entry in value.items()]
+    return lines
+
+
+def _key(key: str) -> str:
+    return key if _BARE_KEY.match(key) else _toml(key)
+
+
 def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_key(key)} = {_toml(entry)}" for key, entry in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return repr(value)
@@ -111,22 +134,42 @@ def _replaced(settings: Any, keys: list[str], text: str, where: str, table: str)
         if len(keys) == 1:
             raise SettingsError(f"{where} is a table", f"Name one of its settings, as in {head}.NAME=VALUE.")
         return dataclasses.replace(settings, **{head: _replaced(current, keys[1:], text, where, f"{head}.")})
+    if isinstance(current, dict) and len(keys) > 1:
+        return dataclasses.replace(settings, **{head: _entered(current, keys[1:], _any_value(text), where)})
     if len(keys) > 1:
         raise SettingsError(f"{where} is no setting: {head} has no parts", f"Write --set {head}=VALUE.")
     expected = typing.get_type_hints(type(settings))[head]
     return dataclasses.replace(settings, **{head: _checked(_value(text, expected), expected, fields[head], where)})
 
 
+def _entered(table: Mapping[str, Any], keys: Sequence[str], value: Any, where: str) -> dict[str, Any]:
+    """``table`` with ``value`` at a path of keys; tables on the way are made."""
+    if len(keys) == 1:
+        return {**table, keys[0]: value}
+    below = table.get(keys[0], {})
+    if not isinstance(below, dict):
+        raise SettingsError(f"{where}: {keys[0]} is {below!r}, which has no parts", f"Give {keys[0]} itself a value.")
+    return {**table, keys[0]: _entered(below, keys[1:], value, where)}
+
+
 def _value(text: str, expected: type[Any]) -> Any:
     if expected is str and not text.startswith(('"', "'")):
         return text
+    return _any_value(text)
+
+
+def _any_value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
-        return text  # the type check below says what was expected
+        return text  # what checks the setting says what was expected
 
 
 def _checked(value: Any, expected: type[Any], item: dataclasses.Field[Any], where: str) -> Any:
+    if typing.get_origin(expected) is dict:
+        if not isinstance(value, dict):
+            raise SettingsError(f"{where} is {value!r}, not a table", f"{item.metadata['sentence']}")
+        return value
     if expected is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if type(value) is not expected:

@@ -1,11 +1,13 @@
-"""What CreateTrainingJob is asked: script mode as the SageMaker SDK does it, every value from the settings.
+"""What CreateTrainingJob is asked: script mode as the SageMaker SDK does it, every value from a plan.
 
-Pure functions; `train.py` sends the request.
+Pure functions; `training_job.py` and `tune.py` send the requests.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sagehound.classifier.metrics import METRIC_DEFINITIONS
@@ -14,7 +16,56 @@ from sagehound.settings import TrainSettings
 
 # The registry account of AWS's Deep Learning Containers in most regions (the opt-in regions have others).
 IMAGE_ACCOUNT = "763104351884"
-CHANNEL = "training"
+PICTURES = "training"
+FEATURES = "features"
+_MPI_PROCESSES_PER_HOST = 1
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One input of a job: SM_CHANNEL_NAME, where it lies, and what it holds (its digest)."""
+
+    name: str
+    uri: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class JobPlan:
+    """One training job before it has a name: all that its result depends on, and how long it may take."""
+
+    program: str
+    code_digest: str
+    hyperparameters: Mapping[str, Any]
+    channels: tuple[Channel, ...]
+    image: str
+    instance_type: str
+    instance_count: int = 1
+    distribution: str = ""
+    compression: str = "GZIP"
+    metric_definitions: tuple[Mapping[str, str], ...] = field(default=tuple(METRIC_DEFINITIONS))
+    volume_size_gb: int = 30
+    max_runtime_seconds: int = 86_400
+
+    def digest(self) -> str:
+        """Equal for two jobs that would compute the same: not counting where inputs lie and how long it may take."""
+        counted = {
+            "program": self.program,
+            "code": self.code_digest,
+            "hyperparameters": dict(self.hyperparameters),
+            "channels": {channel.name: channel.digest for channel in self.channels},
+            "image": self.image,
+            "instance_type": self.instance_type,
+            "instance_count": self.instance_count,
+            "distribution": self.distribution,
+            "compression": self.compression,
+            "metrics": [dict(definition) for definition in self.metric_definitions],
+        }
+        return digest_of(counted)
+
+    def over(self, instance_count: int) -> JobPlan:
+        """The same job over another number of instances."""
+        return replace(self, instance_count=instance_count)
 
 
 def image_uri(kind: str, instance_type: str, region: str, train: TrainSettings) -> str:
@@ -26,84 +77,77 @@ def image_uri(kind: str, instance_type: str, region: str, train: TrainSettings) 
     return f"{IMAGE_ACCOUNT}.dkr.ecr.{region}.{domain}/pytorch-{kind}:{tag}"
 
 
-def hyperparameters(train: TrainSettings) -> dict[str, Any]:
-    """What the entry point is told; epochs = 0 leaves their number to it."""
-    values: dict[str, Any] = {
-        "learning_rate": train.learning_rate,
-        "batch_size": train.batch_size,
-        "seed": train.seed,
-        "backbone": train.backbone,
-        "gear": train.gear,
-        "weight_decay": train.weight_decay,
-    }
-    return values | ({"epochs": train.epochs} if train.epochs else {})
-
-
-def training_digest(train: TrainSettings, region: str, code_digest: str, data_digest: str, data_uri: str) -> str:
-    """Equal for two jobs that would compute the same: code, data, hyperparameters, container and instances."""
-    return digest_of(
-        {
-            "code": code_digest,
-            "data": data_digest,
-            "uri": data_uri,
-            "entry_point": train.entry_point,
-            "hyperparameters": hyperparameters(train),
-            "image": image_uri("training", train.instance_type, region, train),
-            "instance_type": train.instance_type,
-            "instance_count": train.instance_count,
-        }
-    )
-
-
 def training_request(
-    job_name: str,
-    checkpoint_name: str,
-    train: TrainSettings,
-    names: Names,
-    region: str,
-    *,
-    role_arn: str,
-    code_uri: str,
-    data_uri: str,
+    plan: JobPlan, job_name: str, names: Names, region: str, *, role_arn: str, code_uri: str, checkpoints: str = ""
 ) -> dict[str, Any]:
-    """The parameters of CreateTrainingJob; hyperparameters are JSON-quoted strings, as the SDK sends them."""
-    script_mode = {
+    """The parameters of CreateTrainingJob; ``checkpoints`` names the job whose checkpoints are kept and taken up."""
+    request = {
+        "TrainingJobName": job_name,
+        **definition(plan, names, role_arn=role_arn),
+        "HyperParameters": encoded({**plan.hyperparameters, **script_mode(plan, code_uri, job_name, region)}),
+        "ResourceConfig": resources(plan),
+        "Tags": names.tags,
+    }
+    request["AlgorithmSpecification"]["EnableSageMakerMetricsTimeSeries"] = True
+    if checkpoints:
+        request["CheckpointConfig"] = {"S3Uri": names.checkpoint_uri(checkpoints)}
+    return request
+
+
+def definition(plan: JobPlan, names: Names, *, role_arn: str) -> dict[str, Any]:
+    """The members that CreateTrainingJob and the definition of a tuning job's trials have in common."""
+    output = {"S3OutputPath": names.output_uri()}
+    return {
+        "RoleArn": role_arn,
+        "AlgorithmSpecification": {
+            "TrainingImage": plan.image,
+            "TrainingInputMode": "File",
+            "MetricDefinitions": [dict(one) for one in plan.metric_definitions],
+        },
+        "InputDataConfig": [_input(channel) for channel in plan.channels],
+        "OutputDataConfig": output | ({"CompressionType": plan.compression} if plan.compression != "GZIP" else {}),
+        "StoppingCondition": {"MaxRuntimeInSeconds": plan.max_runtime_seconds},
+    }
+
+
+def resources(plan: JobPlan) -> dict[str, Any]:
+    """ResourceConfig, which the definition of trials calls HyperParameterTuningResourceConfig."""
+    return {
+        "InstanceType": plan.instance_type,
+        "InstanceCount": plan.instance_count,
+        "VolumeSizeInGB": plan.volume_size_gb,
+    }
+
+
+def script_mode(plan: JobPlan, code_uri: str, job_name: str, region: str) -> dict[str, Any]:
+    """The hyperparameters by which AWS's PyTorch container finds and starts the script, as the SDK sends them."""
+    values: dict[str, Any] = {
         "sagemaker_submit_directory": code_uri,
-        "sagemaker_program": train.entry_point,
+        "sagemaker_program": plan.program,
         "sagemaker_container_log_level": 20,
         "sagemaker_job_name": job_name,
         "sagemaker_region": region,
     }
-    values = hyperparameters(train) | script_mode
-    return {
-        "TrainingJobName": job_name,
-        "RoleArn": role_arn,
-        "AlgorithmSpecification": {
-            "TrainingImage": image_uri("training", train.instance_type, region, train),
-            "TrainingInputMode": "File",
-            "MetricDefinitions": METRIC_DEFINITIONS,
-            "EnableSageMakerMetricsTimeSeries": True,
-        },
-        "HyperParameters": {name: json.dumps(value) for name, value in values.items()},
-        "InputDataConfig": [
-            {
-                "ChannelName": CHANNEL,
-                "DataSource": {
-                    "S3DataSource": {
-                        "S3DataType": "S3Prefix",
-                        "S3Uri": data_uri,
-                        "S3DataDistributionType": "FullyReplicated",
-                    }
-                },
-            }
-        ],
-        "OutputDataConfig": {"S3OutputPath": names.output_uri()},
-        "CheckpointConfig": {"S3Uri": names.checkpoint_uri(checkpoint_name)},
-        "ResourceConfig": {
-            "InstanceType": train.instance_type,
-            "InstanceCount": train.instance_count,
-            "VolumeSizeInGB": train.volume_size_gb,
-        },
-        "StoppingCondition": {"MaxRuntimeInSeconds": train.max_runtime_seconds},
-        "Tags": names.tags,
+    if plan.distribution == "torch_distributed":
+        values |= {"sagemaker_torch_distributed_enabled": True, "sagemaker_instance_type": plan.instance_type}
+    elif plan.distribution == "mpi":
+        values |= {
+            "sagemaker_mpi_enabled": True,
+            "sagemaker_mpi_num_of_processes_per_host": _MPI_PROCESSES_PER_HOST,
+            "sagemaker_mpi_custom_mpi_options": "",
+        }
+    return values
+
+
+def encoded(values: Mapping[str, Any]) -> dict[str, str]:
+    """Hyperparameters as JSON texts, as the SDK sends them."""
+    return {name: json.dumps(value) for name, value in values.items()}
+
+
+def _input(channel: Channel) -> dict[str, Any]:
+    source = {
+        "S3DataType": "S3Prefix",
+        "S3Uri": channel.uri,
+        "S3DataDistributionType": "FullyReplicated",
     }
+    return {"ChannelName": channel.name, "DataSource": {"S3DataSource": source}}

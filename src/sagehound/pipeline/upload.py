@@ -109,6 +109,12 @@ def stored_data(clients: Clients, names: Names, data_name: str = "") -> StoredDa
     return _stored(names, record)
 
 
+def recorded_data(clients: Clients, names: Names, data_name: str) -> StoredData | None:
+    """The named data set as its upload recorded it; None where there is no record (any more)."""
+    record = _read_record(clients, names, names.data_record(data_name))
+    return None if record is None else _stored(names, record)
+
+
 def _records(clients: Clients, names: Names) -> list[str]:
     """Keys of the records, the latest last."""
     folder = names.data_record("").removesuffix(".json")

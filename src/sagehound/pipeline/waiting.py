@@ -25,7 +25,7 @@ def poll(ask: Callable[[], T], ended: Callable[[T], bool], *, local: bool, each:
 
 def pauses(local: bool) -> Iterator[float]:
     """Seconds between questions: a local answer costs a millisecond, AWS limits how often it may be asked."""
-    pause, longest, factor = (0.1, 2.0, 1.15) if local else (2.0, 20.0, 1.3)
+    pause, longest, factor = (0.05, 0.5, 1.2) if local else (2.0, 20.0, 1.3)
     while True:
         yield pause
         pause = min(pause * factor, longest)

@@ -1,0 +1,51 @@
+"""How a command of the pipeline begins: settings, a connection, the project's names, and somebody to tell it all to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sagehound.cli.options import connect, data_dir_of, load
+from sagehound.cli.telling import telling
+from sagehound.settings import PipelineSettings
+
+if TYPE_CHECKING:
+    from sagehound.pipeline.clients import Clients
+    from sagehound.pipeline.names import Names
+    from sagehound.pipeline.progress import Reporter
+
+
+@dataclass
+class Opened:
+    """What a command works with."""
+
+    reporter: Reporter
+    settings: PipelineSettings
+    clients: Clients
+
+    @cached_property
+    def names(self) -> Names:
+        """The project's names in the account that the keys belong to."""
+        from sagehound.pipeline.names import Names
+
+        return Names.of(self.settings, self.clients.account_id)
+
+
+@contextmanager
+def opened(
+    config: Path | None,
+    overrides: list[str] | None,
+    target: str,
+    data_dir: Path | None,
+    as_json: bool,
+    verbose: bool = False,
+    **given: object,
+) -> Iterator[Opened]:
+    """Read the settings, connect, and tell errors in three lines; ``given`` are options that are short for settings."""
+    with telling(as_json, verbose) as reporter:
+        settings = load(config, overrides, **given)
+        yield Opened(reporter, settings, connect(target, settings, data_dir_of(data_dir)))

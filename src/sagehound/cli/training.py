@@ -1,0 +1,131 @@
+"""Commands from pictures in the bucket to an endpoint: tune, train, deploy."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sagehound.cli.opening import opened
+from sagehound.cli.options import (
+    AgainOption,
+    AnywayOption,
+    ConfigOption,
+    DataDirOption,
+    EntryPointOption,
+    JsonOption,
+    SetOption,
+    SourceDirOption,
+    TargetOption,
+    VerboseOption,
+    own_script,
+)
+
+
+def tune(
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    entry_point: EntryPointOption = "",
+    source_dir: SourceDirOption = "",
+    again: AgainOption = False,
+    anyway: AnywayOption = False,
+    target: TargetOption = "local",
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Search hyperparameters on the uploaded pictures: trials, one after another or some at once."""
+    from sagehound.pipeline import tune as step_module
+    from sagehound.pipeline.code import find_code
+    from sagehound.pipeline.features import features_for
+    from sagehound.pipeline.upload import stored_data
+
+    given = own_script("tune", entry_point, source_dir)
+    with opened(config, overrides, target, data_dir, as_json, verbose, **given) as here:
+        clients, settings, reporter = here.clients, here.settings, here.reporter
+        step_module.space_of(settings)
+        code = find_code(settings.tune.entry_point, settings.tune.source_dir, "tune", local=clients.local)
+        data = stored_data(clients, here.names, settings.data.name)
+        features = features_for(clients, here.names, settings, data, [code], reporter)
+        with reporter.step("tune") as step:
+            step_module.tune(clients, here.names, settings, data, features, reporter, step, again=again, anyway=anyway)
+
+
+def train(
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    from_tuning: Annotated[
+        bool, typer.Option("--from-tuning", help="Take the hyperparameters of the last tuning's best trial.")
+    ] = False,
+    instance_count: Annotated[
+        int, typer.Option("--instance-count", help="Instances that train one model (default: the settings').", min=0)
+    ] = 0,
+    entry_point: EntryPointOption = "",
+    source_dir: SourceDirOption = "",
+    again: AgainOption = False,
+    target: TargetOption = "local",
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Train on the uploaded pictures (data.name, or the latest upload)."""
+    from sagehound.pipeline import train as step_module
+    from sagehound.pipeline.code import find_code
+    from sagehound.pipeline.features import features_for
+    from sagehound.pipeline.tuning_job import best_of_latest
+    from sagehound.pipeline.upload import stored_data
+
+    given = own_script("train", entry_point, source_dir)
+    with opened(config, overrides, target, data_dir, as_json, verbose, **given) as here:
+        clients, settings, reporter = here.clients, here.settings, here.reporter
+        code = find_code(settings.train.entry_point, settings.train.source_dir, "train", local=clients.local)
+        data = stored_data(clients, here.names, settings.data.name)
+        tuned = None
+        if from_tuning:
+            tuning = best_of_latest(clients, here.names, ours=code.ours)
+            tuned = tuning.hyperparameters
+            shown = ", ".join(f"{name} {value}" for name, value in tuned.items())
+            reporter.note(f"from {tuning.best_job}: {shown}", tuning_job_name=tuning.name, hyperparameters=tuned)
+        features = features_for(clients, here.names, settings, data, [code], reporter)
+        count = instance_count or settings.train.instance_count
+        with reporter.step("train" if count == 1 else f"train x{count}") as step:
+            step_module.train(
+                clients,
+                here.names,
+                settings,
+                data,
+                features,
+                reporter,
+                step,
+                tuned=tuned,
+                instance_count=count,
+                again=again,
+            )
+
+
+def deploy(
+    job: Annotated[str, typer.Option("--job", help="Training job (default: the latest completed one).")] = "",
+    endpoint: Annotated[
+        str, typer.Option("--endpoint", help="Endpoint's name (default: the project's; several instances: NAME-multi).")
+    ] = "",
+    anyway: AnywayOption = False,
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    target: TargetOption = "local",
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a trained model behind an endpoint, unless it is no better than guessing."""
+    from sagehound.pipeline import deploy as step_module
+    from sagehound.pipeline.admission import admit, data_of
+    from sagehound.pipeline.train import latest_model
+
+    with opened(config, overrides, target, data_dir, as_json) as here, here.reporter.step("deploy") as step:
+        clients, settings, names = here.clients, here.settings, here.names
+        usual = settings.train.instance_count
+        model = latest_model(clients, names, job, instance_count=usual)
+        admit(model, data_of(clients, names, model.job_name), here.reporter, anyway=anyway)
+        several = bool(job) and model.instance_count not in (1, usual)
+        name = endpoint or (names.multi_endpoint if several else names.endpoint)
+        placement = step_module.Placement(name, model)
+        step_module.deploy(clients, names, settings.deploy, settings.train, [placement], step)
