@@ -90,6 +90,11 @@ def test_a_mean_that_is_divided_by_the_pictures_is_told() -> None:
     only(direct, "mean-divided-twice", TOTAL)
 
 
+def test_a_total_is_divided_once_only() -> None:
+    twice = "running_loss /= len(loader.dataset)\n    total_loss = running_loss / len(loader)"
+    assert check(changed((f"total_loss = {TOTAL}", twice))) == []
+
+
 @pytest.mark.parametrize(
     ("summed", "total"),
     [
@@ -232,6 +237,12 @@ def test_a_part_of_the_pictures_is_told() -> None:
     step = "            optimizer.step()\n"
     part = "            if seen > 0.1 * len(loader.dataset):\n                break\n"
     only(changed((step, step + part)), "part-of-the-pictures", "if seen > 0.1")
+    named = part.replace("0.1", "PART")
+    only(
+        changed((step, step + named), ("def net():", "PART = 0.2\n\n\ndef net():")),
+        "part-of-the-pictures",
+        "if seen > PART",
+    )
     whole = "            if seen > limit * len(loader.dataset):\n                break\n"
     assert check(changed((step, step + whole))) == []
 
@@ -282,6 +293,13 @@ def test_phases_need_gradients_in_one_of_them_only() -> None:
         'with torch.set_grad_enabled(phase == "train"):\n                    outputs = model(inputs)',
     )
     assert check(switched, objective_regex="", tuned=()) == []
+
+
+def test_a_thawed_head_leaves_the_rest_frozen() -> None:
+    loop = "    for parameter in model.backbone.parameters():\n        parameter.requires_grad = False\n"
+    head = "    for parameter in model.fc.parameters():\n        parameter.requires_grad = True\n"
+    only(changed((FROZEN_PART, ""), (loop, loop + head)), "batch-norm-drifts", "model.train()")
+    assert check(changed((FROZEN_PART, ""), (loop, loop + head.replace("fc", "layer4")))) == []
 
 
 def test_frozen_layers_with_batch_norm_in_train_mode_are_told() -> None:
@@ -376,6 +394,20 @@ def test_pictures_that_stay_behind_are_told() -> None:
     found = check(named, instance_type="ml.g4dn.xlarge")
     assert [w.code for w in found] == ["pictures-not-moved"]
     assert found[0].line == line_of(named, "loss = criterion(model(inputs)")
+
+
+def test_a_model_that_stays_behind_is_told() -> None:
+    stays = changed(
+        ("net().to(device)", "net()"), ("criterion(model(inputs), labels)", "criterion(model(inputs), labels)")
+    )
+    found = check(stays, instance_type="ml.p3.2xlarge")
+    assert [w.code for w in found] == ["model-not-moved"]
+    assert found[0].line == line_of(stays, "loss = criterion(model(inputs)")
+    assert check(stays, instance_type="ml.m5.xlarge") == []
+    in_net = changed(
+        ("net().to(device)", "net()"), ("    return model\n\n\nclass", "    return model.to('cuda')\n\n\nclass")
+    )
+    assert check(in_net, instance_type="ml.p3.2xlarge") == []
 
 
 def test_the_same_training_on_every_instance_is_told_with_the_bill() -> None:

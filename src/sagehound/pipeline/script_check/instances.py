@@ -35,32 +35,54 @@ def gpu_not_used(script: Script, job: Job) -> Iterator[ScriptWarning]:
 
 
 def _pictures_left_behind(script: Script, job: Job, loops: list[ast.For]) -> Iterator[ScriptWarning]:
-    """A model that is moved, in a loop whose pictures are not: the first forward pass fails."""
-    moved = [c for c in script.calls if method(c) in ("to", "cuda") and isinstance(c.func, ast.Attribute)
-             and any(word in dotted(c.func.value).lower() for word in ("model", "net"))]  # fmt: skip
-    on_gpu = [c for c in moved if method(c) == "cuda" or not (c.args and _cpu(c.args[0]))]
+    """A model that is moved without its pictures, or they without it: the first forward pass fails."""
+    moves = [call for call in script.calls if method(call) in ("to", "cuda") and isinstance(call.func, ast.Attribute)]
+    targets = {node for loop in script.loops for node in ast.walk(loop.target)}
+    shown = {node.id for node in targets if isinstance(node, ast.Name)}
+    others = [call for call in moves if dotted(call.func).rpartition(".")[0] not in shown]
+    model = [call for call in others if _is_model(call) and not (call.args and _is_cpu(call.args[0]))]
     for loop in loops:
-        targets = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
-        assigned = {n.id for n in inside(loop) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        body = [n for statement in loop.body for n in inside(statement)]
-        stored = {n.id for n in body if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        forward = [
-            n for n in body if isinstance(n, ast.Call) and dotted(n.func) in ("model", "net") and n.args
-            and isinstance(n.args[0], ast.Name) and n.args[0].id in targets & assigned - stored
-        ]  # fmt: skip
-        plain = isinstance(loop.iter, ast.Name | ast.Subscript) or method(loop.iter) in ("enumerate", "tqdm")
-        if on_gpu and forward and plain and "oader" in ast.unparse(loop.iter):
-            name = ast.unparse(forward[0].args[0])
-            text = (
-                f"The model is moved to the GPU, `{name}` is not: `{ast.unparse(forward[0])}` fails on "
-                f"{job.instance_type} (expected all tensors to be on the same device)."
-            )
+        forward = _forward(loop)
+        if forward is None or "oader" not in ast.unparse(loop.iter) or script.says("device_map"):
+            continue
+        name = ast.unparse(forward.args[0])
+        stored = {n.id for n in _body(loop) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        fails = (
+            f"`{ast.unparse(forward)}` fails on {job.instance_type} (expected all tensors to be on the same device)."
+        )
+        if model and name not in stored:
             advice = f"Before it: `{name} = {name}.to(device)`, and the same for the labels."
-            yield ScriptWarning(forward[0].lineno, "pictures-not-moved", text, advice)
+            text = f"The model is moved to the GPU, `{name}` is not: {fails}"
+            yield ScriptWarning(forward.lineno, "pictures-not-moved", text, advice)
+            return
+        if not others and any(dotted(call.func) in (f"{name}.to", f"{name}.cuda") for call in moves):
+            network = dotted(forward.func)
+            text = f"`{name}` is moved to the GPU, the model is not: {fails}"
+            advice = f"Before the optimizer is made: `{network} = {network}.to(device)`."
+            yield ScriptWarning(forward.lineno, "model-not-moved", text, advice)
             return
 
 
-def _cpu(node: ast.expr) -> bool:
+def _forward(loop: ast.For) -> ast.Call | None:
+    """The call of the model with what the loop gives, by its own name."""
+    targets = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
+    for node in _body(loop):
+        one = isinstance(node, ast.Call) and dotted(node.func) in ("model", "net") and len(node.args) == 1
+        if one and isinstance(node, ast.Call) and isinstance(node.args[0], ast.Name) and node.args[0].id in targets:
+            return node
+    return None
+
+
+def _body(loop: ast.For) -> list[ast.AST]:
+    return [node for statement in loop.body for node in inside(statement)]
+
+
+def _is_model(call: ast.Call) -> bool:
+    moved = dotted(call.func).lower()
+    return "model" in moved or "net" in moved
+
+
+def _is_cpu(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value == "cpu"
 
 

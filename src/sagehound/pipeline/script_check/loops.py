@@ -21,6 +21,7 @@ WITH_BATCH_NORM: tuple[str, ...] = (
     "inception",
 )
 WITH_BATCH_NORM += ("regnet", "_bn", "xception", "dla", "hrnet")
+HEADS = ("fc", "classifier", "head", "last_linear", "heads")
 
 
 def loops_cut_short(script: Script, job: Job) -> Iterator[ScriptWarning]:
@@ -41,7 +42,7 @@ def loops_cut_short(script: Script, job: Job) -> Iterator[ScriptWarning]:
             elif isinstance(statement, ast.If) and over_epochs:
                 yield from _break_by_epoch(script, loop, statement)
             elif isinstance(statement, ast.If) and trains:
-                yield from _part_of_the_pictures(statement)
+                yield from _part_of_the_pictures(script, statement)
 
 
 def _break_by_epoch(script: Script, loop: ast.For, statement: ast.If) -> Iterator[ScriptWarning]:
@@ -91,14 +92,14 @@ def _number(script: Script, node: ast.expr) -> float | None:
     return float(value.value) if plain and isinstance(value, ast.Constant) else None  # type: ignore[arg-type]
 
 
-def _part_of_the_pictures(statement: ast.If) -> Iterator[ScriptWarning]:
+def _part_of_the_pictures(script: Script, statement: ast.If) -> Iterator[ScriptWarning]:
     test = statement.test
     leaves = any(isinstance(child, ast.Break) for child in statement.body)
     if not leaves or not isinstance(test, ast.Compare) or not isinstance(test.ops[0], ast.Gt | ast.GtE):
         return
     bound = test.comparators[0]
     if isinstance(bound, ast.BinOp) and isinstance(bound.op, ast.Mult):
-        for side in (bound.left, bound.right):
+        for side in (script.value(bound.left), script.value(bound.right)):
             if isinstance(side, ast.Constant) and isinstance(side.value, float) and 0 < side.value < 1:
                 text = (
                     f"`if {ast.unparse(test)}: break` leaves the loop over the batches after {side.value:.0%} of the "
@@ -181,9 +182,9 @@ def drifting_batch_norm(script: Script, job: Job) -> Iterator[ScriptWarning]:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute):
             if node.targets[0].attr == "requires_grad":
                 is_false = isinstance(node.value, ast.Constant) and node.value.value is False
-                freezes, thaws = freezes or is_false, thaws or not is_false
+                freezes, thaws = freezes or is_false, thaws or not (is_false or _of_head(script, node))
         elif isinstance(node, ast.Call) and method(node) == "requires_grad_":
-            freezes, thaws = freezes or _is_false(node), thaws or not _is_false(node)
+            freezes, thaws = freezes or _is_false(node), thaws or not (_is_false(node) or _of_head(script, node))
     calls = [c for c in script.calls if isinstance(c.func, ast.Attribute) and c.func.attr in ("train", "eval")]
     trained = [c for c in calls if method(c) == "train" and isinstance(c.func, ast.Attribute)
                and isinstance(c.func.value, ast.Name) and not (c.args and _is_false(c))]  # fmt: skip
@@ -200,6 +201,14 @@ def drifting_batch_norm(script: Script, job: Job) -> Iterator[ScriptWarning]:
     model = dotted(trained[0].func).rpartition(".")[0]
     advice = f"After it: `[m.eval() for m in {model}.modules() if isinstance(m, torch.nn.BatchNorm2d)]`."
     yield ScriptWarning(trained[0].lineno, "batch-norm-drifts", text, advice)
+
+
+def _of_head(script: Script, node: ast.AST) -> bool:
+    """Whether a loop over the parameters of a last layer stands around it: no BatchNorm is thawed there."""
+    return any(
+        isinstance(above, ast.For) and any(f".{head}." in ast.unparse(above.iter) for head in HEADS)
+        for above in script.above(node)
+    )
 
 
 def _has_batch_norm(script: Script, call: ast.Call) -> bool:

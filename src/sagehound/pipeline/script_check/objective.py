@@ -41,7 +41,7 @@ def wrong_totals(script: Script, job: Job) -> Iterator[ScriptWarning]:
         elif division.by == "pictures" and division.added == "mean":
             text = (
                 f"`{shown}` divides by the number of pictures what is a sum of the batches' means: the value is the "
-                "loss divided by the batch size, so the largest batch looks best whatever it learned."
+                "loss divided by the batch size; where that is tuned, the largest looks best whatever it learned."
             )
             fixed = f"{target.removesuffix(' = ')} = {division.total} / len({division.loader})"
             yield ScriptWarning(

@@ -42,10 +42,19 @@ def divisions(script: Script) -> Iterator[Division]:
             left, right = (node.left, node.right) if isinstance(node, ast.BinOp) else (node.target, node.value)
             name = bare(left)
             for total, loader, added, what, loop in sums:
-                if total == name and loop not in script.above(node):
+                if total == name and loop not in script.above(node) and not _divided_before(scope, node, name):
                     by = _divisor(script, scope, right, loader)
                     yield Division(node, total, loader, added, what, by, floors, _target(script, node))
                     break
+
+
+def _divided_before(scope: Scope, node: ast.BinOp | ast.AugAssign, total: str) -> bool:
+    """Whether the total is a quotient by then: `total /= n` stands in an earlier line."""
+    return any(
+        isinstance(n, ast.AugAssign) and isinstance(n.op, ast.Div | ast.FloorDiv) and dotted(n.target) == total
+        and n.lineno < node.lineno
+        for n in inside(scope)
+    )  # fmt: skip
 
 
 def bare(node: ast.AST) -> str:
