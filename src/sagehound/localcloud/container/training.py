@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sagehound.localcloud.container import archives
+from sagehound.localcloud.container import archives, distribution
+from sagehound.localcloud.container.distribution import MASTER_PORT, Launch
+
+__all__ = ["MASTER_PORT", "Launch"]
 
 HyperParameters = dict[str, Any]
 
-MASTER_PORT = 7777
-"""Where the toolkit lets the hosts of a job meet. torch listens there on every address of the machine, so of jobs that
-run at the same time on one machine each needs a port of its own, counted on from this one."""
 HOMOGENEOUS = "homogeneousCluster"
 _FOLDERS = ("input/config", "input/data", "model", "output/data", "output/intermediate", "code", "checkpoints")
 
@@ -131,20 +131,8 @@ def user_arguments(hyperparameters: HyperParameters) -> list[str]:
     return arguments
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """How a host starts: where it is in the cluster and with which interpreter."""
-
-    python: str
-    host: str
-    hosts: tuple[str, ...]
-    processes: int
-    """Processes that torchrun starts on this host: one a GPU, at least one."""
-    master_port: int = MASTER_PORT
-
-
 def script_command(decoded: HyperParameters, code: Path, launch: Launch) -> list[str]:
-    """The command of script mode: the user's program itself, or torchrun around it when `distribution` asks for it.
+    """The command of script mode: the user's program itself, or a launcher around it when `distribution` asks for one.
 
     `code` is the folder that was unpacked: whether the program is a package (setup.py) or a shell script is seen
     there. AWS's toolkit would stand between and keep SIGTERM from the program.
@@ -162,14 +150,19 @@ def script_command(decoded: HyperParameters, code: Path, launch: Launch) -> list
             f"AlgorithmError: ExecuteUserScriptError: The entry point {program} is not in the code archive "
             f"({', '.join(sorted(entry.name for entry in code.iterdir())) or 'it is empty'})."
         )
-    if str(program).endswith(".py") and not package and decoded.get("sagemaker_torch_distributed_enabled") is True:
-        return [*_torchrun(launch), str(program), *arguments]
     if package:
-        return [launch.python, "-m", str(program).removesuffix(".py"), *arguments]
-    if str(program).endswith(".py"):
-        return [launch.python, str(program), *arguments]
-    (code / str(program)).chmod(0o755)
-    return ["/bin/sh", "-c", f"./{shlex.quote(str(program))} {shlex.join(arguments)}"]
+        own = [launch.python, "-m", str(program).removesuffix(".py"), *arguments]
+    elif str(program).endswith(".py"):
+        own = [launch.python, str(program), *arguments]
+    else:
+        (code / str(program)).chmod(0o755)
+        own = ["/bin/sh", "-c", f"./{shlex.quote(str(program))} {shlex.join(arguments)}"]
+    if launch.host not in launch.hosts:
+        return own  # `distribution` is asked for other instance groups only
+    try:
+        return distribution.command(decoded, launch, own)
+    except distribution.DistributionError as error:
+        raise CodeError(str(error)) from error
 
 
 def check_texts(texts: list[str]) -> None:
@@ -189,18 +182,3 @@ def check_texts(texts: list[str]) -> None:
 
 def _is_within(code: Path, file: Path) -> bool:
     return file.is_file() and file.resolve().is_relative_to(code.resolve())
-
-
-def _torchrun(launch: Launch) -> list[str]:
-    command = [launch.python, "-m", "torch.distributed.run", "--nnodes", str(len(launch.hosts))]
-    command += ["--nproc_per_node", str(launch.processes)]
-    if len(launch.hosts) > 1:
-        command += ["--master_addr", launch.hosts[0], "--master_port", str(launch.master_port)]
-        command += ["--node_rank", str(launch.hosts.index(launch.host))]
-    return command
-
-
-def is_distributed(decoded: HyperParameters) -> bool:
-    """Whether the SDK's `distribution` was given: something then joins the instances into one training."""
-    switches = ("torch_distributed", "mpi", "smdistributed_dataparallel", "parameter_server", "pytorch_ddp")
-    return any(decoded.get(f"sagemaker_{name}_enabled") is True for name in switches)

@@ -213,8 +213,8 @@ def end_leftovers(main: int) -> None:
         send(main, signal.SIGKILL)
 
 
-def supervise(spec: dict[str, Any]) -> int:
-    """Start the program in a process group of its own, forward signals to it, and return its wait status."""
+def supervise(spec: dict[str, Any]) -> tuple[int, float]:
+    """Start the program in a process group of its own, forward signals to it; its wait status and when it ended."""
     signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
     ready, child_ready = os.pipe()
     main = os.fork()
@@ -231,8 +231,9 @@ def supervise(spec: dict[str, Any]) -> int:
     while True:
         pid, status = os.waitpid(-1, 0)
         if pid == main:
+            ended = time.time()  # before its leftovers, which may take a second
             end_leftovers(main)
-            return status
+            return status, ended
 
 
 def write_json(path: str, value: dict[str, Any]) -> bool:
@@ -261,10 +262,10 @@ def main(spec_path: str) -> int:
         spec["argv"] = [outside_paths(value, spec["opt_ml"]) for value in spec["argv"]]
         spec["cwd"] = outside_paths(spec["cwd"], spec["opt_ml"])
     write_json(os.path.join(spec["run"], "init.json"), {"pid": os.getpid(), "mount_namespace": namespace})
-    status = supervise(spec)
+    status, ended = supervise(spec)
     code = os.waitstatus_to_exitcode(status)
     result = {"pid": os.getpid(), "code": code if code >= 0 else None, "signal": -code if code < 0 else None}
-    if write_json(os.path.join(spec["run"], "exit.json"), {**result, "time": time.time()}):
+    if write_json(os.path.join(spec["run"], "exit.json"), {**result, "time": ended}):
         return 0
     return code if code > 0 else 1  # a full disk: what is left is to tell the parent
 

@@ -77,6 +77,14 @@ class LocalSupervisor:
             "output_start": output_start,
         }
 
+    def find(self, root: Path) -> Handle | None:
+        """The program of this root whose init lives: every init has the path of its program on its command line."""
+        pid = process_table.find([str(HOST_INIT), str(root / "run" / "program.json")])
+        started = None if pid is None else process_table.create_time(pid)
+        if started is None:
+            return None
+        return {"pid": pid, "create_time": started, "boot_id": self._boot_id, "root": str(root), "output_start": 0}
+
     def is_running(self, handle: Handle) -> bool:
         """Whether the init of that program lives: it ends after the program and everything that the program started."""
         child = self._children.get(handle["pid"])
@@ -190,7 +198,7 @@ class LocalSupervisor:
     def _exit(self, handle: Handle) -> Exit:
         result = _read_json(_run(handle) / "exit.json")
         if result.get("pid") == handle["pid"]:
-            return Exit(result["code"], result["signal"])
+            return Exit(result["code"], result["signal"], at=result.get("time"))
         child = self._children.get(handle["pid"])
         if child is not None and child.poll():
             return Exit(child.returncode) if child.returncode > 0 else Exit(None, lost=True)

@@ -48,6 +48,23 @@ def create_time(pid: int) -> float | None:
     return None if found is None or found.ended else found.create_time
 
 
+def find(tail: list[str]) -> int | None:
+    """The living process whose command line ends with these arguments; None when there is none.
+
+    A program's child has its parent's command line between fork and exec, so of several the oldest is meant.
+    """
+    found: list[tuple[float, int]] = []
+    for pid in psutil.pids():
+        try:
+            command = psutil.Process(pid).cmdline()
+        except psutil.Error:
+            continue  # it ended while we looked, or is another user's
+        started = create_time(pid)
+        if command[-len(tail) :] == tail and started is not None:
+            found.append((started, pid))
+    return min(found)[1] if found else None
+
+
 def members(init: int, namespace: int | None, opt_ml: Path) -> list[int]:
     """The living processes of a host without its init: what descends from it, its session, its mount namespace.
 

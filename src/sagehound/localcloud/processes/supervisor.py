@@ -42,6 +42,8 @@ class Exit:
     code: int | None
     signal: int | None = None
     lost: bool = False
+    at: float | None = field(default=None, compare=False)
+    """Seconds since 1970 when it ended, so that the ends of several programs can be put in order."""
 
     @property
     def success(self) -> bool:
@@ -60,6 +62,12 @@ class Supervisor(Protocol):
 
     async def start(self, host: Host, program: Program) -> Handle:
         """Start a program as a process group of its own, its output kept in a file below `host.root/run`."""
+
+    def find(self, root: Path) -> Handle | None:
+        """The program that runs on the host of this root: started by a server that died before it kept the handle.
+
+        Nobody has followed it, so its output counts from the beginning of the file.
+        """
 
     def is_running(self, handle: Handle) -> bool:
         """Whether that very process (pid and create time) still lives."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+import signal
 from collections import deque
 from pathlib import Path
 
@@ -17,6 +19,16 @@ _OUT_OF_MEMORY = (
     "ClientError: Please use an instance type with more memory, "
     "or reduce the size of job data processed on an instance."
 )
+
+KILLED, OWN_ERROR, PEER_LOST = range(3)
+"""Kinds of bad ends, the likelier cause of the others first: who was killed, or lost without a trace; who had an error
+of its own; who only noticed that another was gone."""
+_PEER_WORDS = re.compile(
+    r"lost the connection to|Connection (?:closed|reset) by peer|Broken pipe|Connection refused|gloo/transport"
+    r"|ncclRemoteError|ncclSystemError|NCCL error|socketProgress|[Cc]onnection was likely|Dist(?:Backend|Network|Store)Error"
+)
+_SIGNAL_OF_A_CHILD = re.compile(r"Signal \d+ \(SIG[A-Z]+\) received by PID|was killed by signal \d+")
+"""How torchrun, and the process launcher, say that one of their processes was killed."""
 
 
 class LastWords:
@@ -51,15 +63,27 @@ def exit_code(end: Exit) -> int:
     return end.code if end.code is not None else 1
 
 
-def reason(end: Exit, words: LastWords, argv: list[str], ml: Path, out_of_memory: bool) -> str:
-    """FailureReason of a program that ended with an error.
+def kind(end: Exit, words: LastWords) -> int:
+    """KILLED, OWN_ERROR or PEER_LOST: which of several bad ends is the cause of the others."""
+    text = "\n".join(words.lines)
+    if end.lost or _SIGNAL_OF_A_CHILD.search(text):
+        return KILLED
+    # nccl's watchdog aborts a process whose peer is gone.
+    if end.signal is not None and end.signal != signal.SIGABRT:
+        return KILLED
+    return PEER_LOST if _PEER_WORDS.search(text) else OWN_ERROR
+
+
+def reason(end: Exit, words: LastWords, argv: list[str], ml: Path, out_of_memory: bool, host: str | None = None) -> str:
+    """FailureReason of a program that ended with an error, with the host's name in a job of several.
 
     What the program wrote to /opt/ml/output/failure comes first (`ml` is its /opt/ml), its last words otherwise.
     """
+    where = f", host: {host}" if host else ""
     if out_of_memory:
-        return _OUT_OF_MEMORY
+        return _OUT_OF_MEMORY + where
     code = exit_code(end)
-    suffix = f", exit code: {code}"
+    suffix = f", exit code: {code}{where}"
     own = _failure_file(ml)
     if own:
         prefix = "AlgorithmError: "

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sagehound.localcloud.container import environment, requirements, training
+from sagehound.localcloud.container import environment, joining, requirements, training
+from sagehound.localcloud.container.distribution import is_distributed
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.processes.supervisor import Host, Program
 from sagehound.localcloud.services.sagemaker import channels, images, instance_types
@@ -69,6 +70,7 @@ class TrainingHosts:
         self._decoded = training.decode_hyperparameters(job.get("HyperParameters", {}))
         self._stopped = threading.Event()
         self._threads: list[asyncio.Future[Any]] = []
+        self._ways: list[str] = []
 
     async def prepare(self, addresses: list[str], master_port: int) -> list[Ready]:
         """Everything that happens before user code: data, code, configuration, requirements, the role's session."""
@@ -163,6 +165,8 @@ class TrainingHosts:
         for name in self._names:
             training.unpack_code(archive, self._ml(name) / "code")
         archive.unlink()
+        if len(self._names) > 1:
+            self._ways = joining.ways(self._ml(self._names[0]) / "code")
 
     def _credentials(self) -> dict[str, Any]:
         seconds = self._job["StoppingCondition"]["MaxRuntimeInSeconds"] + _CREDENTIAL_SLACK
@@ -199,7 +203,7 @@ class TrainingHosts:
             credentials=shared.credentials,
             user=self._job.get("Environment", {}),
         )
-        launch = training.Launch(shared.python, name, tuple(self._names), max(1, gpus), shared.master_port)
+        launch = training.Launch(shared.python, name, self._launched(), max(1, gpus), shared.master_port)
         argv = self._argv(ml / "code", launch)
         # Inputs are hard links to S3's content files: what a script writes there must not reach them.
         host = Host(name, self._folder / name, shared.peers[name], shared.peers, shared=("input/data",))
@@ -213,13 +217,25 @@ class TrainingHosts:
             return [*algorithm["ContainerEntrypoint"], *algorithm.get("ContainerArguments", [])]
         return training.script_command(self._decoded, code, launch)
 
+    def _launched(self) -> tuple[str, ...]:
+        """The hosts that `distribution` joins: all, or those of the instance groups that it names."""
+        wanted = self._decoded.get("sagemaker_distribution_instance_groups")
+        groups = [group for group in self._groups if not isinstance(wanted, list) or group.name in wanted]
+        return tuple(name for group in groups for name in group.hosts)
+
+    @property
+    def joining(self) -> str:
+        """What is known of the hosts' being one training before they have begun: "asked", "impossible", "unknown"."""
+        if len(self._names) == 1 or is_distributed(self._decoded):
+            return "asked"
+        entry = "ContainerEntrypoint" in self._job["AlgorithmSpecification"]
+        return "unknown" if entry or self._ways else "impossible"
+
     def opening_line(self, ready: Ready) -> str:
         """What a host's log says before the program does."""
-        entry = "ContainerEntrypoint" in self._job["AlgorithmSpecification"]
         line = f"Invoking script with the following command: {shlex.join(ready.program.argv)}"
-        if len(self._names) == 1 or entry or training.is_distributed(self._decoded):
+        count = len(self._names)
+        if ready.host.name != self._names[0] or self.joining == "asked":
             return line
-        return (
-            f"WARNING: {len(self._names)} instances run independent copies of the script: no `distribution` was asked "
-            f"for, so nothing joins them into one training and their models are merged file by file.\n{line}"
-        )
+        no_way = self.joining == "impossible"
+        return f"{joining.not_distributed(count) if no_way else joining.may_join(count, self._ways)}\n{line}"

@@ -1,0 +1,76 @@
+"""What a training job keeps in S3: its checkpoints while it runs, its artefacts at its end"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from sagehound.localcloud.container.training import instance_groups
+from sagehound.localcloud.services.sagemaker import artifacts, channels, checkpoints
+from sagehound.localcloud.services.sagemaker.checkpoints import Checkpoints
+from sagehound.localcloud.services.sagemaker.providers import Providers
+from sagehound.localcloud.services.sagemaker.training_outcome import Outcome, failed
+from sagehound.localcloud.services.sagemaker.training_output import TrainingOutput
+from sagehound.localcloud.services.sagemaker.training_records import TrainingRecord
+
+
+class TrainingStorage:
+    """The checkpoints and artefacts of one job's hosts, whose folders lie in `folder`."""
+
+    def __init__(self, record: TrainingRecord, folder: Path, providers: Providers, output: TrainingOutput) -> None:
+        self._record = record
+        self._folder = folder
+        self._objects = providers.objects
+        self._clock = providers.clock
+        self._output = output
+        config = record.job().get("CheckpointConfig")
+        self.checkpoints = [Checkpoints(config, ml, self._objects) for ml in self._mls()] if config else []
+
+    def _mls(self) -> list[Path]:
+        names = [name for group in instance_groups(self._record.job()["ResourceConfig"]) for name in group.hosts]
+        return [self._folder / name / "opt/ml" for name in names]
+
+    def check_output(self, job: dict[str, Any]) -> None:
+        """A missing output bucket is said before the hours of training, not after them."""
+        uri = artifacts.model_uri(job)
+        if self._objects.bucket_region(channels.location(uri).bucket) is None:
+            raise artifacts.UploadError(
+                f"ClientError: Artifact upload failed:Unable to upload file to {uri} "
+                "(NoSuchBucket: The specified bucket does not exist)"
+            )
+
+    async def sync_checkpoints(self) -> None:
+        """Upload new checkpoints every few seconds; what fails is tried again, and said once in the log."""
+        said = ""
+        while self.checkpoints:
+            await asyncio.sleep(checkpoints.SYNC_SECONDS)
+            try:
+                for folder in self.checkpoints:
+                    await asyncio.to_thread(folder.store)
+            except channels.DataError as error:
+                if str(error) != said:
+                    self._output.say(next(iter(self._record.run()["Hosts"])), str(error))
+                said = str(error)
+
+    async def upload(self, outcome: Outcome) -> Outcome:
+        """Store the artefacts, after a failure and a stop too; a job that cannot store them has failed."""
+        mls = [ml for ml in self._mls() if ml.is_dir()]
+        if not mls:
+            return outcome
+        if self._record.job()["SecondaryStatus"] != "Uploading":
+            self._record.enter("Uploading", self._clock.now())
+        job = self._record.job()
+        for folder in self.checkpoints:
+            try:
+                await asyncio.to_thread(folder.store, last=True)
+            except channels.DataError as problem:  # the model is stored all the same
+                outcome = failed(str(problem)) if outcome["Status"] != "Failed" else outcome
+        try:
+            stored = await asyncio.to_thread(artifacts.upload, job, mls, self._folder, self._objects)
+        except artifacts.UploadError as problem:
+            return failed(str(problem)) if outcome["Status"] != "Failed" else outcome
+        if stored or outcome["Status"] != "Failed":
+            # Named even when /opt/ml/model was empty and nothing lies there, as on AWS.
+            self._record.update_job(ModelArtifacts={"S3ModelArtifacts": artifacts.model_uri(job)})
+        return outcome
