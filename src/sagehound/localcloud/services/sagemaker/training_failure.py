@@ -25,7 +25,8 @@ KILLED, OWN_ERROR, PEER_LOST = range(3)
 of its own; who only noticed that another was gone."""
 _PEER_WORDS = re.compile(
     r"lost the connection to|Connection (?:closed|reset) by peer|Broken pipe|Connection refused|gloo/transport"
-    r"|ncclRemoteError|ncclSystemError|NCCL error|socketProgress|[Cc]onnection was likely|Dist(?:Backend|Network|Store)Error"
+    r"|ncclRemoteError|ncclSystemError|NCCL error|socketProgress|[Cc]onnection was likely"
+    r"|Dist(?:Backend|Network|Store)Error"
 )
 _SIGNAL_OF_A_CHILD = re.compile(r"Signal \d+ \(SIG[A-Z]+\) received by PID|was killed by signal \d+")
 """How torchrun, and the process launcher, say that one of their processes was killed."""
