@@ -43,14 +43,14 @@ def _pictures_left_behind(script: Script, job: Job, loops: list[ast.For]) -> Ite
     model = [call for call in others if _is_model(call) and not (call.args and _is_cpu(call.args[0]))]
     for loop in loops:
         forward = _forward(loop)
-        if forward is None or "oader" not in ast.unparse(loop.iter) or script.says("device_map"):
+        if forward is None or script.says("device_map"):
             continue
         name = ast.unparse(forward.args[0])
         stored = {n.id for n in _body(loop) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
         fails = (
             f"`{ast.unparse(forward)}` fails on {job.instance_type} (expected all tensors to be on the same device)."
         )
-        if model and name not in stored:
+        if model and name not in stored and "oader" in ast.unparse(loop.iter):
             advice = f"Before it: `{name} = {name}.to(device)`, and the same for the labels."
             text = f"The model is moved to the GPU, `{name}` is not: {fails}"
             yield ScriptWarning(forward.lineno, "pictures-not-moved", text, advice)

@@ -56,7 +56,7 @@ def _break_by_epoch(script: Script, loop: ast.For, statement: ast.If) -> Iterato
     ):
         return
     limit = _number(script, test.comparators[0])
-    start, stop, stop_text = _range(script, loop.iter)
+    start, stop, over = _range(script, loop.iter)
     if limit is None or not isinstance(test.ops[0], ast.Eq | ast.GtE | ast.Gt):
         return
     epochs = int(limit) - start + 1 + isinstance(test.ops[0], ast.Gt)
@@ -64,7 +64,7 @@ def _break_by_epoch(script: Script, loop: ast.For, statement: ast.If) -> Iterato
         return
     text = (
         f"`if {ast.unparse(test)}: break` ends the training after {epochs} epoch{'s' if epochs > 1 else ''}, but "
-        f"the loop is over `{stop_text}`. One epoch gives 50 to 60 % on the dog breeds, or chance."
+        f"the loop is {over}. One epoch gives 50 to 60 % on the dog breeds, or chance."
     )
     yield ScriptWarning(
         statement.lineno, "one-epoch", text, "Remove the two lines, and set the number of epochs itself."
@@ -76,9 +76,11 @@ def _range(script: Script, node: ast.expr) -> tuple[int, float | None, str]:
     if isinstance(node, ast.Call) and method(node) in ("tqdm", "trange") and node.args:
         node = node if method(node) == "trange" else node.args[0]
     if not isinstance(node, ast.Call) or method(node) not in ("range", "trange") or not node.args:
-        return 0, None, ast.unparse(node)
+        return 0, None, f"over `{ast.unparse(node)}`"
     start = _number(script, node.args[0]) if len(node.args) > 1 else 0
-    return int(start or 0), _number(script, node.args[min(1, len(node.args) - 1)]), ast.unparse(node)
+    stop = _number(script, node.args[min(1, len(node.args) - 1)])
+    told = f"over `{ast.unparse(node)}`" if stop is None else f"meant for {stop - int(start or 0):.0f} epochs"
+    return int(start or 0), stop, told
 
 
 def _number(script: Script, node: ast.expr) -> float | None:
@@ -148,7 +150,9 @@ def _with_gradients(loop: ast.For, forward: ast.Call, phased: bool) -> ScriptWar
     if phased:
         with_ = 'with torch.set_grad_enabled(phase == "train"):'
     else:
-        with_ = f"with torch.no_grad():` around `for {ast.unparse(loop.target)} in {ast.unparse(loop.iter)}:"
+        with_ = (
+            f"with torch.no_grad():` around `for {ast.unparse(loop.target).strip('()')} in {ast.unparse(loop.iter)}:"
+        )
     return ScriptWarning(forward.lineno, "evaluation-with-gradients", text, f"Put `{with_}` " + "around it." * phased)
 
 
