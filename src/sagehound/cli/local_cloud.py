@@ -82,17 +82,17 @@ def status(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
             text = f"no local cloud is running on {folder}"
             typer.echo(json.dumps({"running": False, "data_dir": str(folder)}) if as_json else text)
             raise typer.Exit(3)
-        jobs, endpoints = _counts(folder)
+        counts = _counts(folder)
         if as_json:
             facts = {"running": True, "pid": server.pid, "port": server.port, "endpoint_url": server.endpoint_url}
             facts |= {"uptime_seconds": round(time.time() - server.started, 1), "data_dir": str(folder)}
-            typer.echo(json.dumps(facts | {"training_jobs": jobs, "endpoints": endpoints}))
+            typer.echo(json.dumps(facts | counts))
             return
         typer.echo(f"address        {server.endpoint_url}")
         typer.echo(f"process        {server.pid}, up {_duration(time.time() - server.started)}")
         typer.echo(f"data           {folder}")
-        typer.echo(f"training jobs  {_counted(jobs)}")
-        typer.echo(f"endpoints      {_counted(endpoints)}")
+        for kind, count in counts.items():
+            typer.echo(f"{kind.replace('_', ' '):14} {_counted(count)}")
 
 
 def env(data_dir: DataDirOption = None) -> None:
@@ -120,14 +120,14 @@ def env(data_dir: DataDirOption = None) -> None:
 
 
 def logs(
-    name: Annotated[str, typer.Argument(help="A training job or an endpoint.")],
+    name: Annotated[str, typer.Argument(help="A training job, a tuning job or an endpoint.")],
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on until the job ends (endpoints: Ctrl-C).")
     ] = False,
     target: TargetOption = "local",
     data_dir: DataDirOption = None,
 ) -> None:
-    """Show what a training job or an endpoint has written."""
+    """Show what a training job, a tuning job's trials or an endpoint have written."""
     from sagehound.cli.log_lines import follow_logs
 
     with telling():
@@ -139,37 +139,46 @@ def logs(
 def _after_the_end(folder: Path) -> list[str]:
     """What `down` means for what runs: jobs outlive the server, model servers end with it and come back with it."""
     try:
-        jobs, endpoints = _counts(folder)
+        counts = _counts(folder)
     except StepFailed as error:
         return [f"training jobs go on without it, if any run ({error.cause})"]
     lines = []
-    if training := jobs.get("InProgress", 0):
+    if tuning := counts["tuning_jobs"].get("InProgress", 0):
+        lines.append(f"{tuning} tuning jobs go on with the next `sagehound up`, with what their trials have found")
+    if training := counts["training_jobs"].get("InProgress", 0):
         lines.append(f"{training} training jobs go on without it; the next `sagehound up` takes up with them")
-    if serving := endpoints.get("InService", 0):
+    if serving := counts["endpoints"].get("InService", 0):
         lines.append(f"{serving} endpoints answer again after the next `sagehound up`; `sagehound delete` ends them")
     return lines
 
 
-def _counts(folder: Path) -> tuple[dict[str, int], dict[str, int]]:
-    """Training jobs and endpoints by status, asked of the cloud itself."""
+def _counts(folder: Path) -> dict[str, dict[str, int]]:
+    """Training jobs, tuning jobs and endpoints by status, asked of the cloud itself."""
     from collections import Counter
 
     from sagehound.pipeline.aws_errors import aws_step
     from sagehound.pipeline.clients import connect_local
 
+    counted = (
+        ("training_jobs", "list_training_jobs", "TrainingJobSummaries", "TrainingJobStatus"),
+        (
+            "tuning_jobs",
+            "list_hyper_parameter_tuning_jobs",
+            "HyperParameterTuningJobSummaries",
+            "HyperParameterTuningJobStatus",
+        ),
+        ("endpoints", "list_endpoints", "Endpoints", "EndpointStatus"),
+    )
     with aws_step("status"):
         sagemaker = connect_local(folder, _region(folder)).sagemaker
-        jobs = Counter(
-            job["TrainingJobStatus"]
-            for page in sagemaker.get_paginator("list_training_jobs").paginate()
-            for job in page["TrainingJobSummaries"]
-        )
-        endpoints = Counter(
-            endpoint["EndpointStatus"]
-            for page in sagemaker.get_paginator("list_endpoints").paginate()
-            for endpoint in page["Endpoints"]
-        )
-    return dict(jobs), dict(endpoints)
+        return {
+            kind: dict(
+                Counter(
+                    entry[status] for page in sagemaker.get_paginator(operation).paginate() for entry in page[member]
+                )
+            )
+            for kind, operation, member, status in counted
+        }
 
 
 def _region(folder: Path) -> str:

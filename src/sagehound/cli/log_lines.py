@@ -1,4 +1,4 @@
-"""The lines of a training job or an endpoint by its name, once or as they come."""
+"""The lines of a training job, of a tuning job's trials, or of an endpoint by its name, once or as they come."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ from sagehound.pipeline.aws_errors import aws_step, error_of, is_missing
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.deploy import describe_endpoint
 from sagehound.pipeline.log_tail import TRAINING_GROUP, LogTail, endpoint_group
+from sagehound.pipeline.tuning_job import describe_tuning
 from sagehound.pipeline.waiting import pauses
+
+_LONGEST_TUNING = 32  # characters that AWS allows: a longer name is none, and would be refused
 
 
 def follow_logs(clients: Clients, name: str, follow: bool) -> Iterator[str]:
     """What ``name`` has written, with ``follow`` also what it goes on to write; StepFailed for an unknown name."""
     with aws_step("logs"):
-        job = _job_status(clients, name)
-        endpoint = None if job else describe_endpoint(clients, name)
-        tail = LogTail(clients, TRAINING_GROUP, f"{name}/") if job else LogTail(clients, endpoint_group(name))
-        lines = list(_lines(tail))
-        if not (job or endpoint or lines):
+        kind = _kind(clients, name)
+        tail = _tail(clients, name, kind)
+        lines = list(_lines(tail, name))
+        if not (kind or lines):
             raise StepFailed(
-                "logs", f"there is no training job and no endpoint {name}", "`sagehound status` shows what runs."
+                "logs",
+                f"there is no training job, no tuning job and no endpoint {name}",
+                "`sagehound status` shows what runs.",
             )
         yield from lines
         if not follow:
@@ -30,8 +34,8 @@ def follow_logs(clients: Clients, name: str, follow: bool) -> Iterator[str]:
         try:
             for pause in pauses(clients.local):
                 # The status comes first: lines written before the end are there once the end is told.
-                ended = _ended(clients, name, bool(job))
-                yield from _lines(tail)
+                ended = _ended(clients, name, kind)
+                yield from _lines(tail, name)
                 if ended:
                     return
                 time.sleep(pause)
@@ -41,10 +45,34 @@ def follow_logs(clients: Clients, name: str, follow: bool) -> Iterator[str]:
             ) from None
 
 
-def _lines(tail: LogTail) -> Iterator[str]:
+def _kind(clients: Clients, name: str) -> str:
+    """training, tuning or endpoint; "" for a name that is none of them."""
+    if _job_status(clients, name):
+        return "training"
+    if len(name) <= _LONGEST_TUNING and describe_tuning(clients, name):
+        return "tuning"
+    return "endpoint" if describe_endpoint(clients, name) else ""
+
+
+def _tail(clients: Clients, name: str, kind: str) -> LogTail:
+    if kind == "training":
+        return LogTail(clients, TRAINING_GROUP, f"{name}/")
+    if kind == "tuning":
+        # Its trials are called NAME-NNN-XXXXXXXX, and each has streams of its own.
+        return LogTail(clients, TRAINING_GROUP, f"{name}-")
+    return LogTail(clients, endpoint_group(name))
+
+
+def _lines(tail: LogTail, name: str) -> Iterator[str]:
     for stream, line in tail.new_lines():
-        # Several hosts write at once: each line says whose it is where the name is more than JOB/algo-1-...
-        yield line if "/algo-1" in stream or "/algo-" not in stream else f"[{stream.split('/')[-1][:6]}] {line}"
+        # Several trials or hosts write at once: each line says whose it is where the name leaves that open.
+        marks = []
+        job, _, host = stream.partition("/")
+        if job != name and job.startswith(f"{name}-"):
+            marks.append(job.removeprefix(f"{name}-").split("-")[0])
+        if host.startswith("algo-") and not host.startswith("algo-1-") and host != "algo-1":
+            marks.append("-".join(host.split("-")[:2]))
+        yield f"[{' '.join(marks)}] {line}" if marks else line
 
 
 def _job_status(clients: Clients, name: str) -> str:
@@ -58,7 +86,10 @@ def _job_status(clients: Clients, name: str) -> str:
         raise
 
 
-def _ended(clients: Clients, name: str, is_job: bool) -> bool:
-    if is_job:
+def _ended(clients: Clients, name: str, kind: str) -> bool:
+    if kind == "training":
         return _job_status(clients, name) not in ("InProgress", "Stopping")
+    if kind == "tuning":
+        found = describe_tuning(clients, name)
+        return found is None or found["HyperParameterTuningJobStatus"] not in ("InProgress", "Stopping")
     return describe_endpoint(clients, name) is None

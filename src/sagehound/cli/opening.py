@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -43,9 +43,10 @@ def opened(
     data_dir: Path | None,
     as_json: bool,
     verbose: bool = False,
-    **given: object,
+    *,
+    given: Mapping[str, object] | None = None,
 ) -> Iterator[Opened]:
     """Read the settings, connect, and tell errors in three lines; ``given`` are options that are short for settings."""
     with telling(as_json, verbose) as reporter:
-        settings = load(config, overrides, **given)
+        settings = load(config, overrides, **(given or {}))
         yield Opened(reporter, settings, connect(target, settings, data_dir_of(data_dir)))

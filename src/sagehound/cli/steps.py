@@ -57,8 +57,8 @@ def upload(
     from sagehound.pipeline import upload as step_module
     from sagehound.pipeline.intake.source import take_in
 
-    given: dict[str, object] = {"skip_unreadable": skip_unreadable, "duplicates": duplicates}
-    with opened(config, overrides, target, data_dir, as_json, **given) as here:
+    given = {"skip_unreadable": skip_unreadable, "duplicates": duplicates}
+    with opened(config, overrides, target, data_dir, as_json, given=given) as here:
         clients, settings, reporter = here.clients, here.settings, here.reporter
         source = data or sample_pictures()
         with reporter.step("check") as step:

@@ -41,11 +41,11 @@ def tune(
     from sagehound.pipeline.upload import stored_data
 
     given = own_script("tune", entry_point, source_dir)
-    with opened(config, overrides, target, data_dir, as_json, verbose, **given) as here:
+    with opened(config, overrides, target, data_dir, as_json, verbose, given=given) as here:
         clients, settings, reporter = here.clients, here.settings, here.reporter
         step_module.space_of(settings)
         code = find_code(settings.tune.entry_point, settings.tune.source_dir, "tune", local=clients.local)
-        data = stored_data(clients, here.names, settings.data.name)
+        data = stored_data(clients, here.names, settings.data.name, step="tune")
         features = features_for(clients, here.names, settings, data, [code], reporter)
         with reporter.step("tune") as step:
             step_module.tune(clients, here.names, settings, data, features, reporter, step, again=again, anyway=anyway)
@@ -76,7 +76,7 @@ def train(
     from sagehound.pipeline.upload import stored_data
 
     given = own_script("train", entry_point, source_dir)
-    with opened(config, overrides, target, data_dir, as_json, verbose, **given) as here:
+    with opened(config, overrides, target, data_dir, as_json, verbose, given=given) as here:
         clients, settings, reporter = here.clients, here.settings, here.reporter
         code = find_code(settings.train.entry_point, settings.train.source_dir, "train", local=clients.local)
         data = stored_data(clients, here.names, settings.data.name)

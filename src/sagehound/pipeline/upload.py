@@ -88,14 +88,17 @@ def upload(
     return stored
 
 
-def stored_data(clients: Clients, names: Names, data_name: str = "") -> StoredData:
-    """The data set that an earlier upload recorded: the named one, or the latest; raises StepFailed without one."""
+def stored_data(clients: Clients, names: Names, data_name: str = "", *, step: str = "train") -> StoredData:
+    """The data set that an earlier upload recorded: the named one, or the latest.
+
+    Raises StepFailed of ``step`` without one.
+    """
     missing = StepFailed(
-        "train",
+        step,
         f"no {'data set ' + data_name if data_name else 'uploaded data set'} in bucket {names.bucket}",
         "Upload one: `sagehound upload --data ...`.",
     )
-    with aws_step("train"):
+    with aws_step(step):
         if data_name:
             key = names.data_record(data_name)
         else:
