@@ -9,7 +9,14 @@ import pytest
 
 from sagehound.errors import SettingsError
 from sagehound.pipeline.settings_file import load_settings, render_settings
-from sagehound.settings import DataSettings, DeploySettings, PipelineSettings, TrainSettings
+from sagehound.settings import (
+    DataSettings,
+    DeploySettings,
+    FeatureSettings,
+    PipelineSettings,
+    TrainSettings,
+    TuneSettings,
+)
 
 
 def test_what_init_writes_is_what_the_defaults_are(tmp_path: Path) -> None:
@@ -23,7 +30,13 @@ def test_every_setting_survives_the_file(tmp_path: Path) -> None:
         project="dogs",
         upload_workers=3,
         data=DataSettings(name='a "quoted" \\ name', skip_unreadable=True, valid_share=0.2),
-        train=TrainSettings(epochs=2, learning_rate=1e-5, gear="network"),
+        features=FeatureSettings(views=4),
+        tune=TuneSettings(
+            max_jobs=20,
+            objective_regex="Testing Loss: ([0-9\\.]+)",
+            ranges={"lr": {"min": 1e-5, "max": 1}, "optimizer": ["sgd", "adam w"], "nesterov": [True, False]},
+        ),
+        train=TrainSettings(epochs=2, learning_rate=1e-5, gear="network", hyperparameters={"a key": 1.5, "b": "x"}),
         deploy=DeploySettings(instance_count=2),
     )
     path = tmp_path / "pipeline.toml"
@@ -32,11 +45,11 @@ def test_every_setting_survives_the_file(tmp_path: Path) -> None:
 
 
 def test_every_setting_has_its_sentence_and_no_group_is_too_long() -> None:
-    for kind in (PipelineSettings, DataSettings, TrainSettings, DeploySettings):
+    for kind in (PipelineSettings, DataSettings, FeatureSettings, TuneSettings, TrainSettings, DeploySettings):
         fields = dataclasses.fields(kind)
-        assert len(fields) <= 15
+        assert len(fields) <= 17
         for item in fields:
-            if not dataclasses.is_dataclass(item.default_factory):
+            if "sentence" in item.metadata or not dataclasses.is_dataclass(item.default_factory):
                 assert item.metadata["sentence"].endswith("."), item.name
 
 
@@ -60,6 +73,9 @@ def test_a_file_and_overrides_are_joined(tmp_path: Path) -> None:
         ('[train]\ngear = "third"', "train.gear is 'third'", "head, network"),
         ("train = 3", "train is a table", "Write [train]"),
         ("project = ", "is no TOML", "quotes"),
+        ("[tune]\nranges = 3", "tune.ranges is 3, not a table", "NAME = {min"),
+        ("[train]\nhyperparameters = [1]", "train.hyperparameters is [1], not a table", "NAME = VALUE"),
+        ('[tune]\nstrategy = "Genetic"', "tune.strategy is 'Genetic'", "Bayesian, Random, Grid, Hyperband"),
     ],
 )
 def test_what_is_wrong_is_named(text: str, cause: str, hint: str, tmp_path: Path) -> None:
@@ -72,6 +88,38 @@ def test_what_is_wrong_is_named(text: str, cause: str, hint: str, tmp_path: Path
     assert hint in refused.value.hint
 
 
+def test_ranges_in_a_file_are_all_that_is_searched(tmp_path: Path) -> None:
+    path = tmp_path / "my.toml"
+    path.write_text("[tune.ranges]\nepochs = {min = 4, max = 20}\n")
+    assert load_settings(path).tune.ranges == {"epochs": {"min": 4, "max": 20}}
+
+
+def test_one_part_of_a_range_can_be_overridden() -> None:
+    usual = TuneSettings().ranges
+    settings = load_settings(
+        None,
+        [
+            "tune.max_jobs=20",
+            "tune.ranges.learning_rate.max=0.01",
+            "tune.ranges.batch_size=[16, 32]",
+            "tune.ranges.weight_decay.min=0.001",
+            "tune.ranges.weight_decay.max=1",
+            "train.hyperparameters.momentum=0.9",
+            "train.hyperparameters.optimizer=sgd",
+        ],
+    )
+    assert settings.tune.max_jobs == 20
+    assert settings.tune.ranges == {
+        "learning_rate": {**usual["learning_rate"], "max": 0.01},
+        "batch_size": [16, 32],
+        "weight_decay": {"min": 0.001, "max": 1},
+    }
+    assert settings.train.hyperparameters == {"momentum": 0.9, "optimizer": "sgd"}
+    assert TuneSettings().ranges == usual  # the defaults themselves are untouched
+    replaced = load_settings(None, ["tune.ranges={batch_size = [8]}"])
+    assert replaced.tune.ranges == {"batch_size": [8]}
+
+
 @pytest.mark.parametrize(
     ("override", "cause"),
     [
@@ -80,6 +128,9 @@ def test_what_is_wrong_is_named(text: str, cause: str, hint: str, tmp_path: Path
         ("train=3", "train is a table"),
         ("project.name=3", "project has no parts"),
         ("trian.epochs=3", "there is no setting trian"),
+        ("tune.ranges.learning_rate.min=1", "tune.ranges.learning_rate is upside down: min 1 is above max 0.1"),
+        ("tune.ranges.batch_size.min=1", "batch_size is [32, 64, 128, 256, 512], which has no parts"),
+        ("tune.ranges.epochs.min=1", "tune.ranges.epochs has no max"),
     ],
 )
 def test_overrides_go_through_the_same_checks(override: str, cause: str) -> None:
