@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from sagehound.pipeline.clients import Clients
@@ -89,8 +89,6 @@ def read_contents(
 
 
 def _training(clients: Clients, name: str) -> JobReport:
-    from dataclasses import replace
-
     job = read_job(clients, name, "training")
     return replace(job, role=f"training, {plural(job.instance_count, 'instance')}")
 

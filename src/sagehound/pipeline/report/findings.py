@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from sagehound.pipeline.report.charts.scales import short
 from sagehound.pipeline.report.comparison import Comparison
 from sagehound.pipeline.report.jobs import JobReport
 from sagehound.pipeline.report.tuning import Hyperparameter, Trial, Tuning
+from sagehound.pipeline.report.words import percent
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
 _ORDER = (ERROR, WARNING, NOTE)
@@ -107,9 +109,7 @@ def _at_edge(one: Hyperparameter, best: Trial) -> Finding | None:
 
 
 def _log_share(value: float, low: float, high: float) -> float:
-    from math import log
-
-    return log(value / low) / log(high / low) if high > low else 0.5
+    return math.log(value / low) / math.log(high / low) if high > low else 0.5
 
 
 def _of_job(job: JobReport, classes: int) -> Iterator[Finding]:
@@ -129,9 +129,9 @@ def _of_job(job: JobReport, classes: int) -> Iterator[Finding]:
     if split == "validation":
         yield Finding(NOTE, f"{job.name} has no figures of a test split: those shown are of the validation split.")
     if at_chance("accuracy", figures.accuracy, metrics.classes):
+        chance = percent(1 / metrics.classes)
         yield Finding(
-            ERROR,
-            f"{job.name} guesses: {split} top-1 is {figures.accuracy:.1%}, and chance is {1 / metrics.classes:.1%}.",
+            ERROR, f"{job.name} guesses: {split} top-1 is {percent(figures.accuracy)}, and chance is {chance}."
         )
     yield from _of_history(job.name, metrics.history)
     if figures.ece is not None and figures.ece > _UNCALIBRATED:
@@ -139,7 +139,7 @@ def _of_job(job: JobReport, classes: int) -> Iterator[Finding]:
         which = "surer than it is right" if confident > figures.accuracy else "less sure than it is right"
         yield Finding(
             NOTE,
-            f"{job.name} is {which}: {confident:.1%} sure on average, {figures.accuracy:.1%} right "
+            f"{job.name} is {which}: {percent(confident)} sure on average, {percent(figures.accuracy)} right "
             f"(expected calibration error {figures.ece:.3f}).",
         )
 

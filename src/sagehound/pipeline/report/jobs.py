@@ -12,8 +12,8 @@ from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.log_tail import TRAINING_GROUP
 from sagehound.pipeline.report.job_output import DamagedOutput, JobOutput, read_output
 
-INDEPENDENT_COPIES = "independent copies"
-"""Stands in the log of a job of several instances that nothing makes one training."""
+NOT_DISTRIBUTED = "x the bill: this script is not distributed"
+"""Stands in algo-1's log of a job whose instances were no single training; the local cloud writes it."""
 _SPLITS = ("validation", "test")
 _FIGURES = ("loss", "accuracy", "top5")
 
@@ -80,7 +80,7 @@ def read_job(clients: Clients, name: str, role: str) -> JobReport:
         billable_seconds=billable,
         figures=_figures(job, output),
         failure=job.get("FailureReason", "") if job["TrainingJobStatus"] == "Failed" else "",
-        independent_copies=instance_count > 1 and _says_independent_copies(clients, name),
+        independent_copies=instance_count > 1 and _copies(clients, name, output),
         started=job.get("TrainingStartTime") or job.get("CreationTime"),
         ended=job.get("TrainingEndTime"),
         output=output,
@@ -121,15 +121,21 @@ def _figures(job: dict[str, Any], output: JobOutput) -> dict[str, float]:
     return {name: value for name, value in last.items() if name in wanted}
 
 
-def _says_independent_copies(clients: Clients, name: str) -> bool:
-    """Whether algo-1's log has the warning that its instances are no one training."""
+def _copies(clients: Clients, name: str, output: JobOutput) -> bool:
+    """Whether each instance trained alone: metrics.json counts one host, or algo-1's log has the warning."""
+    if output.metrics is not None:
+        return output.metrics.hosts == 1
+    return _log_has(clients, name, NOT_DISTRIBUTED)
+
+
+def _log_has(clients: Clients, name: str, words: str) -> bool:
     from botocore.exceptions import ClientError
 
     try:
         pages = clients.logs.get_paginator("filter_log_events").paginate(
             logGroupName=TRAINING_GROUP,
             logStreamNamePrefix=f"{name}/algo-1",
-            filterPattern=json.dumps(INDEPENDENT_COPIES),
+            filterPattern=json.dumps(words),
         )
         return any(page["events"] for page in pages)
     except ClientError as error:

@@ -7,6 +7,7 @@ import math
 from markupsafe import Markup
 
 from sagehound.pipeline.report.charts.svg import Attribute, element, picture, text
+from sagehound.pipeline.report.words import percent
 
 _SIDE = 640.0
 NAMED_CLASSES = 40
@@ -31,7 +32,7 @@ def draw_confusion(counts: list[list[int]], names: list[str], full_names: list[s
         for taken, count in enumerate(row):
             if count:
                 words = f"{full_names[true]} taken for {full_names[taken]}" if true != taken else full_names[true]
-                tip = f"{words}: {count} of {pictures} ({count / pictures:.0%})"
+                tip = f"{words}: {count} of {pictures} ({percent(count / pictures, 0)})"
                 parts.append(_cell(left + taken * cell, top + true * cell, cell, count, pictures, true == taken, tip))
     parts.append(text(left + _SIDE / 2, 12, "taken for", "axis-title", "middle"))
     turned: dict[str, Attribute] = {"x": 0, "y": 0, "class": "axis-title", "text-anchor": "middle"}

@@ -8,6 +8,7 @@ from sagehound.pipeline.report.charts.frame import Frame
 from sagehound.pipeline.report.charts.scales import Linear
 from sagehound.pipeline.report.charts.svg import element, line, picture, text
 from sagehound.pipeline.report.job_output import Bin
+from sagehound.pipeline.report.words import percent
 
 _HISTOGRAM = 54.0
 
@@ -29,8 +30,8 @@ def draw_reliability(bins: list[Bin], ece: float | None) -> Markup:
         if not entry.pictures:
             continue
         tip = (
-            f"{entry.low:.0%} to {entry.high:.0%} sure: {entry.pictures} pictures, "
-            f"{entry.confidence:.1%} sure on average, {entry.accuracy:.1%} right"
+            f"{percent(entry.low, 0)} to {percent(entry.high, 0)} sure: {entry.pictures} pictures, "
+            f"{percent(entry.confidence)} sure on average, {percent(entry.accuracy)} right"
         )
         parts.append(_bars(entry, x, y, frame, most, tip))
     parts.append(line(x.place(0), y.place(0), x.place(1), y.place(1), "chance"))
