@@ -19,8 +19,10 @@ app = typer.Typer(
 )
 
 for _panel, _commands in {
-    "pipeline": (walk.run, steps.init, steps.upload, training.tune, training.train, training.deploy, steps.invoke),
-    "afterwards": (steps.delete,),
+    "pipeline": (
+        *(walk.run, steps.init, steps.upload, training.features, training.tune, training.train),
+        *(training.deploy, steps.invoke, walk.report, steps.delete),
+    ),
     "local cloud": (local_cloud.up, local_cloud.down, local_cloud.status, local_cloud.env, local_cloud.logs),
 }.items():
     for _command in _commands:

@@ -1,4 +1,4 @@
-"""Commands from pictures in the bucket to an endpoint: tune, train, deploy."""
+"""Commands from pictures in the bucket to an endpoint: features, tune, train, deploy."""
 
 from __future__ import annotations
 
@@ -20,6 +20,24 @@ from sagehound.cli.options import (
     VerboseOption,
     own_script,
 )
+
+
+def features(
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    again: AgainOption = False,
+    target: TargetOption = "local",
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Send the uploaded pictures through the frozen backbone, once for all trials and trainings."""
+    from sagehound.pipeline.features import extract_features
+    from sagehound.pipeline.upload import stored_data
+
+    with opened(config, overrides, target, data_dir, as_json, verbose) as here, here.reporter.step("features") as step:
+        data = stored_data(here.clients, here.names, here.settings.data.name, step="features")
+        extract_features(here.clients, here.names, here.settings, data, here.reporter, step, again=again)
 
 
 def tune(
@@ -118,13 +136,16 @@ def deploy(
     """Put a trained model behind an endpoint, unless it is no better than guessing."""
     from sagehound.pipeline import deploy as step_module
     from sagehound.pipeline.admission import admit, data_of
+    from sagehound.pipeline.aws_errors import aws_step
     from sagehound.pipeline.train import latest_model
 
     with opened(config, overrides, target, data_dir, as_json) as here, here.reporter.step("deploy") as step:
         clients, settings, names = here.clients, here.settings, here.names
         usual = settings.train.instance_count
         model = latest_model(clients, names, job, instance_count=usual)
-        admit(model, data_of(clients, names, model.job_name), here.reporter, anyway=anyway)
+        with aws_step("deploy"):
+            data = data_of(clients, names, clients.sagemaker.describe_training_job(TrainingJobName=model.job_name))
+        admit(model, data, here.reporter, anyway=anyway)
         several = bool(job) and model.instance_count not in (1, usual)
         name = endpoint or (names.multi_endpoint if several else names.endpoint)
         placement = step_module.Placement(name, model)

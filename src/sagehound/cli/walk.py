@@ -1,4 +1,4 @@
-"""The command for the whole walk: run, in the local cloud that is there or in one that is started for it."""
+"""The commands for the whole walk and what it leaves on paper: run and report."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sagehound.cli.local_process import Server, running, start, stop
+from sagehound.cli.opening import opened
 from sagehound.cli.options import (
     AgainOption,
     AnywayOption,
@@ -34,6 +35,7 @@ from sagehound.settings import LocalCloudSettings, PipelineSettings, cache_direc
 if TYPE_CHECKING:
     from sagehound.pipeline.progress import Reporter
 
+REPORT = Path("sagehound-report.html")
 _PORT = LocalCloudSettings().port
 # A failure from here on leaves something in the cloud that is worth looking at.
 _WORTH_KEEPING = ("features", "tune", "train", "deploy", "invoke", "report", "delete")
@@ -51,13 +53,14 @@ def run(
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the endpoints, and the local cloud started for them, running.")
     ] = False,
+    report: Annotated[Path, typer.Option("--report", help="Where the report goes.")] = REPORT,
     target: TargetOption = "local",
     port: PortOption = _PORT,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """The whole walk: check, upload, tune, train on one and on several instances, deploy both, ask.
+    """The whole walk: check, upload, tune, train on one and on several instances, deploy both, ask, report.
 
     Without --data it is about the packaged Fashion-MNIST sample. Where no local cloud is running, one is started
     for the walk; then everything is deleted and the cloud is stopped at the end, unless --keep. In a cloud that was
@@ -77,7 +80,7 @@ def run(
                 data or sample_pictures(),
                 cache_directory(),
                 reporter,
-                walk.Options(mirror=mirror, again=again, anyway=anyway, delete=temporary),
+                walk.Options(mirror=mirror, again=again, anyway=anyway, delete=temporary, report=report),
             )
         except (StepFailed, KeyboardInterrupt) as error:
             stopped = isinstance(error, Interrupted | KeyboardInterrupt)
@@ -95,6 +98,22 @@ def run(
                 "the endpoints cost money while they are there; `sagehound delete --target aws` removes everything"
             )
         whole.done("all of it")
+
+
+def report(
+    path: Annotated[Path, typer.Argument(help="Where it goes.")] = REPORT,
+    config: ConfigOption = None,
+    overrides: SetOption = None,
+    target: TargetOption = "local",
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the report of the project's last tuning and trainings: one HTML file, and a table here."""
+    from sagehound.pipeline import reporting
+
+    with opened(config, overrides, target, data_dir, as_json) as here, here.reporter.step("report") as step:
+        jobs = reporting.latest_jobs(here.clients, here.names)
+        reporting.report(here.clients, here.names, jobs, path, step)
 
 
 def _started(target: str, folder: Path, port: int, settings: PipelineSettings, reporter: Reporter) -> Server | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sagehound.errors import StepFailed
-from sagehound.pipeline.aws_errors import aws_step
 from sagehound.pipeline.chance import Verdict, judge, validation_metrics
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.names import Names
@@ -36,22 +36,28 @@ def admit(model: TrainedModel, data: StoredData | None, reporter: Reporter, *, a
         )
 
 
-def data_of(clients: Clients, names: Names, job_name: str) -> StoredData | None:
-    """The record of the pictures that a training job was trained on, followed through its channels."""
-    with aws_step("deploy"):
-        uri = _channel(clients, job_name, FEATURES)
-        if uri:
-            # s3://BUCKET/PROJECT/jobs/JOB/output/model/: features, made by JOB from pictures.
-            job_name = uri.rstrip("/").split("/")[-3]
-        pictures = _channel(clients, job_name, PICTURES)
-        folder = f"s3://{names.bucket}/{names.data_prefix('').rstrip('/')}/"
-        if not pictures.startswith(folder):
-            return None
-        return recorded_data(clients, names, pictures.removeprefix(folder).rstrip("/"))
+def data_of(clients: Clients, names: Names, job: Mapping[str, Any]) -> StoredData | None:
+    """The record of the pictures that a job was trained on, followed through its channels; None without one.
+
+    ``job`` is a described training job, or the definition of a tuning job's trials.
+    """
+    features = channel_uri(job, FEATURES)
+    if features:
+        job = clients.sagemaker.describe_training_job(TrainingJobName=job_of_features(features))
+    pictures = channel_uri(job, PICTURES)
+    folder = f"s3://{names.bucket}/{names.data_prefix('').rstrip('/')}/"
+    if not pictures.startswith(folder):
+        return None
+    return recorded_data(clients, names, pictures.removeprefix(folder).rstrip("/"))
 
 
-def _channel(clients: Clients, job_name: str, name: str) -> str:
-    job: dict[str, Any] = clients.sagemaker.describe_training_job(TrainingJobName=job_name)
+def job_of_features(uri: str) -> str:
+    """The job that made a feature channel: s3://BUCKET/PROJECT/jobs/JOB/output/model/."""
+    return uri.rstrip("/").split("/")[-3]
+
+
+def channel_uri(job: Mapping[str, Any], name: str) -> str:
+    """Where a channel of a job lies; "" where it has no such channel."""
     for channel in job.get("InputDataConfig", []):
         if channel["ChannelName"] == name:
             return str(channel["DataSource"]["S3DataSource"]["S3Uri"])

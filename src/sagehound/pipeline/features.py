@@ -6,10 +6,13 @@ memory instead of being unpacked.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sagehound.pipeline.aws_errors import aws_step
+from sagehound.pipeline.bucket import list_objects
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.code import Code, find_code
 from sagehound.pipeline.names import Names
@@ -20,6 +23,7 @@ from sagehound.pipeline.upload import StoredData
 from sagehound.settings import PipelineSettings
 
 ENTRY_POINT = "extract_features.py"
+HEADER = "features.json"  # written last: what it names was complete
 
 
 @dataclass(frozen=True)
@@ -73,10 +77,12 @@ def extract_features(
     data: StoredData,
     reporter: Reporter,
     step: Step,
+    *,
+    again: bool = False,
 ) -> FeatureChannel:
-    """The features of these pictures, extracted unless that was done and its artefact is still there.
+    """The features of these pictures, extracted unless that was done and every file of it is still there.
 
-    Raises StepFailed with the job's FailureReason where it fails, Interrupted on Ctrl-C.
+    ``again`` extracts anew. Raises StepFailed with the job's FailureReason where it fails, Interrupted on Ctrl-C.
     """
     code = find_code(ENTRY_POINT, "", "features", local=clients.local)
     plan = feature_plan(settings, data, code, clients.region)
@@ -91,7 +97,9 @@ def extract_features(
             code.bundle,
             reporter,
             "features",
+            again=again,
             checkpoints=False,
+            intact=every_file_is_there,
         )
     step.done(
         f"{job.name}  {sum(data.counts.values()):,} pictures through {settings.train.backbone}  ({job.told})",
@@ -103,6 +111,19 @@ def extract_features(
         training_seconds=seconds_of(job.description),
     )
     return FeatureChannel(job.name, job.artifact_uri, digest)
+
+
+def every_file_is_there(clients: Clients, job: dict[str, Any]) -> bool:
+    """Whether the channel's header lies where the job says, and every file that it names beside it.
+
+    What the files hold is checked by the jobs that read them, against the hashes of the header.
+    """
+    bucket, _, prefix = job["ModelArtifacts"]["S3ModelArtifacts"].removeprefix("s3://").partition("/")
+    there = list_objects(clients, bucket, prefix)
+    if f"{prefix}{HEADER}" not in there:
+        return False
+    header = json.loads(clients.s3.get_object(Bucket=bucket, Key=f"{prefix}{HEADER}")["Body"].read())
+    return all(f"{prefix}{name}" in there for name in header["files"])
 
 
 def features_for(

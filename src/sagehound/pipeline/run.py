@@ -19,6 +19,7 @@ from sagehound.pipeline.intake.source import take_in
 from sagehound.pipeline.invoke import Answer, Question, invoke
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import Reporter
+from sagehound.pipeline.reporting import Reported, report
 from sagehound.pipeline.train import TrainedModel, train
 from sagehound.pipeline.tune import space_of, tune
 from sagehound.pipeline.tuning_job import Tuning
@@ -88,6 +89,11 @@ def run(
         with reporter.step("invoke") as step:
             also = endpoints[1].name if len(endpoints) > 1 else ""
             answers = invoke(clients, endpoints[0].name, questions, step, also=also)
+    if options.report is not None:
+        with reporter.step("report") as step:
+            trained = [model.job_name for model in models]
+            jobs = Reported(data.uri, tuning.name, trained, features.job_name if features else None)
+            report(clients, names, jobs, options.report, step)
     if options.delete:
         with reporter.step("delete") as step:
             delete_belongings(clients, names, find_belongings(clients, names), step)

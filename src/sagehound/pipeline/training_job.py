@@ -7,6 +7,7 @@ is followed by another try that goes on from its checkpoints.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,16 +62,18 @@ def ensure_training_job(
     *,
     again: bool = False,
     checkpoints: bool = True,
+    intact: Callable[[Clients, dict[str, Any]], bool] | None = None,
 ) -> EndedJob:
     """The completed job that does what the plan says; ``base`` is its name, further tries add -2, -3 ...
 
-    ``again`` makes one anew even where that was done already. Raises StepFailed of ``step`` with the job's
+    ``again`` makes one anew even where that was done already; ``intact`` says whether an earlier job's artefact can
+    still be used (None: where it is there). Raises StepFailed of ``step`` with the job's
     FailureReason and last lines where it fails, Interrupted on Ctrl-C.
     """
     attempts = _attempts(clients, base)
     running = [job for _, job in attempts if job["TrainingJobStatus"] == "InProgress"]
     if not again and not running:
-        done = completed_job(clients, base)
+        done = completed_job(clients, base, intact)
         if done is not None:
             return EndedJob(done, "earlier")
     if running and not again:
@@ -91,12 +94,15 @@ def ensure_training_job(
     return EndedJob(_wait(clients, name, reporter, step), "made")
 
 
-def completed_job(clients: Clients, base: str) -> dict[str, Any] | None:
+def completed_job(
+    clients: Clients, base: str, intact: Callable[[Clients, dict[str, Any]], bool] | None = None
+) -> dict[str, Any] | None:
     """The latest completed job of that name whose artefact is still there (clean-up removes artefacts, never jobs)."""
+    usable = intact or artifact_exists
     for _, summary in reversed(_attempts(clients, base)):
         if summary["TrainingJobStatus"] == "Completed":
             job: dict[str, Any] = clients.sagemaker.describe_training_job(TrainingJobName=summary["TrainingJobName"])
-            if artifact_exists(clients, job):
+            if usable(clients, job):
                 return job
     return None
 
@@ -119,7 +125,7 @@ def ship(clients: Clients, names: Names, bundle: Bundle) -> str:
     return f"s3://{names.bucket}/{key}"
 
 
-def create_when_role_is_known(clients: Clients, create: Any) -> None:
+def create_when_role_is_known(clients: Clients, create: Callable[[], Any]) -> None:
     """Call ``create``; again while AWS does not know everywhere yet the role that was made seconds ago.
 
     Where another run asked for the very same job a moment ago, that one is waited for.
@@ -175,7 +181,7 @@ def _wait(clients: Clients, job_name: str, reporter: Reporter, step: str) -> dic
         raise interrupted(
             step,
             f"training job {job_name} goes on",
-            f"`sagehound train` waits for it again, `sagehound logs {job_name}` shows it, `sagehound delete` stops it.",
+            f"`sagehound {step}` waits for it again, `sagehound logs {job_name}` shows it, `sagehound delete` stops it.",
         ) from None
     tell()
     status = job["TrainingJobStatus"]
@@ -185,6 +191,6 @@ def _wait(clients: Clients, job_name: str, reporter: Reporter, step: str) -> dic
         raise StepFailed(
             step,
             f"training job {job_name} {status}: {reason}" + (f"\n{last}" if last and last not in reason else ""),
-            f"`sagehound logs {job_name}` has all of it; after the repair, `sagehound train` tries again.",
+            f"`sagehound logs {job_name}` has all of it; after the repair, `sagehound {step}` tries again.",
         )
     return dict(job)
