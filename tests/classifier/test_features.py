@@ -116,13 +116,6 @@ def test_hosts_share_the_pictures_and_all_get_the_same_features(split: Split, sh
     assert {r.fingerprint() for r in results.values()} == {alone.fingerprint()}
 
 
-def test_a_feature_set_survives_the_disk(tmp_path: Path) -> None:
-    made = FeatureSet(("a/ä.jpg", "b/2.jpg"), np.array([0, 1]), np.array([[1.5], [2.5]], dtype=np.float32))
-    made.save(tmp_path / "train.npz")
-    assert FeatureSet.load(tmp_path / "train.npz").fingerprint() == made.fingerprint()
-    assert [p.name for p in tmp_path.iterdir()] == ["train.npz"]
-
-
 def test_both_runtimes_find_the_same_features(shapes: Path, tmp_path: Path) -> None:
     backbone = create_backbone("efficientnet_lite0")
     pictures = read_split("test", shapes / "test", CLASSES).pictures[:3]

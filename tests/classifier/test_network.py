@@ -6,13 +6,8 @@ import torch
 from PIL import Image
 
 from sagehound.classifier.augment import augment, crop_box, random_generator
-from sagehound.classifier.network import (
-    Classifier,
-    Head,
-    UnknownBackbone,
-    create_backbone,
-    parameter_groups,
-)
+from sagehound.classifier.backbones import UnknownBackbone, known_preprocessing, known_weights
+from sagehound.classifier.network import Classifier, Head, create_backbone, parameter_groups
 from sagehound.classifier.preprocessing import Preprocessing
 from tests.classifier.pictures import shape
 
@@ -48,11 +43,14 @@ def test_learning_rates_rise_towards_the_head_and_cover_every_parameter_once(cla
 
 def test_the_head_standardizes_and_leaves_dead_features_alone() -> None:
     head = Head(3, 2)
-    features = torch.tensor([[1.0, 5.0, 0.0], [3.0, 9.0, 0.0]])
+    features = np.array([[1.0, 5.0, 0.0], [3.0, 9.0, 0.0]], dtype=np.float32)
     head.standardize(features)
     assert head.feature_mean.tolist() == [2.0, 7.0, 0.0]
     assert head.feature_std.tolist() == [1.0, 2.0, 1.0]
-    torch.testing.assert_close(head(features), head.linear(torch.tensor([[-1.0, -1.0, 0.0], [1.0, 1.0, 0.0]])))
+    torch.nn.init.normal_(head.linear.weight)
+    standard = torch.tensor([[-1.0, -1.0, 0.0], [1.0, 1.0, 0.0]])
+    torch.testing.assert_close(head(torch.from_numpy(features)), head.linear(standard))
+    np.testing.assert_allclose(head.arrays().logits(features), head.linear(standard).detach().numpy(), rtol=1e-6)
 
 
 def test_an_unknown_backbone_is_refused_with_those_that_there_are() -> None:
@@ -82,3 +80,10 @@ def test_a_crop_lies_inside_the_picture(size: tuple[int, int]) -> None:
         left, upper, right, lower = crop_box(*size, random_generator(seed, 0, 0))
         assert 0 <= left < right <= size[0]
         assert 0 <= upper < lower <= size[1]
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_lite2"])
+def test_what_is_known_of_a_backbone_unloaded_is_what_it_says_when_it_is_loaded(name: str) -> None:
+    backbone = create_backbone(name)
+    assert known_preprocessing(name) == backbone.preprocessing
+    assert known_weights(name) == backbone.weights is not None

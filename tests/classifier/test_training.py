@@ -50,7 +50,7 @@ def blobs(seed: int, count: int = 47) -> FeatureSet:
 def new_head() -> Head:
     torch.manual_seed(1)
     head = Head(5, 3)
-    head.standardize(torch.from_numpy(blobs(0).features))
+    head.standardize(blobs(0).features)
     return head
 
 

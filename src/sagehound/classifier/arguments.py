@@ -10,6 +10,7 @@ from typing import TypeVar
 
 GEARS = ("head", "network")
 CHECKPOINTS = Path("/opt/ml/checkpoints")
+MOST_VIEWS = 64
 T = TypeVar("T")
 
 
@@ -27,6 +28,9 @@ class Hyperparameters:
     """head: a linear head on features of the frozen backbone. network: then the whole network."""
     head_epochs: int = 12
     """Epochs of the head alone before the whole network is trained; only gear network uses it."""
+    views: int = 0
+    """Views of each training picture (as served, mirrored, cropped): so many are extracted, 0 meaning 1; a training on
+    a feature channel draws among the first so many, 0 meaning all that the channel has."""
 
     def identity(self) -> str:
         """A hash that is equal exactly for equal hyperparameters."""
@@ -83,6 +87,7 @@ def _parser(description: str, defaults: Hyperparameters) -> argparse.ArgumentPar
     decay = _number(float, lambda v: 0 <= v < 100, "a number of at least 0")
     count = _number(_integer, lambda v: v >= 1, "a whole number of at least 1")
     seed = _number(_integer, lambda v: 0 <= v < 2**63, "a whole number of at least 0")
+    views = _number(_integer, lambda v: 0 <= v <= MOST_VIEWS, f"a whole number of at most {MOST_VIEWS}")
     parser = argparse.ArgumentParser(description=description, allow_abbrev=False)
     add = parser.add_argument
     add("--learning_rate", "--learning-rate", "--lr", type=rate, default=defaults.learning_rate)
@@ -99,6 +104,7 @@ def _parser(description: str, defaults: Hyperparameters) -> argparse.ArgumentPar
         default=defaults.head_epochs,
         help="gear network: first the head",
     )
+    add("--views", type=views, default=defaults.views, help="of each training picture; 0: 1, or all of a channel")
     add("--training", default=None, help="folder with train/, valid/ and test/ (default: the channels)")
     add("--model_dir", "--model-dir", default=None, help="where the artefact goes (SM_MODEL_DIR, else ./model)")
     add("--output_dir", "--output-dir", default=None, help="where metrics.json goes too (SM_OUTPUT_DATA_DIR)")
@@ -128,6 +134,7 @@ def parse_arguments(description: str, argv: Sequence[str], environ: Mapping[str,
             backbone=known.backbone,
             gear=known.gear,
             head_epochs=known.head_epochs,
+            views=known.views,
         ),
         known.training,
         Path(known.model_dir or environ.get("SM_MODEL_DIR") or "model"),

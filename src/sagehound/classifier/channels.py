@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sagehound.classifier.channel_archive import is_feature_channel
 from sagehound.classifier.dataset import BadDataset, split_folders
-from sagehound.classifier.feature_channel import is_feature_channel
 
 _SPLIT_CHANNELS = {
     "train": ("SM_CHANNEL_TRAIN",),

@@ -53,11 +53,11 @@ class Split:
         return np.array([picture.label for picture in self.pictures], dtype=np.int64)
 
     def fingerprint(self) -> str:
-        """A hash over names, labels and contents: equal exactly when the split is the same."""
+        """A hash over names, labels, views and contents: equal exactly when the split is the same."""
         digest = hashlib.blake2b(self.name.encode(), digest_size=16)
         for picture in self.pictures:
             content = hashlib.blake2b(picture.path.read_bytes(), digest_size=16).digest()
-            digest.update(f"\0{picture.name}\0{picture.label}\0".encode() + content)
+            digest.update(f"\0{picture.name}\0{picture.label}\0{picture.view}\0".encode() + content)
         return digest.hexdigest()
 
 

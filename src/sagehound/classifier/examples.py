@@ -14,6 +14,7 @@ from sagehound.classifier.dataset import Split
 from sagehound.classifier.extractors import load_pixels, usable_cores
 from sagehound.classifier.features import FeatureSet
 from sagehound.classifier.preprocessing import Preprocessing, decode, open_picture
+from sagehound.classifier.schedule import views_of
 
 Batch = tuple[Tensor, Tensor]
 """Inputs [N, ...] and labels [N], on the CPU."""
@@ -29,11 +30,13 @@ class Examples(Protocol):
 
 
 class FeatureExamples:
-    """Features [pictures, feature_count] in memory."""
+    """Features [pictures, feature_count] in memory; with a seed each epoch shows one of a picture's views."""
 
-    def __init__(self, features: FeatureSet) -> None:
-        self._features = torch.from_numpy(features.features)
+    def __init__(self, features: FeatureSet, view_seed: int | None = None) -> None:
+        views = (features.features,) if view_seed is None else (features.features, *features.other_views)
+        self._views = [torch.from_numpy(np.ascontiguousarray(view)) for view in views]
         self._labels = torch.from_numpy(features.labels)
+        self._seed = view_seed
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -41,7 +44,14 @@ class FeatureExamples:
     def batches(self, slices: Sequence[NDArray[np.int64]], epoch: int) -> Iterator[Batch]:
         for indices in slices:
             chosen = torch.from_numpy(indices)
-            yield self._features[chosen], self._labels[chosen]
+            yield self._inputs(indices, chosen, epoch), self._labels[chosen]
+
+    def _inputs(self, indices: NDArray[np.int64], chosen: Tensor, epoch: int) -> Tensor:
+        if self._seed is None or len(self._views) == 1:
+            return self._views[0][chosen]
+        views = views_of(indices, len(self._views), self._seed, epoch)
+        rows = [self._views[view][index] for view, index in zip(views.tolist(), indices.tolist(), strict=True)]
+        return torch.stack(rows) if rows else self._views[0][chosen]
 
 
 class PictureExamples:

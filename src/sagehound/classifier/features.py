@@ -8,7 +8,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -53,25 +53,33 @@ class FeatureSet:
     names: tuple[str, ...]
     labels: NDArray[np.int64]
     features: NDArray[np.float32]
-    """[pictures, feature_count]"""
+    """[pictures, feature_count] of the pictures as they are served."""
+    other_views: tuple[NDArray[np.float32], ...] = ()
+    """The same of the pictures' other views (augment.py), for training."""
 
-    def save(self, path: Path) -> None:
-        """Write the set to PATH (.npz), whole or not at all."""
-        temporary = path.with_name(f".{path.stem}.{os.getpid()}.npz")
-        np.savez(temporary, names=np.array(self.names), labels=self.labels, features=self.features)
-        os.replace(temporary, path)
-
-    @classmethod
-    def load(cls, path: Path) -> "FeatureSet":
-        with np.load(path, allow_pickle=False) as arrays:
-            return cls(tuple(arrays["names"].tolist()), arrays["labels"], arrays["features"])
+    @property
+    def views(self) -> int:
+        """How many views there are of each picture."""
+        return 1 + len(self.other_views)
 
     def fingerprint(self) -> str:
         """A hash over names, labels and features."""
         digest = hashlib.blake2b("\0".join(self.names).encode(), digest_size=16)
-        digest.update(np.ascontiguousarray(self.labels).tobytes())
-        digest.update(np.ascontiguousarray(self.features).tobytes())
+        for values in (self.labels, self.features, *self.other_views):
+            digest.update(np.ascontiguousarray(values).data)
         return digest.hexdigest()
+
+
+def extract_views(
+    split: Split, views: int, extractor: Extractor, hosts: Hosts, cache: Path | None, say: Callable[[str], None]
+) -> FeatureSet:
+    """The features of `views` views of each picture of a split; the first is the picture as it is served."""
+    served = extract(split, extractor, hosts, cache, say)
+    others = []
+    for view in range(1, views):
+        seen_so = Split(split.name, tuple(replace(picture, view=view) for picture in split.pictures))
+        others.append(extract(seen_so, extractor, hosts, cache, say).features)
+    return replace(served, other_views=tuple(others))
 
 
 def extract(
@@ -88,7 +96,8 @@ def extract(
         key.update(Split(split.name, tuple(mine)).fingerprint().encode())
         folder = cache / f"{split.name}-{key.hexdigest()}"
         folder.mkdir(parents=True, exist_ok=True)
-    rows = _rows_by_part(split.name, mine, extractor, folder, say)
+    view = f", view {mine[0].view}" if mine and mine[0].view else ""
+    rows = _rows_by_part(f"{split.name}{view}", mine, extractor, folder, say)
     shares = hosts.gather(([p.name for p in mine], [p.label for p in mine], rows))
     by_name = {
         name: (label, row)

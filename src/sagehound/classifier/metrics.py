@@ -59,6 +59,15 @@ class Evaluation:
         return {"pictures": self.pictures, "loss": self.loss, "accuracy": self.accuracy, "top5": self.top5}
 
 
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Probabilities [N, classes] of logits [N, classes]."""
+    values = logits.astype(np.float64)
+    values -= values.max(axis=1, keepdims=True)
+    np.exp(values, out=values)
+    values /= values.sum(axis=1, keepdims=True)
+    return values
+
+
 def evaluate_logits(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Evaluation:
     """Loss, accuracy and top-5 accuracy of logits [N, classes] against labels [N]."""
     values = logits.astype(np.float64)
@@ -102,3 +111,30 @@ def per_class(counts: NDArray[np.int64], names: tuple[str, ...]) -> list[dict[st
             }
         )
     return rows
+
+
+def calibration(logits: NDArray[np.float32], labels: NDArray[np.int64], bins: int = 15) -> dict[str, Any]:
+    """How far the confidence in the best class can be believed: by bins of confidence, and as one figure.
+
+    `ece` is the expected calibration error (Naeini et al. 2015; 15 bins as in Guo et al. 2017): the distance between
+    confidence and accuracy of each bin, weighted by its pictures. A bin holds low < confidence <= high; the figures of
+    a bin without pictures are None.
+    """
+    probabilities = softmax(logits)
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    place = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    pictures = np.bincount(place, minlength=bins)
+    filled = np.maximum(pictures, 1)
+    confidences = np.bincount(place, confidence, bins) / filled
+    accuracies = np.bincount(place, right, bins) / filled
+    rows = [
+        {
+            "low": index / bins,
+            "high": (index + 1) / bins,
+            "pictures": int(pictures[index]),
+            "confidence": float(confidences[index]) if pictures[index] else None,
+            "accuracy": float(accuracies[index]) if pictures[index] else None,
+        }
+        for index in range(bins)
+    ]
+    return {"ece": float((pictures * np.abs(confidences - accuracies)).sum() / max(len(labels), 1)), "bins": rows}

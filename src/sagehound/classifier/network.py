@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sagehound.classifier import efficientnet_lite
-from sagehound.classifier.backbones import VARIANTS, UnknownBackbone, weights_path
+from sagehound.classifier.backbones import VARIANTS, UnknownBackbone, known_weights, weights_path
+from sagehound.classifier.linear_head import LinearHead, standardization
 from sagehound.classifier.preprocessing import Preprocessing
 
 
@@ -28,12 +31,15 @@ class Backbone(nn.Module):
         preprocessing: Preprocessing,
         pixel_mean: tuple[float, ...],
         pixel_std: tuple[float, ...],
+        weights: str | None = None,
     ) -> None:
         super().__init__()
         self.name = name
         self.body = body
         self.feature_count = feature_count
         self.preprocessing = preprocessing
+        self.weights = weights
+        """SHA-256 of the published weights; None where they have no file of their own."""
         self.pixel_mean: Tensor
         self.pixel_std: Tensor
         self.register_buffer("pixel_mean", torch.tensor(pixel_mean).view(1, 3, 1, 1))
@@ -80,13 +86,23 @@ class Head(nn.Module):
         self.register_buffer("feature_mean", torch.zeros(feature_count))
         self.register_buffer("feature_std", torch.ones(feature_count))
         self.linear = nn.Linear(feature_count, classes)
+        # The loss is convex in them: a random start gains nothing, and from zeros each training begins at guessing.
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
 
-    def standardize(self, features: Tensor) -> None:
+    def standardize(self, features: NDArray[np.float32]) -> None:
         """Take mean and deviation [feature_count] from the training split's features [N, feature_count]."""
-        std, mean = torch.std_mean(features, dim=0, correction=0)
-        self.feature_mean.copy_(mean)
-        # A feature that never fires has no deviation: it stays as it is.
-        self.feature_std.copy_(torch.where(std > 1e-6, std, torch.ones_like(std)))
+        mean, std = standardization(features)
+        self.feature_mean.copy_(torch.from_numpy(mean))
+        self.feature_std.copy_(torch.from_numpy(std))
+
+    def arrays(self) -> LinearHead:
+        """The head as arrays on the CPU."""
+        mean, std, weight, bias = (
+            value.detach().float().cpu().numpy().copy()
+            for value in (self.feature_mean, self.feature_std, self.linear.weight, self.linear.bias)
+        )
+        return LinearHead(mean, std, weight, bias)
 
     def forward(self, features: Tensor) -> Tensor:
         logits: Tensor = self.linear((features - self.feature_mean) / self.feature_std)
@@ -152,10 +168,12 @@ def _by_decay(module: nn.Module, learning_rate: float, weight_decay: float) -> I
 
 def _efficientnet_lite(name: str, pretrained: bool) -> Backbone:
     network = efficientnet_lite.EfficientNetLite(name)
+    weights = None
     if pretrained:
         efficientnet_lite.load_weights(network, weights_path(name))
+        weights = known_weights(name)
     mean, std = efficientnet_lite.PIXEL_MEAN, efficientnet_lite.PIXEL_STD
-    return Backbone(name, network, efficientnet_lite.FEATURES, Preprocessing(VARIANTS[name][2]), mean, std)
+    return Backbone(name, network, efficientnet_lite.FEATURES, Preprocessing(VARIANTS[name][2]), mean, std, weights)
 
 
 def _from_timm(name: str, pretrained: bool) -> Backbone:

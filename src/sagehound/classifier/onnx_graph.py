@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
 from sagehound.classifier.preprocessing import Preprocessing
 
@@ -34,3 +36,14 @@ def read_preprocessing(session: Any) -> Preprocessing:
             f"the ONNX file has no {PREPROCESSING_KEY!r} in its metadata: it was not written by this classifier"
         )
     return Preprocessing.from_json(metadata[PREPROCESSING_KEY])
+
+
+def probe_pixels(preprocessing: Preprocessing) -> NDArray[np.float32]:
+    """Three pictures of noise, always the same, on which two forms of a network are compared."""
+    size = preprocessing.size
+    return np.random.default_rng(0).uniform(0, 255, (3, 3, size, size)).astype(np.float32)
+
+
+def run_probe(session: Any, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a file gives for the pictures: one alone, then the others together, so that both ways are tried."""
+    return np.concatenate([session.run(None, {INPUT: part})[0] for part in (pixels[:1], pixels[1:])])

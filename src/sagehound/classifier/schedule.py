@@ -16,10 +16,10 @@ class TrainingDiverged(JobRefused, RuntimeError):
     """The loss is no number any more; the text says at which step and what to change."""
 
     @classmethod
-    def at(cls, value: float, progress: "Progress", learning_rate: float) -> "TrainingDiverged":
+    def at(cls, value: float, progress: "Progress", recipe: "Recipe") -> "TrainingDiverged":
         return cls(
             f"the loss is {value} at epoch {progress.epoch + 1}, step {progress.step + 1}: "
-            f"lower --learning_rate (it is {learning_rate:g})"
+            f"lower --learning_rate (it is {recipe.learning_rate:g}; --weight_decay is {recipe.weight_decay:g})"
         )
 
 

@@ -4,14 +4,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from sagehound.classifier.arguments import Hyperparameters
+from sagehound.classifier.channel_source import ChannelSource
 from sagehound.classifier.channels import Channels
 from sagehound.classifier.dataset import BadDataset, Split, class_names, read_split, union_of_classes
 from sagehound.classifier.distributed import Group
-from sagehound.classifier.export import export_backbone
+from sagehound.classifier.export import export_backbone, probe, save_network
 from sagehound.classifier.extractors import OnnxExtractor, TorchExtractor
-from sagehound.classifier.feature_channel import BACKBONE_FILE, open_feature_channel
-from sagehound.classifier.features import Extractor, FeatureSet, extract
-from sagehound.classifier.network import create_backbone
+from sagehound.classifier.feature_channel import BACKBONE_FILE, NETWORK_FILE
+from sagehound.classifier.features import Extractor, FeatureSet, extract_views
+from sagehound.classifier.headless import HeadlessNetwork
+from sagehound.classifier.network import Backbone, Classifier, Head, create_backbone
 
 
 class Source(Protocol):
@@ -21,14 +24,16 @@ class Source(Protocol):
     def classes(self) -> tuple[str, ...]: ...
 
     @property
-    def backbone_file(self) -> Path:
-        """The frozen backbone as ONNX."""
+    def splits(self) -> tuple[str, ...]: ...
 
     def features(self, split: str) -> FeatureSet | None:
         """The features of a split; None where the data have no such split. The same on every host."""
 
     def pictures(self, split: str) -> Split:
         """The pictures of a split. Raises BadDataset where there are none, or not the same on every host."""
+
+    def headless(self) -> HeadlessNetwork:
+        """The network as files that lack a trained head."""
 
 
 class PictureSource:
@@ -37,7 +42,7 @@ class PictureSource:
     def __init__(
         self,
         channels: Channels,
-        backbone: str,
+        settings: Hyperparameters,
         group: Group,
         cache: Path | None,
         work: Path,
@@ -45,6 +50,8 @@ class PictureSource:
     ) -> None:
         self._group = group
         self._say = say
+        self._work = work
+        self._views = max(settings.views, 1)
         self._cache = cache / "features" if cache else None
         self.classes = union_of_classes(group.gather(class_names(channels.splits["train"])))
         # Every split is read before the first picture is decoded: a wrong folder is told at once.
@@ -52,19 +59,29 @@ class PictureSource:
         for split in self._splits.values():
             left_out = f" ({split.skipped} files that are no pictures were left out)" if split.skipped else ""
             say(f"{split.name}: {len(split.pictures)} pictures, {len(self.classes)} classes{left_out}")
-        self.backbone_file = work / BACKBONE_FILE
-        network = create_backbone(backbone)
-        export_backbone(network, self.backbone_file)
+        self._backbone_file = work / BACKBONE_FILE
+        self.backbone: Backbone = create_backbone(settings.backbone)
+        export_backbone(self.backbone, self._backbone_file)
         self._extractor: Extractor = (
-            TorchExtractor(network, group.device)
+            TorchExtractor(self.backbone, group.device)
             if group.device.type == "cuda"
-            else OnnxExtractor(network, self.backbone_file)
+            else OnnxExtractor(self.backbone, self._backbone_file)
         )
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return tuple(self._splits)
+
+    @property
+    def identity(self) -> str:
+        """Names the backbone's values, its preprocessing and what runs it."""
+        return self._extractor.identity
 
     def features(self, split: str) -> FeatureSet | None:
         if split not in self._splits:
             return None
-        return extract(self._splits[split], self._extractor, self._group, self._cache, self._say)
+        views = self._views if split == "train" else 1
+        return extract_views(self._splits[split], views, self._extractor, self._group, self._cache, self._say)
 
     def pictures(self, split: str) -> Split:
         pictures = self._splits[split]
@@ -76,29 +93,23 @@ class PictureSource:
             )
         return pictures
 
-
-class FeatureChannelSource:
-    """Features that extract_features.py has written."""
-
-    def __init__(self, folder: Path, backbone: str, work: Path, say: Callable[[str], None]) -> None:
-        self._channel = open_feature_channel(folder, work)
-        if self._channel.backbone != backbone:
-            raise BadDataset(f"the features are {self._channel.backbone}'s: give --backbone {self._channel.backbone}")
-        self.classes = self._channel.classes
-        self.backbone_file = self._channel.backbone_file
-        say(f"features of {self._channel.backbone}, {len(self.classes)} classes")
-
-    def features(self, split: str) -> FeatureSet | None:
-        return self._channel.read(split)
-
-    def pictures(self, split: str) -> Split:
-        raise BadDataset("gear network needs pictures, and this channel holds features: use gear head")
+    def headless(self) -> HeadlessNetwork:
+        network_file = self._work / NETWORK_FILE
+        head = Head(self.backbone.feature_count, len(self.classes))
+        save_network(Classifier(self.backbone, head), self.classes, network_file)
+        features = probe(self.backbone, self.backbone.preprocessing)
+        return HeadlessNetwork(self._backbone_file, network_file, features)
 
 
 def open_source(
-    channels: Channels, backbone: str, group: Group, cache: Path | None, work: Path, say: Callable[[str], None]
+    channels: Channels,
+    settings: Hyperparameters,
+    group: Group,
+    cache: Path | None,
+    work: Path,
+    say: Callable[[str], None],
 ) -> Source:
     """The source that the channels call for."""
     if channels.features is not None:
-        return FeatureChannelSource(channels.features, backbone, work, say)
-    return PictureSource(channels, backbone, group, cache, work, say)
+        return ChannelSource(channels.features, settings.backbone, settings.views, work, say)
+    return PictureSource(channels, settings, group, cache, work, say)

@@ -52,7 +52,7 @@ def train_one_epoch(
         optimizer.step()
         value = loss_sum.item()
         if not math.isfinite(value):
-            raise TrainingDiverged.at(value, progress, recipe.learning_rate)
+            raise TrainingDiverged.at(value, progress, recipe)
         progress.loss_sum += value
         progress.right += int((logits.argmax(1) == labels).sum().item())
         progress.pictures += len(labels)

@@ -5,7 +5,7 @@ import sys
 
 from sagehound.classifier.arguments import parse_arguments
 from sagehound.classifier.entry_points.failures import failures_told
-from sagehound.classifier.job import extract_features
+from sagehound.classifier.extraction_job import extract_features
 
 
 def main() -> None:
