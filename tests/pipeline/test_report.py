@@ -148,7 +148,8 @@ def test_instances_that_train_alone_are_told_in_the_page_and_in_the_findings(sho
     assert "this script is not distributed" in shown.page.text
     said = [finding for finding in shown.summary.findings if "not distributed" in finding.text]
     assert [finding.severity for finding in said] == ["warning"]
-    assert f"{two.billable_seconds / single.billable_seconds:.1f}".removesuffix(".0") + " x the bill" in said[0].text  # type: ignore[operator]
+    assert said[0].text.startswith("2 x the bill: this script is not distributed. ")
+    assert f"{two.billable_seconds:,.0f} billable seconds instead of {single.billable_seconds:,.0f}" in said[0].text
 
 
 def test_the_search_is_drawn_with_its_failed_trials_and_its_best(shown: Shown, shop: ReportShop) -> None:

@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from sagehound.pipeline.report.charts.curves import Curve, draw_curves, values_range
-from sagehound.pipeline.report.charts.heatmap import draw_confusion
+from sagehound.pipeline.report.charts.curves import MOST_MARKS, Curve, draw_curves, values_range
+from sagehound.pipeline.report.charts.heatmap import draw_confusion, least_drawn
 from sagehound.pipeline.report.charts.reliability import draw_reliability
 from sagehound.pipeline.report.charts.scales import Bands, Linear, Logarithmic, nice_step, short
 from sagehound.pipeline.report.charts.search import (
@@ -195,3 +195,21 @@ def test_the_reliability_diagram_shows_overconfidence_and_caution() -> None:
     assert len(titles(svg)) == 2
     assert svg.count('class="missing"') == svg.count('class="more"') == 1
     assert "expected calibration error 0.300" in svg
+
+
+def test_a_long_curve_is_drawn_whole_with_fewer_marks() -> None:
+    points = tuple((float(number), 1.0 / number) for number in range(1, 1001))
+    svg = draw_curves("loss", [Curve("train", "train", points)], "seconds")
+    drawn = ElementTree.fromstring(svg).find(".//polyline")
+    assert drawn is not None
+    assert len((drawn.get("points") or "").split()) == 1000
+    assert len(titles(svg)) <= MOST_MARKS
+
+
+def test_of_too_many_mistakes_the_rare_ones_are_left_out() -> None:
+    counts = [[9, 1, 1], [2, 0, 3], [0, 1, 9]]
+    assert least_drawn(counts, most_cells=9) == 1
+    assert least_drawn(counts, most_cells=2) == 2
+    assert least_drawn(counts, most_cells=1) == 3
+    cells = [told for told in titles(draw_confusion(counts, ["a"] * 3, ["a", "b", "c"], 2)) if ":" in told]
+    assert len(cells) == 4  # two right ones, and the mistakes that happened twice and three times

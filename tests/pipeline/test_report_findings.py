@@ -131,7 +131,7 @@ def test_several_instances_are_compared_in_bill_and_time() -> None:
 def test_instances_that_trained_alone_are_told_as_such() -> None:
     copies = replace(FIVE, seconds=100.0, billable_seconds=600.0, independent_copies=True)
     (said,) = texts("warning", [ONE, copies])
-    assert said.startswith("5 x the bill: this script is not distributed. Each of the 5 instances trained")
+    assert said.startswith("5 x the bill: this script is not distributed. Each of the 5 instances ran")
     (said,) = texts("warning", [copies])  # also where there is nothing to compare it with
     assert said == "5 x the bill: this script is not distributed (dogs-train-5)."
 
@@ -150,12 +150,13 @@ def test_only_completed_trainings_are_compared() -> None:
 
 def test_failed_and_unfinished_jobs_are_told() -> None:
     failed = replace(ONE, status="Failed", failure="AlgorithmError: exit code 1")
-    assert texts("error", [failed]) == ["dogs-train-1 failed: AlgorithmError: exit code 1"]
+    assert texts("error", [failed]) == ["Training, 1 instance (dogs-train-1) failed: AlgorithmError: exit code 1"]
     assert texts("warning", [replace(ONE, status="Stopped")]) == [
-        "dogs-train-1 is Stopped: its figures may be incomplete."
+        "Training, 1 instance (dogs-train-1) is Stopped: its figures may be incomplete."
     ]
     damaged = replace(ONE, damage="metrics.json is not as expected")
-    assert texts("warning", [damaged]) == ["The output of dogs-train-1 cannot be read: metrics.json is not as expected"]
+    (said,) = texts("warning", [damaged])
+    assert said.endswith("its output cannot be read: metrics.json is not as expected")
 
 
 def metrics(accuracy: float, losses: list[float], *, ece: float = 0.01, split: str = "test") -> JobReport:
@@ -167,7 +168,7 @@ def metrics(accuracy: float, losses: list[float], *, ece: float = 0.01, split: s
 
 def test_a_model_that_guesses_is_an_error() -> None:
     (said,) = texts("error", [metrics(0.0075, [4.89])])
-    assert said == "dogs-train-1 guesses: test top-1 is 0.8 %, and chance is 0.8 %."
+    assert said == "Training, 1 instance (dogs-train-1) guesses: test top-1 is 0.8 %, and chance is 0.8 %."
 
 
 def test_overconfidence_overfitting_and_a_missing_test_split_are_noted() -> None:

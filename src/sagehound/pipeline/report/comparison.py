@@ -28,7 +28,7 @@ class Comparison:
         """``5 instances: 3.4 x the bill, 31 % faster``; or that the script is not distributed."""
         count = self.several.instance_count
         if self.several.independent_copies:
-            return f"{_times(self.bill_ratio)} the bill: this script is not distributed"
+            return f"{count} x the bill: this script is not distributed"
         return f"{count} instances: {_times(self.bill_ratio)} the bill, {speed_words(self.time_ratio)}"
 
     def explanation(self) -> str:
@@ -38,8 +38,9 @@ class Comparison:
         bills = f"{more.billable_seconds:,.0f} billable seconds instead of {one.billable_seconds:,.0f}"
         if more.independent_copies:
             return (
-                f"Each of the {count} instances trained the whole model on all pictures, and one of the {count} equal "
-                f"models was kept: {times}, {bills}. Ask for `distribution` (torch_distributed), or use one instance."
+                f"Each of the {count} instances ran the whole script for itself, and of their models one was kept: "
+                f"{times}, {bills} ({_times(self.bill_ratio)}). Turn on distribution (torch_distributed), or take one "
+                "instance."
             )
         return f"One training over {count} instances took {times}, and {bills}."
 

@@ -114,11 +114,11 @@ def _log_share(value: float, low: float, high: float) -> float:
 
 def _of_job(job: JobReport, classes: int) -> Iterator[Finding]:
     if job.status == "Failed":
-        yield Finding(ERROR, f"{job.name} failed: {job.failure or 'no reason was given'}")
+        yield Finding(ERROR, f"{job.label} failed: {job.failure or 'no reason was given'}")
     elif job.status not in ("Completed",):
-        yield Finding(WARNING, f"{job.name} is {job.status}: its figures may be incomplete.")
+        yield Finding(WARNING, f"{job.label} is {job.status}: its figures may be incomplete.")
     if job.damage:
-        yield Finding(WARNING, f"The output of {job.name} cannot be read: {job.damage}")
+        yield Finding(WARNING, f"{job.label}: its output cannot be read: {job.damage}")
     metrics = job.output.metrics
     if metrics is None:
         return
@@ -127,19 +127,19 @@ def _of_job(job: JobReport, classes: int) -> Iterator[Finding]:
     if figures is None:
         return
     if split == "validation":
-        yield Finding(NOTE, f"{job.name} has no figures of a test split: those shown are of the validation split.")
+        yield Finding(NOTE, f"{job.label} has no figures of a test split: those shown are of the validation split.")
     if at_chance("accuracy", figures.accuracy, metrics.classes):
         chance = percent(1 / metrics.classes)
         yield Finding(
-            ERROR, f"{job.name} guesses: {split} top-1 is {percent(figures.accuracy)}, and chance is {chance}."
+            ERROR, f"{job.label} guesses: {split} top-1 is {percent(figures.accuracy)}, and chance is {chance}."
         )
-    yield from _of_history(job.name, metrics.history)
+    yield from _of_history(job.label, metrics.history)
     if figures.ece is not None and figures.ece > _UNCALIBRATED:
         confident = sum(entry.confidence * entry.pictures for entry in figures.bins) / max(figures.pictures, 1)
         which = "surer than it is right" if confident > figures.accuracy else "less sure than it is right"
         yield Finding(
             NOTE,
-            f"{job.name} is {which}: {percent(confident)} sure on average, {percent(figures.accuracy)} right "
+            f"{job.label} is {which}: {percent(confident)} sure on average, {percent(figures.accuracy)} right "
             f"(expected calibration error {figures.ece:.3f}).",
         )
 

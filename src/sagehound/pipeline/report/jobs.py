@@ -44,6 +44,11 @@ class JobReport:
     """Names of the metrics that its log is searched for."""
     ended: datetime | None = None
 
+    @property
+    def label(self) -> str:
+        """Role and name at the beginning of a sentence."""
+        return f"{self.role[0].upper()}{self.role[1:]} ({self.name})"
+
     def as_dict(self) -> dict[str, Any]:
         """The figures for machines (``--json``)."""
         return {

@@ -15,8 +15,8 @@ from markupsafe import Markup
 
 from sagehound.pipeline.report import words
 from sagehound.pipeline.report.chance import chance_level
-from sagehound.pipeline.report.charts.curves import draw_curves, values_range
-from sagehound.pipeline.report.charts.heatmap import draw_confusion
+from sagehound.pipeline.report.charts.curves import draw_curves, stride, values_range
+from sagehound.pipeline.report.charts.heatmap import draw_confusion, least_drawn
 from sagehound.pipeline.report.charts.reliability import draw_reliability
 from sagehound.pipeline.report.charts.scales import short
 from sagehound.pipeline.report.contents import Contents, Detail
@@ -47,6 +47,8 @@ class Charts:
     panels: dict[str, list[DrawnPanel]]
     search: SearchCharts | None
     confusion: Markup | None
+    confusion_least: int
+    """Mistakes that happened less often are not drawn."""
     reliability: Markup | None
 
 
@@ -97,15 +99,18 @@ def _charts(contents: Contents) -> Charts:
     detail = contents.detail
     figures = detail.figures if detail else None
     confusion = reliability = None
+    least = 1
     if detail is not None and figures is not None:
         if 0 < len(figures.confusion) <= _MOST_CLASSES:
-            confusion = draw_confusion(figures.confusion, detail.names, detail.full_names)
+            least = least_drawn(figures.confusion)
+            confusion = draw_confusion(figures.confusion, detail.names, detail.full_names, least)
         if any(entry.pictures for entry in figures.bins):
             reliability = draw_reliability(figures.bins, figures.ece)
     return Charts(
         panels=_draw_panels(contents),
         search=draw_search(contents.tuning, contents.classes) if contents.tuning and contents.tuning.trials else None,
         confusion=confusion,
+        confusion_least=least,
         reliability=reliability,
     )
 
@@ -137,9 +142,10 @@ def _drawn(panel: Panel, values: list[float], job: JobReport, classes: int) -> D
         mark=_network_begins(job) if panel.x_title == "epoch" else None,
     )
     xs = sorted({x for curve in panel.curves for x, _ in curve.points})
+    shown = xs[:: stride(len(xs))]
     columns = [dict(curve.points) for curve in panel.curves]
     written = words.percent if panel.percent else words.figure
-    rows = [[short(x), *(written(column.get(x)) for column in columns)] for x in xs]
+    rows = [[short(x), *(written(column.get(x)) for column in columns)] for x in shown]
     return DrawnPanel(panel.title, chart, panel.x_title, [curve.name for curve in panel.curves], rows)
 
 

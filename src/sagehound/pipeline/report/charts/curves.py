@@ -13,6 +13,8 @@ from sagehound.pipeline.report.charts.svg import element, line, picture, polylin
 
 Point = tuple[float, float]
 _LABEL_GAP = 15.0
+MOST_MARKS = 150
+"""Of a longer curve only every n-th point has a mark with a tooltip, and a row in its table."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ def draw_curves(
     for curve in finite:
         places = [(x.place(a), y.place(b)) for a, b in curve.points]
         parts.append(polyline(places, f"curve {curve.kind}"))
-        for (a, b), (px, py) in zip(curve.points, places, strict=True):
+        every = stride(len(places))
+        for (a, b), (px, py) in list(zip(curve.points, places, strict=True))[::every]:
             tip = f"{curve.name}, {x_title} {short(a)}: {_words(b, percent)}"
             parts.append(_dot(px, py, curve.kind, tip))
         ends.append((places[-1][1], curve))
@@ -73,6 +76,11 @@ def values_range(values: list[float], *, percent: bool) -> tuple[float, float]:
     if min(finite) >= 0:
         low = max(low, 0.0)
     return low, min(high, 1.0) if percent and max(finite) <= 1 else high
+
+
+def stride(points: int) -> int:
+    """n where every n-th of so many points is marked."""
+    return -(-points // MOST_MARKS)
 
 
 def _x_scale(low: float, high: float, frame: Frame) -> Linear:

@@ -12,12 +12,20 @@ from sagehound.pipeline.report.words import percent
 _SIDE = 640.0
 NAMED_CLASSES = 40
 """Up to so many classes each row and column has its name, beyond it every n-th has its number."""
+MOST_CELLS = 6000
 
 
-def draw_confusion(counts: list[list[int]], names: list[str], full_names: list[str]) -> Markup:
+def least_drawn(counts: list[list[int]], most_cells: int = MOST_CELLS) -> int:
+    """The count from which on mistakes are drawn, so that a page of many classes does not become too large."""
+    wrong = sorted((n for true, row in enumerate(counts) for taken, n in enumerate(row) if n and true != taken))
+    return 1 if len(wrong) <= most_cells else wrong[-most_cells - 1] + 1
+
+
+def draw_confusion(counts: list[list[int]], names: list[str], full_names: list[str], least: int = 1) -> Markup:
     """A square of cells, coloured by their share of the true class: the diagonal in one hue, mistakes in another.
 
-    ``counts`` [classes][classes] with rows = true class. Only cells that are not empty are drawn.
+    ``counts`` [classes][classes] with rows = true class. Cells that are not empty are drawn, and of mistakes those
+    that happened ``least`` times or more.
     """
     classes = len(counts)
     named = classes <= NAMED_CLASSES
@@ -30,7 +38,7 @@ def draw_confusion(counts: list[list[int]], names: list[str], full_names: list[s
     for true, row in enumerate(counts):
         pictures = sum(row)
         for taken, count in enumerate(row):
-            if count:
+            if count >= (least if true != taken else 1):
                 words = f"{full_names[true]} taken for {full_names[taken]}" if true != taken else full_names[true]
                 tip = f"{words}: {count} of {pictures} ({percent(count / pictures, 0)})"
                 parts.append(_cell(left + taken * cell, top + true * cell, cell, count, pictures, true == taken, tip))

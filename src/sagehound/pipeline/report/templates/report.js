@@ -28,12 +28,14 @@
     const cell = row.cells[column];
     const words = (cell.dataset.value ?? cell.textContent).trim();
     const number = words === "" ? NaN : Number(words.replace(/,/g, "").replace(/\s*(%|best)$/, ""));
+    if (words === "" || words === "–") return null;
     return Number.isNaN(number) ? words : number;
   };
-  const compare = (a, b) => {
-    if (typeof a === "number" && typeof b === "number") return a - b;
-    if (typeof a !== typeof b) return typeof a === "number" ? -1 : 1;
-    return a.localeCompare(b, undefined, { numeric: true });
+  // What has no value comes last, whichever way the others go.
+  const compare = (a, b, direction) => {
+    if (a === null || b === null) return (a === null) - (b === null);
+    if (typeof a === "number" && typeof b === "number") return (a - b) * direction;
+    return String(a).localeCompare(String(b), undefined, { numeric: true }) * direction;
   };
   for (const table of document.querySelectorAll("table.sortable")) {
     for (const head of table.tHead.rows[0].cells) {
@@ -47,7 +49,7 @@
         head.setAttribute("aria-sort", rising ? "ascending" : "descending");
         const rows = [...table.tBodies[0].rows];
         const column = head.cellIndex;
-        rows.sort((a, b) => compare(valueOf(a, column), valueOf(b, column)) * (rising ? 1 : -1));
+        rows.sort((a, b) => compare(valueOf(a, column), valueOf(b, column), rising ? 1 : -1));
         table.tBodies[0].append(...rows);
       });
     }
