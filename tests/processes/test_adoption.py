@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -136,3 +138,40 @@ async def test_error_of_the_sink_ends_the_pump(
         await LogPump(supervisor, handle, full).run()
     assert supervisor.is_running(handle)
     await supervisor.stop(handle, grace=30)
+
+
+async def test_a_program_whose_handle_was_lost_is_found_by_its_root(
+    supervisor: LocalSupervisor, make_host: MakeHost, python: MakeProgram, lines: Lines
+) -> None:
+    first, second = make_host("algo-1"), make_host("algo-2")
+    source = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(4)); print('here'); time.sleep(600)"
+    handles = [await supervisor.start(host, python(source)) for host in (first, second)]
+    successor = LocalSupervisor()
+    assert successor.find(second.root) == handles[1]
+    follower = asyncio.create_task(successor.follow(handles[1], lines))
+    await until(lambda: "here" in lines)
+    assert await successor.stop(handles[1], grace=30) == Exit(4)
+    await follower
+    assert successor.find(second.root) is None
+    assert successor.find(first.root) == handles[0]
+    await successor.stop(handles[0], grace=0)
+    assert not successor.is_running(handles[0])
+
+
+async def test_ends_are_told_with_their_times_although_leftovers_stay(
+    supervisor: LocalSupervisor, make_host: MakeHost, python: MakeProgram
+) -> None:
+    stubborn = "import signal, time; signal.signal(15, signal.SIG_IGN); print('x', flush=True); time.sleep(600)"
+    leaving = f"""
+        import subprocess, sys
+        child = subprocess.Popen([sys.executable, "-c", {stubborn!r}], stdout=subprocess.PIPE)
+        child.stdout.readline()
+        raise SystemExit(1)
+    """
+    before = time.time()
+    first = await supervisor.start(make_host("algo-1"), python(leaving))
+    early = await supervisor.follow(first, Lines())
+    after = time.time()
+    assert early.at is not None
+    # The program's own end, not that of its leftover, which is killed a second later.
+    assert before < early.at < after - 0.9

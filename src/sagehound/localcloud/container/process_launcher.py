@@ -10,11 +10,15 @@ import argparse
 import os
 import signal
 import sys
+import threading
 import time
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL for the processes beside one that has failed."""
+DRAIN = 1.0
+"""Longest wait for output behind the end of all processes: what they have left behind may hold their pipes open."""
+LONGEST_LINE = 1 << 16
 
 
 def parse(words: list[str]) -> argparse.Namespace:
@@ -62,14 +66,42 @@ def tell(told: argparse.Namespace) -> None:
     print("\n".join(lines), flush=True)
 
 
-def start(told: argparse.Namespace) -> dict[int, int]:
-    """Start the processes in this process's group; process ids and local ranks. OSError when the program cannot."""
+def start(told: argparse.Namespace) -> tuple[dict[int, int], list[threading.Thread]]:
+    """Start the processes in this process's group: process ids with local ranks, and the copiers of their output.
+
+    OSError when the program cannot be started. Processes that share a log would write into each other's lines: a
+    print is two writes where Python does not buffer.
+    """
     running: dict[int, int] = {}
+    copiers: list[threading.Thread] = []
     for local in range(told.processes):
         environment = variables(told, local, dict(os.environ))
-        pid = os.posix_spawnp(told.program[0], told.program, environment, setsigmask=(), setsigdef=FORWARDED)
+        if told.processes == 1:
+            pid = os.posix_spawnp(told.program[0], told.program, environment, setsigmask=(), setsigdef=FORWARDED)
+            return {pid: local}, []
+        source, sink = os.pipe()
+        actions = [(os.POSIX_SPAWN_DUP2, sink, number) for number in (1, 2)]
+        pid = os.posix_spawnp(
+            told.program[0], told.program, environment, file_actions=actions, setsigmask=(), setsigdef=FORWARDED
+        )
+        os.close(sink)
         running[pid] = local
-    return running
+        copiers.append(threading.Thread(target=copy_lines, args=(source,), daemon=True))
+        copiers[-1].start()
+    return running, copiers
+
+
+def copy_lines(source: int) -> None:
+    """Copy whole lines to this process's output until the pipe ends."""
+    rest = b""
+    while data := os.read(source, LONGEST_LINE):
+        rest += data
+        whole = len(rest) if len(rest) >= LONGEST_LINE else rest.rfind(b"\n") + 1
+        if whole:
+            os.write(1, rest[:whole])
+            rest = rest[whole:]
+    if rest:
+        os.write(1, rest + b"\n")
 
 
 def reap(running: dict[int, int]) -> list[tuple[int, int]]:
@@ -127,11 +159,14 @@ def main(words: list[str]) -> int:
     tell(told)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, *FORWARDED})
     try:
-        running = start(told)
+        running, copiers = start(told)
     except OSError as error:
         print(f"cannot start {told.program[0]}: {error}", file=sys.stderr, flush=True)
         return 127
     code = await_end(running)
+    deadline = time.monotonic() + DRAIN
+    for copier in copiers:
+        copier.join(max(0.0, deadline - time.monotonic()))
     if code >= 0:
         return code
     if -code in FORWARDED:
