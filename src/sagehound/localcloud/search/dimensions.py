@@ -145,19 +145,6 @@ class Categorical:
     def count(self) -> int:
         return len(self.values)
 
-    def order(self) -> tuple[str, ...] | None:
-        """The values from small to great where all of them are different numbers, as batch sizes are; None otherwise.
-
-        A model of the objective learns more from "64 lies between 32 and 128" than from five names without order.
-        """
-        try:
-            numbers = {text: float(unquoted(text)) for text in self.values}
-        except ValueError:
-            return None
-        if len(set(numbers.values())) < len(self.values) or not all(map(math.isfinite, numbers.values())):
-            return None
-        return tuple(sorted(self.values, key=numbers.__getitem__))
-
     def value(self, coordinate: float) -> str:
         """The category whose equal share of 0..1 a coordinate falls into."""
         return self.values[min(len(self.values) - 1, int(coordinate * len(self.values)))]

@@ -21,22 +21,19 @@ def random_point(space: Space, seed: int, number: int) -> dict[str, Value] | Non
     return _distinct(space, seed, number, lambda index, attempt: _random(space, seed, index, attempt))
 
 
-def spread_point(space: Space, seed: int, number: int) -> dict[str, Value] | None:
+def spread_point(space: Space, seed: int, number: int, block: int) -> dict[str, Value] | None:
     """Point `number` of an evenly spread sequence of a seed, without repetition as `random_point`.
 
-    An additive recurrence of the generalised golden ratio (the R sequence of M. Roberts, 2018), shifted by the seed:
-    any first n points cover the space better than n random ones, and point n needs no others to be known.
+    Every `block` points are a Latin hypercube: each of the block's equal parts of every scale has one of them.
     """
-    ratio = 2.0
-    for _ in range(60):  # The positive root of x**(d+1) = x + 1.
-        ratio = (1.0 + ratio) ** (1.0 / (len(space.dimensions) + 1))
-    steps = ratio ** -np.arange(1.0, len(space.dimensions) + 1)
-    shift = np.random.default_rng(np.random.SeedSequence([seed, 0, 1])).random(len(space.dimensions))
 
     def draw(index: int, attempt: int) -> dict[str, Value]:
-        if attempt == 0:
-            return space.values(((shift + (index + 1) * steps) % 1.0).tolist())
-        return _random(space, seed, index, attempt)
+        if attempt > 0:
+            return _random(space, seed, index, attempt)
+        generator = np.random.default_rng(np.random.SeedSequence([seed, index // block, _ATTEMPTS + 1]))
+        parts = [generator.permutation(block)[index % block] for _ in space.dimensions]
+        within = np.random.default_rng(np.random.SeedSequence([seed, index, 0])).random(len(parts))
+        return space.values(((np.array(parts) + within) / block).tolist())
 
     return _distinct(space, seed, number, draw)
 

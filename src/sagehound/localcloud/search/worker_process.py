@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
+import os
+import signal
 import sys
 from collections import deque
 from pathlib import Path
 from typing import Any
 
-_SCRIPT = Path(__file__).with_name("worker.py")
+SCRIPT = Path(__file__).with_name("worker.py")
 _ANSWER_LIMIT = 1 << 20
 _LAST_LINES = 20
 
@@ -49,10 +52,11 @@ class _Running:
                 waiting = self.waiting.pop(answer["id"], None)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(answer)
+        except (ValueError, KeyError):
+            # What it says is no answer of ours: it cannot be relied on.
+            self.end()
         finally:
             self.ended = True
-            # Whoever closes its answers is done for, even if it still runs.
-            self.end()
             await self.process.wait()
             await self._drain
             for waiting in self.waiting.values():
@@ -76,8 +80,10 @@ class _Running:
             self.waiting.pop(number, None)
 
     def end(self) -> None:
+        # Not Process.kill: it polls first, and may take the exit code away from the loop's own watcher.
         if self.process.returncode is None:
-            self.process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGKILL)
 
     def complaint(self) -> str:
         return "\n".join(line for line in self.said if line.strip())
@@ -153,7 +159,7 @@ async def _start() -> _Running:
             sys.executable,
             # Without the script's own folder on the path: its modules are no business of the worker's.
             "-P",
-            str(_SCRIPT),
+            str(SCRIPT),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
