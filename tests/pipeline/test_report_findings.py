@@ -139,6 +139,8 @@ def test_instances_that_trained_alone_are_told_as_such() -> None:
 def test_instances_that_make_it_slower_are_a_warning() -> None:
     (said,) = texts("warning", [ONE, replace(FIVE, seconds=130.0)])
     assert "30 % slower" in said
+    (said,) = texts("warning", [ONE, replace(FIVE, seconds=530.0)])
+    assert "3.3 x the bill, 5.3 x as long" in said
 
 
 def test_only_completed_trainings_are_compared() -> None:

@@ -6,8 +6,11 @@ import copy
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
+from sagehound.classifier.arguments import Hyperparameters
+from sagehound.classifier.outcome import Outcome, Scored
 from sagehound.pipeline.report.class_names import readable
 from sagehound.pipeline.report.job_output import DamagedOutput, parse_metrics, parse_predictions
 from sagehound.pipeline.report.mistakes import most_wrong, pairs_without_pictures, worst_pairs
@@ -165,3 +168,46 @@ def test_without_predictions_the_pairs_come_from_the_confusion_matrix() -> None:
 )
 def test_class_names_are_readable_and_stay_different(names: list[str], shown: list[str]) -> None:
     assert readable(names) == shown
+
+
+def outcome(*splits: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """metrics.json and predictions.json of our own training code, for noisy scores of seven classes."""
+    noise = np.random.default_rng(5)
+    classes = tuple(f"{number}.breed" for number in range(7))
+    labels = np.arange(70) % 7
+    scored = []
+    for split in splits:
+        logits = (np.eye(7)[labels] * 2 + noise.normal(size=(70, 7))).astype(np.float32)
+        names = tuple(f"{classes[label]}/{number}.jpg" for number, label in enumerate(labels))
+        scored.append(Scored(split, names, labels, logits))
+    history = [{"train:loss": 1.0, "validation:loss": 1.1, "validation:accuracy": 0.5, "validation:top5": 0.9}]
+    told = Outcome(Hyperparameters(), 5, classes, 210, history, scored)
+    return told.metrics(3.0), scored[-1].predictions(classes)
+
+
+def test_what_our_own_training_writes_is_what_the_report_reads() -> None:
+    written, told = outcome("validation", "test")
+    metrics = parse_metrics(json.dumps(written).encode())
+    predictions = parse_predictions(json.dumps(told).encode())
+    assert (metrics.classes, metrics.hosts, predictions.split) == (7, 5, "test")
+    figures = metrics.splits["test"]
+    right = sum(row[0] == label for row, label in zip(predictions.top, predictions.labels, strict=True))
+    assert figures.accuracy == pytest.approx(right / 70)
+    assert sum(entry.pictures for entry in figures.bins) == 70
+    assert figures.ece == pytest.approx(
+        sum(entry.pictures * abs(entry.confidence - entry.accuracy) for entry in figures.bins) / 70, abs=1e-6
+    )
+    worst = worst_pairs(predictions)[0]
+    assert (
+        figures.confusion[worst.true][worst.taken_for]
+        == worst.count
+        == max(count for true, row in enumerate(figures.confusion) for taken, count in enumerate(row) if true != taken)
+    )
+    assert worst.wrong.startswith(f"{worst.true}.breed/")
+    assert worst.example.startswith(f"{worst.taken_for}.breed/")
+
+
+def test_a_trial_tells_of_the_validation_split() -> None:
+    written, told = outcome("validation")
+    assert set(parse_metrics(json.dumps(written).encode()).splits) == {"validation"}
+    assert parse_predictions(json.dumps(told).encode()).split == "validation"

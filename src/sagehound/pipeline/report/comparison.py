@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from sagehound.pipeline.report.jobs import JobReport
 
+_LONG = 2.0
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -54,7 +56,9 @@ def compare(jobs: list[JobReport]) -> Comparison | None:
 
 
 def speed_words(time_ratio: float) -> str:
-    """``31 % faster``, ``12 % slower``, or ``as fast``: by how much less (or more) time was needed."""
+    """``31 % faster``, ``12 % slower``, or ``5.3 x as long``: by how much less (or more) time was needed."""
+    if time_ratio >= _LONG:
+        return f"{_times(time_ratio)} as long"
     percent = round((1 - time_ratio) * 100)
     if percent == 0:
         return "0 % faster"

@@ -81,6 +81,7 @@ def _environment() -> Environment:
     )
     filters: dict[str, Callable[..., Any]] = {
         "percent": words.percent,
+        "odds": words.odds,
         "figure": words.figure,
         "seconds": words.seconds,
         "moment": words.moment,

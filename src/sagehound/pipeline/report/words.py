@@ -13,6 +13,13 @@ def percent(value: float | None, digits: int = 1) -> str:
     return MISSING if value is None or not math.isfinite(value) else f"{value * 100:.{digits}f} %"
 
 
+def odds(value: float) -> str:
+    """A probability: whole per cents, below one more of it, and what is nearly nothing as such."""
+    if value < 0.00005:
+        return "< 0.01 %"
+    return percent(value, 2 if value < 0.01 else 0)
+
+
 def figure(value: float | None, digits: int = 3) -> str:
     """A number with that many digits after the point."""
     if value is None:

@@ -11,7 +11,7 @@ from sagehound.pipeline.report.charts.frame import Frame
 from sagehound.pipeline.report.charts.scales import Bands, Linear, Logarithmic, Scale, padded, short
 from sagehound.pipeline.report.charts.svg import element, line, picture, text
 
-_FEW = 5.0
+_FEW = 4.0
 """An objective whose largest value is this many times its median is drawn on a logarithmic axis."""
 
 
@@ -39,14 +39,13 @@ class Objective:
     @classmethod
     def of(cls, name: str, values: list[float], chance: float | None) -> Objective:
         """An axis for these (finite) values; the chance level is taken in where it is not far away."""
-        shown = list(values) or [0.0, 1.0]
-        if chance is not None and min(shown) <= chance <= max(shown) * 1.6:
-            shown.append(chance)
-        ordered = sorted(shown)
-        logarithmic = ordered[0] > 0 and ordered[-1] > _FEW * ordered[len(ordered) // 2]
+        ordered = sorted(values) or [0.0, 1.0]
+        logarithmic = ordered[0] > 0 and ordered[-1] > _FEW * ordered[(len(ordered) - 1) // 2]
+        if chance is not None and ordered[0] <= chance <= ordered[-1] * 1.6:
+            ordered = sorted([*ordered, chance])
         if logarithmic:
             return cls(name, ordered[0] * 0.85, ordered[-1] * 1.15, True, chance)
-        low, high = padded(shown, 0.08)
+        low, high = padded(ordered, 0.08)
         return cls(name, max(low, 0.0) if ordered[0] >= 0 else low, high, False, chance)
 
     def scale(self, frame: Frame, lost: bool) -> Scale:
