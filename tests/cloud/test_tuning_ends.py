@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.cloud.training import TRUST
 from tests.cloud.tuning import PARABOLA, READ, TuningWorkshop, categorical, continuous
 from tests.cloud_process import CloudProcess
 
@@ -64,6 +66,25 @@ def test_a_training_job_that_is_stopped_by_hand_does_not_stop_the_tuning_job(
     assert ended["HyperParameterTuningJobStatus"] == "Completed", ended.get("FailureReason")
     counters = ended["TrainingJobStatusCounters"]
     assert (counters["Stopped"], counters["Completed"]) == (1, 2)
+
+
+def test_a_training_job_that_is_refused_later_fails_the_tuning_job(shop: TuningWorkshop, tmp_path: Path) -> None:
+    script = READ + (
+        "print('loss=1', flush=True)\nwhile not os.path.exists(os.path.join(given['folder'], 'go')): time.sleep(.01)\n"
+    )
+    request = shop.tuning_request(script, jobs=3, definition={"static": {"folder": str(tmp_path)}})
+    other = TuningWorkshop(shop.cloud).role_arn
+    request["TrainingJobDefinition"]["RoleArn"] = other
+    shop.sagemaker.create_hyper_parameter_tuning_job(**request)
+    name = request["HyperParameterTuningJobName"]
+    until_value(shop, name)
+    trust = json.dumps(TRUST).replace("sagemaker.amazonaws.com", "ec2.amazonaws.com")
+    shop.cloud.client("iam").update_assume_role_policy(RoleName=other.rsplit("/", 1)[-1], PolicyDocument=trust)
+    (tmp_path / "go").touch()
+    ended = shop.tuning_ended(name)
+    assert ended["HyperParameterTuningJobStatus"] == "Failed"
+    assert ended["FailureReason"].startswith(f"Could not assume role {other}.")
+    assert ended["TrainingJobStatusCounters"]["Completed"] == len(shop.children(name)) == 1
 
 
 def test_max_runtime_stops_what_runs(fast_cloud: CloudProcess) -> None:

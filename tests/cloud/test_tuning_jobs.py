@@ -249,7 +249,9 @@ def test_several_definitions_share_the_training_jobs(shop: TuningWorkshop) -> No
 
 
 def test_checkpoints_of_one_trial_are_not_found_by_the_next(shop: TuningWorkshop) -> None:
-    script = "import os\nprint(f'loss={len(os.listdir(\"/opt/ml/checkpoints\"))}')\nopen('/opt/ml/checkpoints/one', 'w')"
+    script = (
+        "import os\nprint(f'loss={len(os.listdir(\"/opt/ml/checkpoints\"))}')\nopen('/opt/ml/checkpoints/one', 'w')"
+    )
     checkpoints = {"S3Uri": f"s3://{shop.bucket}/checkpoints/"}
     ended = shop.tuned(script, jobs=2, definition={"CheckpointConfig": checkpoints})
     name = ended["HyperParameterTuningJobName"]

@@ -1,10 +1,14 @@
-"""Amazon SageMaker: training jobs, models, endpoint configurations and endpoints that really run on this machine.
+"""Amazon SageMaker: training, tuning, models, endpoint configurations and endpoints that really run on this machine.
 
 Covered
 - CreateTrainingJob, DescribeTrainingJob, ListTrainingJobs, StopTrainingJob, UpdateTrainingJob, DeleteTrainingJob: one
   and many hosts, instance groups, script mode and ContainerEntrypoint, `distribution` through torchrun; channels in
   File and FastFile mode from S3Prefix and ManifestFile, FullyReplicated and ShardedByS3Key; metrics, logs, artefacts
   (GZIP and NONE), checkpoints, MaxRuntimeInSeconds, requirements.txt, instance quotas.
+- CreateHyperParameterTuningJob, DescribeHyperParameterTuningJob, ListHyperParameterTuningJobs,
+  StopHyperParameterTuningJob, DeleteHyperParameterTuningJob, ListTrainingJobsForHyperParameterTuningJob: strategies
+  Bayesian, Random, Grid and Hyperband, one definition and several, early stopping, completion criteria, warm starts,
+  RandomSeed, RetryStrategy; a restart of the server goes on with the history that there is.
 - CreateModel, DescribeModel, ListModels, DeleteModel: one container with a model.tar.gz.
 - CreateEndpointConfig, DescribeEndpointConfig, ListEndpointConfigs, DeleteEndpointConfig; CreateEndpoint,
   DescribeEndpoint, ListEndpoints, UpdateEndpoint (blue-green), UpdateEndpointWeightsAndCapacities, DeleteEndpoint.
@@ -14,14 +18,20 @@ Not covered, and refused by name
 - Of training jobs: Pipe mode, ShuffleConfig, RecordIO wrapping, EFS and FSx sources, algorithm resources,
   ServerlessJobConfig, MlflowConfig, ModelPackageConfig, checkpoints outside /opt/ml. AugmentedManifestFile needs Pipe
   mode, on AWS too.
+- Of tuning jobs: Autotune and AutoParameters.
 - Of hosting: inference pipelines, multi-model containers, uncompressed model data, inference components, serverless and
   asynchronous inference, data capture, RoutingStrategy RANDOM, canary and linear traffic shifting.
 
 Accepted without effect, which a job's log or its description says
 - VpcConfig, network isolation, traffic encryption; Debugger and profiler rules (stored, never evaluated); volume sizes;
-  warm pools; spot interruptions (a spot job runs like any other); RetryStrategy.
+  warm pools; spot interruptions (a spot job runs like any other); RetryStrategy of a training job that no tuning job
+  has started; AllocationStrategy (of several InstanceConfigs the first is taken).
 
 To know
+- CheckpointConfig of a tuning job is a folder for each training job: S3Uri/TRAINING-JOB-NAME.
+- ConvergenceDetected follows a rule of our own, since AWS's is not published: twenty values, and the later half of them
+  has not improved the best by more than 1 %. With definitions that minimize and such that maximize, the best training
+  job, the criteria and their details go by the kind of the first definition.
 - Inputs are read-only links to the objects' own bytes. A program that runs as root and writes over an input file in
   place changes the object; replacing the file (write another, rename it) is harmless, and so is every ordinary user.
 """

@@ -233,6 +233,8 @@ def _created(job: Job, now: datetime) -> Job:
     config = {"TrainingJobEarlyStoppingType": "Off", **job["HyperParameterTuningJobConfig"]}
     if config.get("ParameterRanges"):
         config["ParameterRanges"] = _ranges(config["ParameterRanges"])
+    # An empty structure is not told back: strict clients take it for a broken one.
+    config = {member: value for member, value in config.items() if value != {}}
     told = {
         **job,
         "HyperParameterTuningJobConfig": config,
@@ -265,7 +267,6 @@ def _definition(body: dict[str, Any], metric: str) -> dict[str, Any]:
     }
     if body.get("HyperParameterRanges"):
         told["HyperParameterRanges"] = _ranges(body["HyperParameterRanges"])
-    # An empty structure is not told back: strict clients take it for a broken one.
     return {member: value for member, value in told.items() if value != {}}
 
 

@@ -53,6 +53,7 @@ class TuningRun:
         self._children = Children(self._record, self._definitions, job, providers, training_jobs, tags, self.wake)
         self._searches = Searches(self._config, self._definitions, run["Seed"], run["History"])
         self._expired = self._exhausted = self._blocked = False
+        self._fault: Outcome | None = None
 
     def wake(self) -> None:
         """Something has happened: a training job has ended or printed a value, or a stop was asked for."""
@@ -91,7 +92,7 @@ class TuningRun:
         except Exception as error:
             logger.exception("tuning job %s", self._record.name)
             # What is left to do is to stop its training jobs.
-            self._decide(failed(f"InternalServerError: The local cloud failed ({type(error).__name__}: {error})"))
+            self._fault = failed(f"InternalServerError: The local cloud failed ({type(error).__name__}: {error})")
             return False
         return True
 
@@ -160,6 +161,8 @@ class TuningRun:
         decided: Outcome | None = self._record.run().get("Outcome")
         if decided is not None:
             return decided
+        if self._fault is not None:
+            return self._decide(self._fault)
         ended = self._children.ended
         last = not starting and not self._children.running and self._children.waiting() is None and self._all_made()
         values = self._children.values()
