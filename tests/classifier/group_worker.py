@@ -95,6 +95,7 @@ def trained(
     """Train as production does; what comes back is comparable whatever the number of processes was."""
     torch.manual_seed(1)
     module, shape = MAKERS[kind_of_module](kind)
+    module.to(group.device)
     training = Blobs(0, TRAINING, shape, kind, batches)
     validation = Blobs(1, VALIDATION, shape, kind)
     history: Any = None
@@ -105,11 +106,13 @@ def trained(
         lines.append("power cut")
     _, labels, logits = evaluate(module, validation, group) if history else (None, None, None)
     return {
-        "parameters": {name: value.double() for name, value in module.state_dict().items()},
+        "parameters": {name: value.double().cpu() for name, value in module.state_dict().items()},
         "history": history,
         "labels": None if labels is None else labels.tolist(),
         "logits": logits,
         "seen": training.seen,
+        "device": str(group.device),
+        "averaged_by": "nccl" if group.gradients is not None else "gloo",
         "lines": lines,
     }
 

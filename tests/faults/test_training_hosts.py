@@ -99,7 +99,7 @@ def test_the_cause_is_named_and_not_who_noticed_it_first(cloud: CloudProcess) ->
 @pytest.mark.timeout(600)
 def test_a_killed_server_adopts_a_job_of_five_hosts(own_cloud: CloudProcess, features: Path) -> None:
     jobs = ClassifierJobs(Workshop(own_cloud), features)
-    shop, epochs = jobs.shop, 400
+    shop, epochs = jobs.shop, 250
     name = jobs.create(HOSTS, epochs=epochs, **SETTINGS)
     own_cloud.restart(kill=True)  # while it starts
     shop.until_line(name, f"epoch 2/{epochs}")
@@ -145,7 +145,7 @@ def test_a_program_whose_handle_was_never_kept_is_ended_and_the_job_begins_anew(
 
 @pytest.fixture(scope="module")
 def uninterrupted(jobs: ClassifierJobs) -> dict[str, object]:
-    return jobs.metrics(jobs.shop.ended(jobs.create(1, epochs=300, **SETTINGS)))
+    return jobs.metrics(jobs.shop.ended(jobs.create(1, epochs=120, **SETTINGS)))
 
 
 @pytest.mark.timeout(600)
@@ -154,16 +154,16 @@ def test_a_job_created_again_with_another_number_of_hosts_goes_on_from_its_check
     jobs: ClassifierJobs, uninterrupted: dict[str, list[dict[str, float]]], before: int, after: int
 ) -> None:
     shop, place = jobs.shop, f"resumed-{before}-{after}-{time.time_ns()}"
-    first = jobs.create(before, place, epochs=300, **SETTINGS)
-    shop.until_line(first, "epoch 20/300")
+    first = jobs.create(before, place, epochs=120, **SETTINGS)
+    shop.until_line(first, "epoch 20/120")
     program_of(shop, first, "algo-3").kill()
     assert shop.ended(first)["TrainingJobStatus"] == "Failed"
-    second = jobs.create(after, place, epochs=300, **SETTINGS)
+    second = jobs.create(after, place, epochs=120, **SETTINGS)
     metrics = jobs.metrics(shop.ended(second))
     resumed = [line for line in shop.lines(second, "algo-1") if "resumed after epoch" in line]
     assert len(resumed) == 1
     assert int(resumed[0].split("after epoch ")[1].split(",")[0]) >= 19
     assert metrics["hosts"] == after
-    assert len(metrics["history"]) == 300
+    assert len(metrics["history"]) == 120
     for ours, theirs in zip(metrics["history"], uninterrupted["history"], strict=True):
         assert ours == pytest.approx(theirs, abs=1e-4)
