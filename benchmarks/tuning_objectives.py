@@ -25,7 +25,7 @@ from sagehound.classifier.network import create_backbone
 PICTURES = Path(os.environ.get("SAGEHOUND_TEST_PICTURES", Path(__file__).parents[2] / "shared" / "data" / "dogImages"))
 CACHE = Path(tempfile.gettempdir()) / "sagehound-bench-features"
 BACKBONE = "efficientnet_lite0"
-HEAD_EPOCHS = 5
+HEAD_EPOCHS = 3
 Values = dict[str, Any]
 
 

@@ -147,7 +147,10 @@ async def test_each_point_of_a_finite_space_comes_once(opened: Opened) -> None:
         here = await point(search, number, history)
         history.append(ended(number, here, float(here["layers"])))
     assert len({SMALL.key(trial.parameters) for trial in history}) == 6
-    assert await search.ask(5, history) is None
+    # What the parent has tried comes last.
+    assert await search.ask(5, history) == SMALL.point(0)
+    history.append(ended(5, SMALL.point(0), 1.0))
+    assert await search.ask(6, history) is None
 
 
 async def test_a_finite_space_with_a_model_is_searched_without_repetition(opened: Opened) -> None:

@@ -67,8 +67,11 @@ class ModelSearch:
     async def ask(self, number: int, history: list[Trial]) -> dict[str, Value] | None:
         """A spread point to begin with, then the one that promises most; None when every point was tried."""
         known = [trial for trial in history if self._space.contains(trial.parameters)]
-        tried = {self._space.key(trial.parameters) for trial in known}
         size = self._space.grid_size()
+        tried = {self._space.key(trial.parameters) for trial in known}
+        if size is not None and len(tried) >= size:
+            # A warm start may try what its parents have tried, once there is nothing else.
+            tried = {self._space.key(trial.parameters) for trial in known if trial.number >= 0}
         if size is not None and len(tried) >= size:
             return None
         if sum(trial.measured for trial in known) < self._first:
