@@ -218,6 +218,8 @@ def test_a_strangers_script_gets_curves_from_cloudwatch(shop: ReportShop, write:
     shown = write(job["TrainingJobName"])
     labels = [str(svg.get("aria-label")) for svg in shown.page.all("svg")]
     assert [label.partition(":")[0] for label in labels] == ["loss by seconds", "accuracy by seconds"]
+    # All three were printed within a second or two: the last one is told as it was.
+    assert [label.rpartition(" ")[2] for label in labels] == ["0.500", "52.000"]
     assert "Mistakes" not in shown.page.text
     assert shown.summary.rows[0].seconds is not None
 

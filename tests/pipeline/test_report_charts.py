@@ -20,7 +20,7 @@ from sagehound.pipeline.report.charts.search import (
     hyperparameter_scale,
 )
 from sagehound.pipeline.report.charts.svg import element
-from sagehound.pipeline.report.job_output import Bin
+from sagehound.pipeline.report.documents import Bin
 
 HOSTILE = '<script>alert("1")</script>\' & </svg>'
 

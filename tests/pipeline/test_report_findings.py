@@ -9,8 +9,9 @@ import pytest
 
 from sagehound.pipeline.report.chance import at_chance, chance_level
 from sagehound.pipeline.report.comparison import compare, speed_words
+from sagehound.pipeline.report.documents import Bin, Metrics, SplitFigures
 from sagehound.pipeline.report.findings import find
-from sagehound.pipeline.report.job_output import Bin, JobOutput, Metrics, SplitFigures
+from sagehound.pipeline.report.job_output import JobOutput
 from sagehound.pipeline.report.jobs import JobReport
 from sagehound.pipeline.report.tuning import Hyperparameter, Trial, Tuning, plain
 
@@ -101,6 +102,9 @@ def test_a_search_without_a_value_has_no_best() -> None:
     assert texts("error", [], tuning([trial(1, None)])) == [
         "No trial has a value of validation:loss: there is no best one."
     ]
+    (said,) = texts("warning", [], tuning([trial(1, None)]))
+    assert said.startswith("1 of 1 trials ended without a value of validation:loss; the first is hpo-1")
+    assert not texts("warning", [], tuning([trial(1, None, status="InProgress")]))
     assert texts("error", [], tuning([], status="Failed", failure="no role")) == ["The tuning job failed: no role"]
 
 
@@ -126,6 +130,9 @@ def test_several_instances_are_compared_in_bill_and_time() -> None:
     )
     assert texts("note", [ONE, FIVE])[0].startswith("5 instances: 3.3 x the bill, 40 % faster. ")
     assert not texts("warning", [ONE, FIVE])
+    local = compare([ONE, FIVE], one_machine=True)
+    assert local is not None
+    assert local.explanation().endswith("share the cores of one machine; on AWS each has its own.")
 
 
 def test_instances_that_trained_alone_are_told_as_such() -> None:

@@ -12,7 +12,7 @@ import pytest
 from sagehound.classifier.arguments import Hyperparameters
 from sagehound.classifier.outcome import Outcome, Scored
 from sagehound.pipeline.report.class_names import readable
-from sagehound.pipeline.report.job_output import DamagedOutput, parse_metrics, parse_predictions
+from sagehound.pipeline.report.documents import DamagedOutput, parse_metrics, parse_predictions
 from sagehound.pipeline.report.mistakes import most_wrong, pairs_without_pictures, worst_pairs
 
 SPLIT: dict[str, Any] = {

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sagehound.pipeline.report.jobs import JobReport
 
 _LONG = 2.0
+_SHARED = " The instances of the local cloud share the cores of one machine; on AWS each has its own."
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,8 @@ class Comparison:
 
     single: JobReport
     several: JobReport
+    one_machine: bool = False
+    """Whether all instances shared the cores of one machine, as in the local cloud."""
 
     @property
     def time_ratio(self) -> float:
@@ -38,21 +41,22 @@ class Comparison:
         count, one, more = self.several.instance_count, self.single, self.several
         times = f"{more.seconds:,.0f} s instead of {one.seconds:,.0f} s"
         bills = f"{more.billable_seconds:,.0f} billable seconds instead of {one.billable_seconds:,.0f}"
+        shared = _SHARED if self.one_machine else ""
         if more.independent_copies:
             return (
                 f"Each of the {count} instances ran the whole script for itself, and of their models one was kept: "
                 f"{times}, {bills} ({_times(self.bill_ratio)}). Turn on distribution (torch_distributed), or take one "
-                "instance."
+                f"instance.{shared}"
             )
-        return f"One training over {count} instances took {times}, and {bills}."
+        return f"One training over {count} instances took {times}, and {bills}.{shared}"
 
 
-def compare(jobs: list[JobReport]) -> Comparison | None:
+def compare(jobs: list[JobReport], *, one_machine: bool = False) -> Comparison | None:
     """The first completed training of one instance against the first of several; None without both."""
     timed = [job for job in jobs if job.status == "Completed" and job.seconds and job.billable_seconds]
     single = next((job for job in timed if job.instance_count == 1), None)
     several = next((job for job in timed if job.instance_count > 1), None)
-    return Comparison(single, several) if single and several else None
+    return Comparison(single, several, one_machine) if single and several else None
 
 
 def speed_words(time_ratio: float) -> str:

@@ -11,8 +11,8 @@ from sagehound.pipeline.report.chance import count_classes
 from sagehound.pipeline.report.class_names import readable
 from sagehound.pipeline.report.comparison import Comparison, compare
 from sagehound.pipeline.report.curves import Panel, curves_of
+from sagehound.pipeline.report.documents import Predictions, SplitFigures
 from sagehound.pipeline.report.findings import Finding, find
-from sagehound.pipeline.report.job_output import Predictions, SplitFigures
 from sagehound.pipeline.report.jobs import JobReport, read_job
 from sagehound.pipeline.report.mistakes import Pair, Wrong, most_wrong, pairs_without_pictures, worst_pairs
 from sagehound.pipeline.report.thumbnails import thumbnails
@@ -71,7 +71,7 @@ def read_contents(
     jobs = [_training(clients, name) for name in training_jobs]
     classes = next((job.output.metrics.classes for job in jobs if job.output.metrics), 0)
     classes = classes or count_classes(clients, data_uri)
-    comparison = compare(jobs)
+    comparison = compare(jobs, one_machine=clients.local)
     return Contents(
         project=names.project,
         data_uri=data_uri,

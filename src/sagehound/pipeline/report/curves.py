@@ -113,4 +113,9 @@ def _cloudwatch(clients: Clients, job: JobReport) -> dict[str, list[tuple[float,
             name = job.definitions[int(result["Id"][1:])]
             for moment, value in zip(result["Timestamps"], result["Values"], strict=True):
                 series[name].append((max(0.0, (moment - job.started).total_seconds()), float(value)))
-    return {name: sorted(points) for name, points in series.items()}
+    return {name: _ended(sorted(points), job.final.get(name)) for name, points in series.items()}
+
+
+def _ended(points: list[tuple[float, float]], last: float | None) -> list[tuple[float, float]]:
+    """The curve with its last point at the metric's last value: a period holds the mean of what was printed in it."""
+    return points if last is None else [*points[:-1], (points[-1][0], last)]

@@ -62,6 +62,13 @@ def _of_tuning(tuning: Tuning, classes: int) -> Iterator[Finding]:
         first = tuning.failed[0]
         many = f"{len(tuning.failed)} of {len(tuning.trials)} trials failed"
         yield Finding(WARNING, f"{many}; {first.name}: {first.failure or 'no reason was given'}")
+    silent = [trial for trial in tuning.trials if trial.objective is None and trial.status in ("Completed", "Stopped")]
+    if silent:
+        yield Finding(
+            WARNING,
+            f"{len(silent)} of {len(tuning.trials)} trials ended without a value of {tuning.objective}; the first is "
+            f"{silent[0].name}: its log has no line that the metric's regex reads.",
+        )
     if best is None or best.objective is None:
         if tuning.trials:
             yield Finding(ERROR, f"No trial has a value of {tuning.objective}: there is no best one.")

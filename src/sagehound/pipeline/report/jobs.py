@@ -10,7 +10,8 @@ from typing import Any
 from sagehound.pipeline.aws_errors import error_of
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.log_tail import TRAINING_GROUP
-from sagehound.pipeline.report.job_output import DamagedOutput, JobOutput, read_output
+from sagehound.pipeline.report.documents import DamagedOutput
+from sagehound.pipeline.report.job_output import JobOutput, read_output
 
 NOT_DISTRIBUTED = "x the bill: this script is not distributed"
 """Stands in algo-1's log of a job whose instances were no single training; the local cloud writes it."""
@@ -43,6 +44,8 @@ class JobReport:
     definitions: tuple[str, ...] = ()
     """Names of the metrics that its log is searched for."""
     ended: datetime | None = None
+    final: dict[str, float] = field(default_factory=dict)
+    """FinalMetricDataList: the last value of each metric."""
 
     @property
     def label(self) -> str:
@@ -88,6 +91,7 @@ def read_job(clients: Clients, name: str, role: str) -> JobReport:
         independent_copies=instance_count > 1 and _copies(clients, name, output),
         started=job.get("TrainingStartTime") or job.get("CreationTime"),
         ended=job.get("TrainingEndTime"),
+        final=_last_values(job),
         output=output,
         damage=damage,
         definitions=tuple(
@@ -121,9 +125,12 @@ def _figures(job: dict[str, Any], output: JobOutput) -> dict[str, float]:
             for split, values in output.metrics.splits.items()
             for figure in _FIGURES
         }
-    last = {data["MetricName"]: float(data["Value"]) for data in job.get("FinalMetricDataList", [])}
     wanted = {f"{split}:{figure}" for split in _SPLITS for figure in _FIGURES}
-    return {name: value for name, value in last.items() if name in wanted}
+    return {name: value for name, value in _last_values(job).items() if name in wanted}
+
+
+def _last_values(job: dict[str, Any]) -> dict[str, float]:
+    return {data["MetricName"]: float(data["Value"]) for data in job.get("FinalMetricDataList", [])}
 
 
 def _copies(clients: Clients, name: str, output: JobOutput) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from sagehound.pipeline.report.job_output import Predictions
+from sagehound.pipeline.report.documents import Predictions
 
 PAIRS = 12
 MOST_WRONG = 20

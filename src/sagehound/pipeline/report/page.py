@@ -21,7 +21,7 @@ from sagehound.pipeline.report.charts.reliability import draw_reliability
 from sagehound.pipeline.report.charts.scales import short
 from sagehound.pipeline.report.contents import Contents, Detail
 from sagehound.pipeline.report.curves import Panel
-from sagehound.pipeline.report.job_output import ClassFigures
+from sagehound.pipeline.report.documents import ClassFigures
 from sagehound.pipeline.report.jobs import JobReport
 from sagehound.pipeline.report.search_charts import SearchCharts, draw_search
 

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from sagehound.pipeline.report.charts.frame import Frame
 from sagehound.pipeline.report.charts.scales import Linear
 from sagehound.pipeline.report.charts.svg import element, line, picture, text
-from sagehound.pipeline.report.job_output import Bin
+from sagehound.pipeline.report.documents import Bin
 from sagehound.pipeline.report.words import percent
 
 _HISTOGRAM = 54.0
