@@ -16,7 +16,8 @@ SIDE = 176
 _LARGEST = 64 * 1024 * 1024
 _WORKERS = 8
 _FOLDERS = {"test": ("test",), "validation": ("valid", "val", "validation")}
-_GONE = ("NoSuchKey", "NoSuchBucket", "404")
+_GONE = ("NoSuchKey", "NoSuchBucket", "404", "AccessDenied", "403")
+"""S3 says AccessDenied of what is not there to those who may not list the bucket."""
 
 
 def thumbnails(clients: Clients, data_uri: str, split: str, names: Iterable[str]) -> dict[str, str]:
