@@ -14,8 +14,10 @@ import pytest
 from PIL import Image
 
 from sagehound.pipeline.clients import Clients, connect_local
+from sagehound.pipeline.intake.source import take_in
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import JsonReporter
+from sagehound.pipeline.upload import StoredData, upload
 from sagehound.settings import PipelineSettings
 from tests.cloud_process import CloudProcess
 
@@ -73,6 +75,40 @@ def make_folder(tmp_path: Path) -> Callable[[dict[str, int | bytes]], Path]:
         return root
 
     return make
+
+
+def colours(folder: Path, per_class: dict[str, int]) -> Path:
+    """Pictures that are easy to tell apart: one colour a class, with some noise."""
+    for split, count in per_class.items():
+        for label, colour in {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200)}.items():
+            place = folder / split / label
+            place.mkdir(parents=True)
+            for number in range(count):
+                chance = random.Random(f"{split}{label}{number}")
+                shade = tuple(max(0, min(255, value + chance.randint(-25, 25))) for value in colour)
+                Image.new("RGB", (48, 32), shade).save(place / f"{number:02}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes that a head learns from 36 pictures."""
+    return colours(tmp_path_factory.mktemp("colours"), {"train": 12, "valid": 4, "test": 4})
+
+
+Uploaded = Callable[[PipelineSettings], StoredData]
+
+
+@pytest.fixture
+def uploaded(clients: Clients, pictures: Path, recorded: Recorded, tmp_path: Path) -> Uploaded:
+    """`uploaded(settings)`: the pictures lie in the bucket of that project."""
+
+    def bring(settings: PipelineSettings) -> StoredData:
+        manifest = take_in(str(pictures), settings.data, tmp_path / "cache", recorded.reporter)
+        with recorded.reporter.step("upload") as step:
+            return upload(clients, Names.of(settings, clients.account_id), manifest, recorded.reporter, step)
+
+    return bring
 
 
 @pytest.fixture

@@ -9,108 +9,120 @@ from typing import Any
 import pytest
 
 from sagehound.errors import StepFailed
+from sagehound.pipeline.admission import admit, data_of
 from sagehound.pipeline.cleanup import Belongings, delete_belongings, find_belongings
-from sagehound.pipeline.deploy import deploy, describe_endpoint
-from sagehound.pipeline.intake.source import take_in
+from sagehound.pipeline.deploy import Placement, deploy, describe_endpoint
+from sagehound.pipeline.features import FeatureChannel, extract_features
 from sagehound.pipeline.invoke import Question, invoke, questions_of
-from sagehound.pipeline.names import Names
-from sagehound.pipeline.run import run
-from sagehound.pipeline.train import latest_model, train
-from sagehound.pipeline.upload import stored_data, upload
-from sagehound.settings import PipelineSettings, TrainSettings
+from sagehound.pipeline.run import Options, run
+from sagehound.pipeline.train import TrainedModel, comparison, latest_model, train
+from sagehound.pipeline.upload import stored_data
+from sagehound.settings import PipelineSettings, TrainSettings, TuneSettings
 
 pytestmark = pytest.mark.timeout(600)
 
 
-def colours(folder: Path, per_class: dict[str, int]) -> Path:
-    """Pictures that are easy to tell apart: one colour a class, with some noise."""
-    import random
-
-    from PIL import Image
-
-    for split, count in per_class.items():
-        for label, colour in {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200)}.items():
-            place = folder / split / label
-            place.mkdir(parents=True)
-            for number in range(count):
-                chance = random.Random(f"{split}{label}{number}")
-                shade = tuple(max(0, min(255, value + chance.randint(-25, 25))) for value in colour)
-                Image.new("RGB", (48, 32), shade).save(place / f"{number:02}.png")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return colours(tmp_path_factory.mktemp("colours"), {"train": 12, "valid": 4, "test": 4})
-
-
 @pytest.fixture
 def quick(settings: PipelineSettings) -> PipelineSettings:
-    return dataclasses.replace(settings, train=TrainSettings(epochs=6, batch_size=8, learning_rate=0.01))
+    return dataclasses.replace(
+        settings,
+        multi_instance_count=2,
+        train=TrainSettings(epochs=6, batch_size=8, learning_rate=0.01),
+        tune=TuneSettings(ranges={"learning_rate": {"min": 0.003, "max": 0.03}}),
+    )
 
 
 def walk(clients: Any, settings: PipelineSettings, source: Path, recorded: Any, cache: Path, **options: Any) -> Any:
-    return run(clients, settings, str(source), cache, recorded.reporter, **options)
+    return run(clients, settings, str(source), cache, recorded.reporter, Options(**options))
 
 
 def test_the_whole_walk_and_everything_again(clients, quick, names, pictures, recorded, tmp_path) -> None:
-    first = walk(clients, quick, pictures, recorded, tmp_path)
+    page = tmp_path / "report.html"
+    first = walk(clients, quick, pictures, recorded, tmp_path, report=page)
     steps = recorded.steps()
-    assert list(steps) == ["check", "upload", "train", "deploy", "invoke"]
-    assert steps["train"]["result"]["reused"] is False
-    assert first.model.metrics["test:accuracy"] > 0.9
+    assert list(steps) == [
+        *("check", "upload", "features", "tune", "train", "train x2", "deploy", "invoke", "report"),
+    ]
+    assert [steps[step]["result"]["reused"] for step in ("features", "tune", "train", "train x2")] == [False] * 4
+    alone, several = first.models
+    assert alone.metrics["test:accuracy"] > 0.9
+    assert several.metrics["test:accuracy"] > 0.9
+    assert (alone.instance_count, several.instance_count) == (1, 2)
+    assert several.billable_seconds >= 2 * several.seconds - 2
+    told = clients.sagemaker.describe_training_job(TrainingJobName=alone.job_name)["HyperParameters"]
+    assert float(told["learning_rate"]) == first.tuning.hyperparameters["learning_rate"]
+    # The backbone ran once: trials and trainings read its features.
+    for job in (first.tuning.best_job, alone.job_name, several.job_name):
+        described = clients.sagemaker.describe_training_job(TrainingJobName=job)
+        assert [channel["ChannelName"] for channel in described["InputDataConfig"]] == ["features"]
+    assert [endpoint.name for endpoint in first.endpoints] == [names.endpoint, names.multi_endpoint]
+    assert [endpoint["how"] for endpoint in steps["deploy"]["result"]["endpoints"]] == ["created", "created"]
     assert len(first.answers) == 5
     assert sum(answer.right for answer in first.answers) >= 4
     assert {label for label, _ in first.answers[0].predictions} == {"red", "green", "blue"}
-    assert steps["deploy"]["result"]["how"] == "created"
+    assert steps["invoke"]["result"]["agree"] >= 4
+    assert alone.job_name in page.read_text()
 
     second = walk(clients, quick, pictures, recorded, tmp_path)
     steps = recorded.steps()
     assert steps["upload"]["result"]["sent"] == 0
-    assert steps["train"]["result"]["reused"] is True
-    assert steps["deploy"]["result"]["how"] == "was there"
-    assert second.model.job_name == first.model.job_name
+    assert [steps[step]["result"]["reused"] for step in ("features", "tune", "train", "train x2")] == [True] * 4
+    assert [endpoint["how"] for endpoint in steps["deploy"]["result"]["endpoints"]] == ["was there", "was there"]
+    assert [model.job_name for model in second.models] == [model.job_name for model in first.models]
+    assert second.tuning.name == first.tuning.name
 
-    # Other hyperparameters: another job, and the same endpoint moves to its model.
-    other = dataclasses.replace(quick, train=dataclasses.replace(quick.train, seed=5))
+    # Another number of epochs, and no second training: another job, and the same endpoint moves to its model.
+    other = dataclasses.replace(quick, multi_instance_count=0, train=dataclasses.replace(quick.train, epochs=7))
     third = walk(clients, other, pictures, recorded, tmp_path)
-    assert recorded.steps()["deploy"]["result"]["how"] == "updated"
-    assert third.endpoint.name == first.endpoint.name
-    assert describe_endpoint(clients, third.endpoint.name)["EndpointStatus"] == "InService"
+    assert [endpoint.how for endpoint in third.endpoints] == ["updated"]
+    assert third.features == first.features
+    assert describe_endpoint(clients, names.endpoint)["EndpointStatus"] == "InService"
 
     found = find_belongings(clients, names)
-    assert found.endpoints == [names.endpoint]
-    assert (len(found.models), len(found.endpoint_configs)) == (2, 2)
+    assert found.endpoints == [names.endpoint, names.multi_endpoint]
+    assert (len(found.models), len(found.endpoint_configs)) == (3, 3)
     assert found.bucket_is_ours
     assert found.role_is_ours
     with recorded.reporter.step("delete") as step:
         delete_belongings(clients, names, found, step)
     assert find_belongings(clients, names).lines() == []
     assert describe_endpoint(clients, names.endpoint) is None
-    # The job is still in the history, its artefact is not: training starts anew instead of believing it.
+    # The jobs are still in the history, their artefacts are not: they are made anew instead of being believed.
     with pytest.raises(StepFailed, match="no completed training job with an artefact"):
         latest_model(clients, names)
-    fourth = walk(clients, quick, pictures, recorded, tmp_path, delete=True)
-    assert fourth.model.job_name == f"{first.model.job_name}-2"
+    fourth = walk(clients, other, pictures, recorded, tmp_path, delete=True)
+    assert fourth.features.job_name == f"{first.features.job_name}-2"
+    assert fourth.models[0].job_name == f"{third.models[0].job_name}-2"
     assert find_belongings(clients, names).lines() == []
 
 
-def uploaded(clients: Any, names: Names, source: Path, recorded: Any, cache: Path, settings: PipelineSettings) -> Any:
-    manifest = take_in(str(source), settings.data, cache, recorded.reporter)
-    with recorded.reporter.step("upload") as step:
-        return upload(clients, names, manifest, recorded.reporter, step)
+def test_features_of_which_a_file_is_gone_are_made_anew(clients, quick, names, uploaded, recorded) -> None:
+    data = uploaded(quick)
+
+    def extract() -> tuple[FeatureChannel, bool]:
+        with recorded.reporter.step("features") as step:
+            channel = extract_features(clients, names, quick, data, recorded.reporter, step)
+        return channel, recorded.steps()["features"]["result"]["reused"]
+
+    made, reused = extract()
+    assert not reused
+    assert extract() == (made, True)
+    bucket, _, prefix = made.uri.removeprefix("s3://").partition("/")
+    clients.s3.delete_object(Bucket=bucket, Key=f"{prefix}validation.npy")
+    anew, reused = extract()
+    assert not reused
+    assert anew.job_name == f"{made.job_name}-2"
+    assert anew.digest == made.digest
 
 
-def test_a_job_that_runs_is_waited_for_and_not_started_twice(
-    clients, quick, names, pictures, recorded, tmp_path
-) -> None:
+def test_a_job_that_runs_is_waited_for_and_not_started_twice(clients, quick, names, uploaded, recorded) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    data = uploaded(clients, names, pictures, recorded, tmp_path, quick)
+    data = uploaded(quick)
 
     def once() -> Any:
         with recorded.reporter.step("train") as step:
-            return train(clients, names, quick.train, data, recorded.reporter, step)
+            return train(clients, names, quick, data, None, recorded.reporter, step)
 
     with ThreadPoolExecutor(1) as pool:
         early = pool.submit(once)
@@ -120,34 +132,37 @@ def test_a_job_that_runs_is_waited_for_and_not_started_twice(
         assert early.result().job_name == late.job_name
     assert len(clients.sagemaker.list_training_jobs(NameContains=names.job_prefix)["TrainingJobSummaries"]) == 1
     with recorded.reporter.step("train") as step:
-        anew = train(clients, names, quick.train, data, recorded.reporter, step, again=True)
+        anew = train(clients, names, quick, data, None, recorded.reporter, step, again=True)
     assert anew.job_name == f"{late.job_name}-2"
     assert anew.metrics == late.metrics  # the same seed, data and code on the same machine
 
 
-def test_a_job_that_fails_says_why_and_the_next_try_is_another(
-    clients, quick, names, pictures, recorded, tmp_path
-) -> None:
-    data = uploaded(clients, names, pictures, recorded, tmp_path, quick)
-    broken = dataclasses.replace(quick.train, backbone="no_such_backbone")
+def test_a_job_that_fails_says_why_and_the_next_try_is_another(clients, quick, names, uploaded, recorded) -> None:
+    data = uploaded(quick)
+    broken = dataclasses.replace(quick, train=dataclasses.replace(quick.train, backbone="no_such_backbone"))
     for number in (1, 2):
         with recorded.reporter.step("outer") as step, pytest.raises(StepFailed) as failed:
-            train(clients, names, broken, data, recorded.reporter, step)
+            train(clients, names, broken, data, None, recorded.reporter, step)
         assert "Failed" in failed.value.cause
         assert "no_such_backbone" in failed.value.cause
         jobs = clients.sagemaker.list_training_jobs(NameContains=names.job_prefix)["TrainingJobSummaries"]
         assert len(jobs) == number
 
 
-def test_steps_alone_find_what_the_others_made(clients, quick, names, pictures, recorded, tmp_path) -> None:
+def test_steps_alone_find_what_the_others_made(clients, quick, names, pictures, uploaded, recorded, tmp_path) -> None:
     with pytest.raises(StepFailed, match="no completed training job"):
         latest_model(clients, names)
-    uploaded(clients, names, pictures, recorded, tmp_path, quick)
+    data = uploaded(quick)
+    assert stored_data(clients, names) == data
     with recorded.reporter.step("train") as step:
-        made = train(clients, names, quick.train, stored_data(clients, names), recorded.reporter, step)
+        made = train(clients, names, quick, data, None, recorded.reporter, step)
     assert latest_model(clients, names) == latest_model(clients, names, made.job_name) == made
+    described = clients.sagemaker.describe_training_job(TrainingJobName=made.job_name)
+    assert data_of(clients, names, described) == data
+    admit(made, data, recorded.reporter, anyway=False)
+    assert recorded.notes() == []
     with recorded.reporter.step("deploy") as step:
-        deploy(clients, names, quick.deploy, quick.train, latest_model(clients, names), step)
+        deploy(clients, names, quick.deploy, quick.train, [Placement(names.endpoint, made)], step)
     with recorded.reporter.step("invoke") as step:
         answers = invoke(clients, names.endpoint, questions_of([str(pictures / "test")]), step)
     assert len(answers) == 12
@@ -166,6 +181,40 @@ def test_steps_alone_find_what_the_others_made(clients, quick, names, pictures, 
     with recorded.reporter.step("delete") as step:
         delete_belongings(clients, names, find_belongings(clients, names), step)
     assert find_belongings(clients, names).lines() == []
+
+
+def test_a_model_that_only_guesses_is_not_deployed_unasked(clients, quick, names, uploaded, recorded) -> None:
+    data = uploaded(quick)
+    hopeless = dataclasses.replace(quick, train=dataclasses.replace(quick.train, epochs=1, learning_rate=1e-9))
+    with recorded.reporter.step("train") as step:
+        model = train(clients, names, hopeless, data, None, recorded.reporter, step)
+    with pytest.raises(StepFailed) as refused:
+        admit(model, data, recorded.reporter, anyway=False)
+    assert refused.value.step == "deploy"
+    assert f"the model of {model.job_name} is at chance level" in refused.value.cause
+    assert "--anyway" in refused.value.hint
+    admit(model, data, recorded.reporter, anyway=True)
+    assert "is deployed anyway" in recorded.notes()[-1]
+    # The test split decides nothing, however good it looks.
+    lucky = dataclasses.replace(model, metrics={**model.metrics, "test:accuracy": 1.0, "test:loss": 0.0})
+    with pytest.raises(StepFailed):
+        admit(lucky, data, recorded.reporter, anyway=False)
+    admit(dataclasses.replace(model, metrics={"test:accuracy": 0.3}), data, recorded.reporter, anyway=False)
+    assert "cannot be judged" in recorded.notes()[-1]
+
+
+def test_several_instances_are_compared_with_one() -> None:
+    alone = TrainedModel("a", "s3://b/a", {"test:accuracy": 0.836}, 1, 10.3, 10.3)
+    several = TrainedModel("s", "s3://b/s", {"test:accuracy": 0.8361}, 5, 12.1, 60.5)
+    assert comparison(alone, several, joined=True) == [
+        "5 instances: 12.1 s, 60.5 billable; 1 instance: 10.3 s, 10.3 billable; test:accuracy 0.836 / 0.836"
+    ]
+    assert comparison(None, several, joined=True) == []
+    (line,) = comparison(None, several, joined=False)
+    assert line.startswith("5 x the bill: this script is not distributed")
+    assert comparison(dataclasses.replace(alone, metrics={}), several, joined=True) == [
+        "5 instances: 12.1 s, 60.5 billable; 1 instance: 10.3 s, 10.3 billable"
+    ]
 
 
 def test_what_others_made_is_left_alone(clients, settings, names, recorded) -> None:

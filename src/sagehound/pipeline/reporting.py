@@ -18,7 +18,7 @@ from sagehound.pipeline.report import ReportSummary, report_table, write_report
 from sagehound.pipeline.training_request import FEATURES
 from sagehound.pipeline.tuning_job import latest_tuning
 
-_WIDTH = 100
+_WIDTH = 160  # more than the table takes: its columns are as wide as what stands in them
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def report(clients: Clients, names: Names, jobs: Reported, path: Path, step: Ste
         )
     except OSError as error:
         raise StepFailed("report", f"{path} cannot be written: {error}", "Name another file with --report.") from error
-    step.lines = [*_table(summary), *(f"{finding.text}" for finding in summary.findings)]
+    step.lines = [*_table(summary), *(finding.text for finding in summary.findings if finding.severity != "note")]
     step.done(
         f"{path}  {len(summary.rows)} jobs, {summary.billable_seconds:.0f} s billable, "
         f"{len(summary.findings)} findings",

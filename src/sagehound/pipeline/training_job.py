@@ -181,7 +181,8 @@ def _wait(clients: Clients, job_name: str, reporter: Reporter, step: str) -> dic
         raise interrupted(
             step,
             f"training job {job_name} goes on",
-            f"`sagehound {step}` waits for it again, `sagehound logs {job_name}` shows it, `sagehound delete` stops it.",
+            f"`sagehound {step}` waits for it again, `sagehound logs {job_name}` shows it, "
+            "`sagehound delete` stops it.",
         ) from None
     tell()
     status = job["TrainingJobStatus"]
