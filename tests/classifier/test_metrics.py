@@ -12,6 +12,7 @@ import pytest
 from sagehound.classifier.metrics import (
     METRIC_DEFINITIONS,
     METRIC_NAMES,
+    calibration,
     confusion,
     evaluate_logits,
     per_class,
@@ -67,7 +68,28 @@ def test_confusion_counts_true_classes_in_rows() -> None:
     assert (third["pictures"], third["recall"], third["precision"]) == (0, None, None)
 
 
-@pytest.mark.parametrize("module", ["metrics", "inference", "arguments", "dataset"])
+def test_calibration_is_the_distance_between_confidence_and_accuracy() -> None:
+    # Two classes: the difference of the logits is the log of the odds.
+    sure, torn = np.log(0.9 / 0.1), np.log(0.55 / 0.45)
+    logits = np.array([[sure, 0.0]] * 10 + [[torn, 0.0]] * 4, dtype=np.float32)
+    labels = np.array([0] * 6 + [1] * 4 + [0, 1, 1, 1])
+    found = calibration(logits, labels)
+    assert found["ece"] == pytest.approx((10 * abs(0.9 - 0.6) + 4 * abs(0.55 - 0.25)) / 14)
+    filled = [row for row in found["bins"] if row["pictures"]]
+    assert [(row["pictures"], row["accuracy"]) for row in filled] == [(4, 0.25), (10, 0.6)]
+    assert [row["confidence"] for row in filled] == pytest.approx([0.55, 0.9])
+    assert all(row["low"] < row["confidence"] <= row["high"] for row in filled)
+    assert (len(found["bins"]), found["bins"][0]["low"], found["bins"][-1]["high"]) == (15, 0.0, 1.0)
+    assert found["bins"][0]["accuracy"] is None
+
+
+def test_certainty_falls_into_the_last_bin() -> None:
+    found = calibration(np.array([[500.0, 0.0]], dtype=np.float32), np.array([0]))
+    assert found["bins"][-1] == {"low": 14 / 15, "high": 1.0, "pictures": 1, "confidence": 1.0, "accuracy": 1.0}
+    assert found["ece"] == 0.0
+
+
+@pytest.mark.parametrize("module", ["metrics", "inference", "arguments", "dataset", "outcome", "job"])
 def test_what_servers_and_clients_import_needs_no_torch(module: str) -> None:
     code = f"import sys, sagehound.classifier.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], env=environment(), check=False).returncode == 0

@@ -5,6 +5,7 @@ AdamW (Loshchilov and Hutter 2019) on the cross entropy of a linear layer, whose
 
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ class AdamW:
     """One parameter's optimizer; steps in place, with as few passes over the memory as numpy allows."""
 
     def __init__(self, parameter: NDArray[np.float32], weight_decay: float) -> None:
-        self._parameter = parameter
+        self.parameter = parameter
         self._weight_decay = weight_decay
         # Sums of gradients and of their squares, without the factors 1 - beta: those go into the scalars of a step.
         self._first = np.zeros_like(parameter)
@@ -45,8 +46,8 @@ class AdamW:
         np.divide(self._first, change, out=change)
         change *= learning_rate * scale_first / scale_second
         if self._weight_decay:
-            self._parameter *= 1 - learning_rate * self._weight_decay
-        self._parameter -= change
+            self.parameter *= 1 - learning_rate * self._weight_decay
+        self.parameter -= change
 
 
 def fit_head(
@@ -56,13 +57,18 @@ def fit_head(
     head = LinearHead.untrained(training.features, classes)
     inputs = _all_views(head, training)
     held_out = head.standardized(validation.features)
-    optimizers = (AdamW(head.weight, recipe.weight_decay), AdamW(head.bias, 0.0))
+    # [feature_count, classes]: the products of a step are a tenth faster than with the matrix the other way round.
+    weight = np.ascontiguousarray(head.weight.T)
+    layer = (AdamW(weight, recipe.weight_decay), AdamW(head.bias, 0.0))
     progress = Progress()
     while progress.epoch < recipe.epochs:
         started = time.perf_counter()
-        _train_one_epoch(head, optimizers, inputs, training.labels, recipe, progress)
+        with np.errstate(over="ignore", invalid="ignore"):  # a loss that is no number is told in words
+            _train_one_epoch(layer, inputs, training.labels, recipe, progress)
         seconds = time.perf_counter() - started
-        evaluation = evaluate_logits(held_out @ head.weight.T + head.bias, validation.labels)
+        evaluation = evaluate_logits(held_out @ weight + head.bias, validation.labels)
+        if not math.isfinite(evaluation.loss):
+            raise TrainingDiverged.at(evaluation.loss, progress, recipe)
         pictures = progress.pictures
         record = {
             "train:loss": progress.loss_sum / pictures,
@@ -72,7 +78,7 @@ def fit_head(
         progress.next_epoch(record)
         where = f"{recipe.stage} epoch {progress.epoch}/{recipe.epochs}, {pictures / seconds:.1f} pictures a second"
         print_metrics(where, record)
-    return head, progress.history
+    return replace(head, weight=np.ascontiguousarray(weight.T)), progress.history
 
 
 def _all_views(head: LinearHead, training: FeatureSet) -> NDArray[np.float32]:
@@ -87,13 +93,13 @@ def _all_views(head: LinearHead, training: FeatureSet) -> NDArray[np.float32]:
 
 
 def _train_one_epoch(
-    head: LinearHead,
-    optimizers: tuple[AdamW, AdamW],
+    layer: tuple[AdamW, AdamW],
     inputs: NDArray[np.float32],
     labels: NDArray[np.int64],
     recipe: Recipe,
     progress: Progress,
 ) -> None:
+    weight, bias = layer
     count = len(labels)
     batches = global_batches(count, recipe.batch_size, recipe.seed, progress.epoch)
     for batch in batches:
@@ -104,11 +110,11 @@ def _train_one_epoch(
             progress.epoch * len(batches) + progress.step, recipe.epochs * len(batches)
         )
         x, y = inputs[rows], labels[batch]
-        errors, loss_sum, right = _errors(x @ head.weight.T + head.bias, y)
+        errors, loss_sum, right = _errors(x @ weight.parameter + bias.parameter, y)
         if not math.isfinite(loss_sum):
             raise TrainingDiverged.at(loss_sum, progress, recipe)
-        optimizers[0].step(errors.T @ x, learning_rate)
-        optimizers[1].step(errors.sum(axis=0), learning_rate)
+        weight.step(x.T @ errors, learning_rate)
+        bias.step(errors.sum(axis=0), learning_rate)
         progress.loss_sum += loss_sum
         progress.right += right
         progress.pictures += len(y)

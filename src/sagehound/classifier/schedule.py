@@ -18,7 +18,7 @@ class TrainingDiverged(JobRefused, RuntimeError):
     @classmethod
     def at(cls, value: float, progress: "Progress", recipe: "Recipe") -> "TrainingDiverged":
         return cls(
-            f"the loss is {value} at epoch {progress.epoch + 1}, step {progress.step + 1}: "
+            f"the loss is {value} in epoch {progress.epoch + 1} after {progress.step} steps: "
             f"lower --learning_rate (it is {recipe.learning_rate:g}; --weight_decay is {recipe.weight_decay:g})"
         )
 

@@ -103,6 +103,8 @@ def fit(
         train_one_epoch(wrapped, training, optimizer, recipe, progress, group, save_sometimes)
         seconds = time.perf_counter() - started
         evaluation, _, _ = evaluate(module, validation, group)
+        if not math.isfinite(evaluation.loss):
+            raise TrainingDiverged.at(evaluation.loss, progress, recipe)
         loss, right, pictures, done = _sum(group, progress, progress.pictures - already)
         record = {"train:loss": loss / pictures, "train:accuracy": right / pictures, **evaluation.named("validation")}
         progress.next_epoch(record)
