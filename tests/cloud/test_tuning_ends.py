@@ -191,7 +191,8 @@ def test_transfer_learning_goes_on_from_what_the_parents_have_found(
     shop.sagemaker.create_hyper_parameter_tuning_job(**first)
     shop.tuning_ended("transfer-parent")
     tried = {child["TunedHyperParameters"]["x"] for child in shop.children("transfer-parent")}
-    second = child_of(first, "transfer-child", "TransferLearning")
+    limits = {"MaxNumberOfTrainingJobs": 1, "MaxParallelTrainingJobs": 1}
+    second = child_of(first, "transfer-child", "TransferLearning", ResourceLimits=limits)
     second["WarmStartConfig"]["ParentHyperParameterTuningJobs"] = [{"HyperParameterTuningJobName": "transfer-parent"}]
     shop.sagemaker.create_hyper_parameter_tuning_job(**second)
     ended = shop.tuning_ended("transfer-child")

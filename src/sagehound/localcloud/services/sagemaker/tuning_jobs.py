@@ -26,7 +26,7 @@ from sagehound.localcloud.services.sagemaker.tuning_status import (
     status_counters,
     summary,
 )
-from sagehound.localcloud.services.sagemaker.tuning_warm_start import WarmStart, unknown
+from sagehound.localcloud.services.sagemaker.tuning_warm_start import IDENTICAL, WarmStart, unknown
 from sagehound.localcloud.state import arns
 
 _SORT = {
@@ -99,9 +99,7 @@ class TuningJobs:
             "History": warm_start.history(),
         }
         job = _created({**request, "HyperParameterTuningJobArn": arn}, self._providers.clock.now())
-        inherited = warm_start.best()
-        if inherited is not None:
-            job["ParentBest"] = inherited
+        job["ParentBest"] = warm_start.best()
         with self._store.transaction():
             self._refuse_taken(region, name)
             for sample in samples:
@@ -127,11 +125,11 @@ class TuningJobs:
         found = best(children, kind)
         if found is not None:
             told["BestTrainingJob"] = summary(found)
-        inherited = job.get("ParentBest")
-        if inherited is not None:
+        if job.get("WarmStartConfig", {}).get("WarmStartType") == IDENTICAL:
             own = [{**found, "TuningJobName": job["HyperParameterTuningJobName"]}] if found is not None else []
-            overall = best([inherited, *own], kind) or inherited
-            told["OverallBestTrainingJob"] = {**summary(overall), "TuningJobName": overall["TuningJobName"]}
+            overall = best([*job["ParentBest"], *own], kind)
+            if overall is not None:
+                told["OverallBestTrainingJob"] = {**summary(overall), "TuningJobName": overall["TuningJobName"]}
         return told
 
     def ListHyperParameterTuningJobs(self, call: Call, request: Request) -> Response:

@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS tuning_children (
     PRIMARY KEY (region, tuning, name)
 ) WITHOUT ROWID;
 """
+_NO_VALUE = "No value of the objective metric {metric} was found in the output of the training job."
 _COPIED = ("TrainingJobStatus", "CreationTime", "TrainingStartTime", "TrainingEndTime", "FailureReason")
 
 
@@ -115,6 +116,8 @@ class TuningRecord:
         # A failed job's value is not used; one that was stopped, early or by hand, keeps what it had reached.
         if final and job["TrainingJobStatus"] != "Failed":
             ended["Value"] = final[-1]
+        elif job["TrainingJobStatus"] == "Completed":
+            ended["FailureReason"] = _NO_VALUE.format(metric=child["MetricName"])
         ended["ObjectiveStatus"] = "Succeeded" if "Value" in ended else "Failed"
         with self._store.transaction():
             self.put_child(ended)

@@ -41,14 +41,13 @@ class WarmStart:
         """For each definition the trials of the parents, oldest first, whose values its ranges contain."""
         return [self._past(definition) for definition in self._definitions]
 
-    def best(self) -> Child | None:
-        """The best training job of the parents, where they are comparable: with identical data and algorithm."""
-        if self._config["WarmStartType"] != IDENTICAL:
-            return None
+    def best(self) -> list[Child]:
+        """The best training job of the parents, if they have any with a value."""
         children = [
             {**child, "TuningJobName": record.name} for _, record in self._parents for child in record.children()
         ]
-        return tuning_status.best(children, self._definitions[0].objective["Type"])
+        found = tuning_status.best(children, self._definitions[0].objective["Type"])
+        return [] if found is None else [found]
 
     def _past(self, definition: Definition) -> list[Past]:
         found, space = [], Space.of(definition.ranges)
