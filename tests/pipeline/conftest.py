@@ -96,15 +96,15 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return colours(tmp_path_factory.mktemp("colours"), {"train": 12, "valid": 4, "test": 4})
 
 
-Uploaded = Callable[[PipelineSettings], StoredData]
+Uploaded = Callable[..., StoredData]
 
 
 @pytest.fixture
 def uploaded(clients: Clients, pictures: Path, recorded: Recorded, tmp_path: Path) -> Uploaded:
-    """`uploaded(settings)`: the pictures lie in the bucket of that project."""
+    """`uploaded(settings)`: the pictures (or those of a folder) lie in the bucket of that project."""
 
-    def bring(settings: PipelineSettings) -> StoredData:
-        manifest = take_in(str(pictures), settings.data, tmp_path / "cache", recorded.reporter)
+    def bring(settings: PipelineSettings, folder: Path = pictures) -> StoredData:
+        manifest = take_in(str(folder), settings.data, tmp_path / "cache", recorded.reporter)
         with recorded.reporter.step("upload") as step:
             return upload(clients, Names.of(settings, clients.account_id), manifest, recorded.reporter, step)
 

@@ -18,6 +18,7 @@ from sagehound.pipeline.run import Options, run
 from sagehound.pipeline.train import TrainedModel, comparison, latest_model, train
 from sagehound.pipeline.upload import stored_data
 from sagehound.settings import PipelineSettings, TrainSettings, TuneSettings
+from tests.pipeline.conftest import picture_bytes
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -183,11 +184,16 @@ def test_steps_alone_find_what_the_others_made(clients, quick, names, pictures, 
     assert find_belongings(clients, names).lines() == []
 
 
-def test_a_model_that_only_guesses_is_not_deployed_unasked(clients, quick, names, uploaded, recorded) -> None:
-    data = uploaded(quick)
-    hopeless = dataclasses.replace(quick, train=dataclasses.replace(quick.train, epochs=1, learning_rate=1e-9))
+def test_a_model_that_only_guesses_is_not_deployed_unasked(clients, quick, names, tmp_path, uploaded, recorded) -> None:
+    # Noise, with labels that mean nothing: whatever is learned from it, the validation split is guessed.
+    for number in range(60):
+        split, label = ("train", "train", "valid", "valid", "test")[number // 3 % 5], "abc"[number % 3]
+        place = tmp_path / "noise" / split / label
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"{number}.png").write_bytes(picture_bytes(number))
+    data = uploaded(quick, tmp_path / "noise")
     with recorded.reporter.step("train") as step:
-        model = train(clients, names, hopeless, data, None, recorded.reporter, step)
+        model = train(clients, names, quick, data, None, recorded.reporter, step)
     with pytest.raises(StepFailed) as refused:
         admit(model, data, recorded.reporter, anyway=False)
     assert refused.value.step == "deploy"
@@ -195,6 +201,7 @@ def test_a_model_that_only_guesses_is_not_deployed_unasked(clients, quick, names
     assert "--anyway" in refused.value.hint
     admit(model, data, recorded.reporter, anyway=True)
     assert "is deployed anyway" in recorded.notes()[-1]
+    assert data_of(clients, names, clients.sagemaker.describe_training_job(TrainingJobName=model.job_name)) == data
     # The test split decides nothing, however good it looks.
     lucky = dataclasses.replace(model, metrics={**model.metrics, "test:accuracy": 1.0, "test:loss": 0.0})
     with pytest.raises(StepFailed):

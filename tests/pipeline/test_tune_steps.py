@@ -180,7 +180,8 @@ def test_a_search_of_which_every_trial_fails_says_why(script, search, clients) -
 def test_a_metric_that_never_appears_is_said(script, search) -> None:
     with pytest.raises(StepFailed) as failed:
         search(script('print("loss 0.3")'))
-    assert "Test Loss" in failed.value.cause
+    assert "No objective metrics found" in failed.value.cause
+    assert "tune.objective_regex" in failed.value.hint
 
 
 def test_delete_stops_a_search_that_runs(script, search, clients, names, recorded) -> None:

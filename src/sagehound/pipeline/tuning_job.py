@@ -123,10 +123,16 @@ def _not_completed(job: Mapping[str, Any], trials: list[Trial]) -> StepFailed:
     name, status = job["HyperParameterTuningJobName"], job["HyperParameterTuningJobStatus"]
     cause = f"tuning job {name} {status}: {job.get('FailureReason') or 'no reason given'}"
     failed = next(failures(trials), None)
-    if failed is None:
+    if failed is None and status == "Failed":
+        objective = job["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]["MetricName"]
         return StepFailed(
-            "tune", cause, f"`sagehound logs {name}` has its trials' lines; `sagehound tune` tries again."
+            "tune",
+            cause,
+            f"Check that the script prints {objective} in the form that tune.objective_regex reads; "
+            f"`sagehound logs {name}` has what its trials printed.",
         )
+    if failed is None:
+        return StepFailed("tune", cause, f"`sagehound logs {name}` has its lines; `sagehound tune` tries again.")
     return StepFailed(
         "tune",
         f"{cause}\ntrial {failed.number}: {failed.reason}",
