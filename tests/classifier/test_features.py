@@ -14,8 +14,9 @@ from sagehound.classifier import features
 from sagehound.classifier.dataset import Picture, Split, read_split
 from sagehound.classifier.distributed import Group
 from sagehound.classifier.export import export_backbone
-from sagehound.classifier.extractors import OnnxExtractor, TorchExtractor
+from sagehound.classifier.extractors import OnnxExtractor
 from sagehound.classifier.features import FeatureSet, extract
+from sagehound.classifier.gpu_features import GpuExtractor
 from sagehound.classifier.network import create_backbone
 from tests.classifier.pictures import CLASSES
 
@@ -119,7 +120,7 @@ def test_hosts_share_the_pictures_and_all_get_the_same_features(split: Split, sh
 def test_both_runtimes_find_the_same_features(shapes: Path, tmp_path: Path) -> None:
     backbone = create_backbone("efficientnet_lite0")
     pictures = read_split("test", shapes / "test", CLASSES).pictures[:3]
-    with_torch = TorchExtractor(backbone, Group().device).rows(pictures)
+    with_torch = GpuExtractor(backbone, Group().device).rows(pictures)
     export_backbone(backbone, tmp_path / "backbone.onnx")
     with_onnx = OnnxExtractor(backbone, tmp_path / "backbone.onnx", threads=2).rows(pictures)
     assert with_onnx.shape == (3, backbone.feature_count)

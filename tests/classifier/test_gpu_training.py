@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from sagehound.classifier.dataset import read_split
+from sagehound.classifier.distributed import Group
 from sagehound.classifier.extractors import load_pixels
 from sagehound.classifier.gpu_examples import GpuExamples, fits_in_memory, side_of
 from sagehound.classifier.gpu_steps import GpuSteps
@@ -64,7 +65,7 @@ def test_steps_are_those_of_the_plain_loop() -> None:
     plain, fast = Head(16, 3), Head(16, 3)
     fast.load_state_dict(plain.state_dict())
     optimizers = [torch.optim.AdamW(head.parameters(), lr=0.05) for head in (plain, fast)]
-    steps = GpuSteps(fast, optimizers[1])
+    steps = GpuSteps(fast, optimizers[1], Group())
     for start in (0, 8, 16, 0, 8, 16):
         x, y = features[start : start + 8], labels[start : start + 8]
         logits = plain(x)
@@ -82,7 +83,7 @@ def test_steps_are_those_of_the_plain_loop() -> None:
 def test_a_share_without_pictures_changes_nothing_but_the_decay() -> None:
     module = nn.Linear(4, 3)
     before = [p.detach().clone() for p in module.parameters()]
-    steps = GpuSteps(module, torch.optim.SGD(module.parameters(), lr=0.1))
+    steps = GpuSteps(module, torch.optim.SGD(module.parameters(), lr=0.1), Group())
     loss_sum, right = steps(torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64), 5)
     assert float(loss_sum) == 0
     assert int(right) == 0

@@ -1,5 +1,6 @@
 """What training draws its batches from: features in memory, or pictures decoded on the way."""
 
+import copy
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
@@ -13,6 +14,7 @@ from sagehound.classifier.augment import augment, random_generator
 from sagehound.classifier.dataset import Split
 from sagehound.classifier.extractors import load_pixels, usable_cores
 from sagehound.classifier.features import FeatureSet
+from sagehound.classifier.gpu_examples import GpuExamples, fits_in_memory
 from sagehound.classifier.preprocessing import Preprocessing, decode, open_picture
 from sagehound.classifier.schedule import views_of
 
@@ -27,6 +29,9 @@ class Examples(Protocol):
 
     def batches(self, slices: Sequence[NDArray[np.int64]], epoch: int) -> Iterator[Batch]:
         """One batch for each array of indices; an array may be empty."""
+
+    def on(self, device: torch.device) -> "Examples":
+        """The same examples where that device has them at hand: in its own memory, if they fit."""
 
 
 class FeatureExamples:
@@ -43,8 +48,16 @@ class FeatureExamples:
 
     def batches(self, slices: Sequence[NDArray[np.int64]], epoch: int) -> Iterator[Batch]:
         for indices in slices:
-            chosen = torch.from_numpy(indices)
+            chosen = torch.from_numpy(indices).to(self._labels.device)
             yield self._inputs(indices, chosen, epoch), self._labels[chosen]
+
+    def on(self, device: torch.device) -> "FeatureExamples":
+        """The same features in the memory of a device."""
+        if self._labels.device == device:
+            return self
+        there = copy.copy(self)
+        there._views, there._labels = [view.to(device) for view in self._views], self._labels.to(device)
+        return there
 
     def _inputs(self, indices: NDArray[np.int64], chosen: Tensor, epoch: int) -> Tensor:
         if self._seed is None or len(self._views) == 1:
@@ -79,6 +92,11 @@ class PictureExamples:
                 for row, future in enumerate(current):
                     pixels[row] = future.result()
                 yield torch.from_numpy(pixels), torch.from_numpy(labels[indices])
+
+    def on(self, device: torch.device) -> Examples:
+        """The same pictures, decoded and turned into views by a GPU that has room for them."""
+        roomy = device.type == "cuda" and fits_in_memory(len(self), self._preprocessing, device, self._seed)
+        return GpuExamples(self._split, self._preprocessing, device, self._seed) if roomy else self
 
     def _load(self, index: int, epoch: int) -> NDArray[np.float32]:
         picture = self._split.pictures[index]

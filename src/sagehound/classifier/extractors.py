@@ -1,4 +1,4 @@
-"""The two ways to run a frozen backbone: onnxruntime on a CPU, torch on a GPU."""
+"""A frozen backbone on a CPU, run by onnxruntime; gpu_features.py does it on a GPU"""
 
 import hashlib
 import os
@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from sagehound.classifier import onnx_graph
@@ -15,8 +14,6 @@ from sagehound.classifier.augment import fixed_view
 from sagehound.classifier.dataset import Picture
 from sagehound.classifier.network import Backbone
 from sagehound.classifier.preprocessing import Preprocessing, open_picture
-
-GPU_BATCH = 128
 
 
 def usable_cores() -> int:
@@ -59,22 +56,3 @@ class OnnxExtractor:
         pixels = load_pixels(picture, self._preprocessing)[None]
         features: NDArray[np.float32] = self._session.run(None, {onnx_graph.INPUT: pixels})[0][0]
         return features
-
-
-class TorchExtractor:
-    """Runs the backbone in batches on a device, while threads decode the next pictures."""
-
-    def __init__(self, backbone: Backbone, device: torch.device) -> None:
-        self._backbone = backbone.to(device).eval()
-        self._device = device
-        self.identity = identity_of(backbone, device.type)
-
-    @torch.inference_mode()
-    def rows(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
-        parts: list[NDArray[np.float32]] = []
-        with ThreadPoolExecutor(usable_cores(), "decode") as pool:
-            pixels = pool.map(lambda picture: load_pixels(picture, self._backbone.preprocessing), pictures)
-            for start in range(0, len(pictures), GPU_BATCH):
-                batch = np.stack([next(pixels) for _ in pictures[start : start + GPU_BATCH]])
-                parts.append(self._backbone(torch.from_numpy(batch).to(self._device)).float().cpu().numpy())
-        return np.concatenate(parts)

@@ -121,8 +121,10 @@ def _rows_by_part(
 ) -> NDArray[np.float32]:
     parts: list[NDArray[np.float32]] = []
     started, computed = time.perf_counter(), 0
-    for start in range(0, len(pictures), PART):
-        chunk = pictures[start : start + PART]
+    # A GPU's extractor has larger parts: between two of them it would run dry.
+    size = int(getattr(extractor, "part", PART))
+    for start in range(0, len(pictures), size):
+        chunk = pictures[start : start + size]
         path = folder / f"part-{start:08d}.npy" if folder else None
         if path and path.exists():
             parts.append(np.load(path, allow_pickle=False))

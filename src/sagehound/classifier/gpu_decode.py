@@ -98,7 +98,9 @@ class Lane:
 
     def __init__(self, device: torch.device) -> None:
         self.reader = Reader()
-        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
+        self.stream: torch.cuda.Stream | None = None
+        if device.type == "cuda":
+            self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         found = device.type == "cuda" and find_library() is not None
         self.decoder = NvJpegDecoder(device) if found else None
 
@@ -200,7 +202,7 @@ class Pipeline(Generic[T]):
             return self._work(number, files, lane.decoder)
         with torch.cuda.stream(lane.stream):
             result = self._work(number, files, lane.decoder)
-            done = torch.cuda.Event(blocking=True)
+            done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
             done.record()
             # The decoder reads the files until here.
             done.synchronize()

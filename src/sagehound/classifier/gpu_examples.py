@@ -52,7 +52,7 @@ class GpuExamples:
         pictures = self._split.pictures
         wanted = [[pictures[index].path for index in indices] for indices in missing]
         everything = torch.from_numpy(np.concatenate(slices) if len(slices) else np.zeros(0, np.int64)).to(self._device)
-        chosen = everything.split([len(indices) for indices in slices])
+        chosen = torch.split(everything, [len(indices) for indices in slices])
         with ThreadPoolExecutor(usable_cores(), "decode-cpu") as cpu:
 
             def load(number: int, files: Files, decoder: NvJpegDecoder | None) -> None:
@@ -65,6 +65,10 @@ class GpuExamples:
                     yield self._canvas[places].float(), self._labels[places]
                 else:
                     yield self._views(indices, places, chance[indices]), self._labels[places]
+
+    def on(self, device: torch.device) -> "GpuExamples":
+        """These: they are where they can be."""
+        return self
 
     def _views(self, indices: NDArray[np.int64], places: Tensor, chance: NDArray[np.float32]) -> Tensor:
         stored = self._stored[indices]

@@ -82,7 +82,10 @@ class GpuExtractor:
         self._feature_count = backbone.feature_count
         self._preprocessing = backbone.preprocessing
         self._device = device
-        self._network = fast_network(backbone, device)
+        # It takes seconds to get ready the first time: meanwhile the first pictures are decoded.
+        pool = ThreadPoolExecutor(1, "network")
+        self._network = pool.submit(fast_network, backbone, device, BATCH)
+        pool.shutdown(wait=False)
 
     @torch.inference_mode()
     def rows(self, pictures: Sequence[Picture]) -> NDArray[np.float32]:
@@ -97,9 +100,10 @@ class GpuExtractor:
 
             paths = [[picture.path for picture in batch] for batch in batches]
             for pixels in Pipeline(self._device, pixels_of).run(paths):
+                network = self._network.result()
                 if pixels.is_cuda:
                     pixels.record_stream(torch.cuda.current_stream(self._device))
-                out[start : start + len(pixels)] = self._network(pixels)
+                out[start : start + len(pixels)] = network(pixels)
                 start += len(pixels)
         rows: NDArray[np.float32] = out.cpu().numpy()
         return rows

@@ -13,10 +13,11 @@ CHANNELS = 32
 COLOUR_PIXELS = 1024
 
 
-_SHAPES = ("height", "width", "out_height", "out_width", "channels", "before")
+_SHAPES = ("height", "width", "out_height", "out_width", "before")
 
 
-# One binary for all shapes: a compilation takes longer than thousands of pictures.
+# One binary for all sizes of maps: a compilation takes longer than thousands of pictures. The number of channels is no
+# such shape: where it is a multiple of 16, loads are wider.
 @triton.jit(do_not_specialize=_SHAPES)  # type: ignore[untyped-decorator, unused-ignore]
 def _depthwise(  # type: ignore[no-untyped-def]  # Triton reads annotations as code
     source,
@@ -42,7 +43,8 @@ def _depthwise(  # type: ignore[no-untyped-def]  # Triton reads annotations as c
     valid = channel < channels
     total = tl.zeros((row_pixels, block), dtype=tl.float32) + tl.load(bias + channel, mask=valid, other=0.0)[None, :]
     first = source + picture.to(tl.int64) * height * width * channels
-    for i in tl.static_range(kernel):
+    # Not unrolled: that would take the compiler several times as long, and the kernel no less.
+    for i in range(kernel):
         y = row * stride - before + i
         for j in tl.static_range(kernel):
             x = columns * stride - before + j

@@ -7,6 +7,7 @@ float32.
 """
 
 import importlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -97,6 +98,17 @@ class FusedLite:
             shift + constant if skip else shift,
         )
 
+    def compile(self) -> None:
+        """Have the kernels compiled, all at once; without this the first call does it, one by one."""
+        kinds = {(block.kernel, block.stride): block for block in self._blocks}
+        with ThreadPoolExecutor(len(kinds), "compile") as pool:
+            list(pool.map(self._compile, kinds.values()))
+
+    @torch.inference_mode()
+    def _compile(self, block: _Block) -> None:
+        size = block.kernel + block.stride
+        _depthwise(torch.zeros((1, size, size, block.filter.shape[1]), dtype=self._dtype, device=self._device), block)
+
     @torch.inference_mode()
     def __call__(self, pixels: Tensor) -> Tensor:
         """Float32 features of pixels of any dtype on this device."""
@@ -119,10 +131,7 @@ class FusedLite:
             wide = flat.view(*x.shape[:3], -1)
         wide = _depthwise(wide, block)
         flat = wide.view(-1, wide.shape[3])
-        if block.skip:
-            out = torch.addmm(x.reshape(-1, x.shape[3]), flat, block.project)
-        else:
-            out = flat @ block.project
+        out = torch.addmm(x.reshape(-1, x.shape[3]), flat, block.project) if block.skip else flat @ block.project
         return out.view(*wide.shape[:3], -1)
 
 

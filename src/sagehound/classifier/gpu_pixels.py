@@ -36,7 +36,7 @@ def to_rgb(luma: Tensor, blue: Tensor | None, red: Tensor | None, sizes: Tensor,
 
 
 def _enlarged(plane: Tensor, sizes: Tensor, sampling: str, shape: torch.Size) -> Tensor:
-    """A colour plane at the size of the luma plane: libjpeg's triangle filter, 3/4 of the nearer and 1/4 of the other."""
+    """A colour plane at the size of the luma plane: libjpeg's triangle filter, 3/4 of the nearer, 1/4 of the other."""
     if sampling == "444":
         return plane
     width = (sizes[:, 0] + 1) // 2

@@ -5,6 +5,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sagehound.classifier.distributed import Group
+
 _WARM_UP = 3
 """Steps on a stream of their own before a recording: libraries set themselves up in the first."""
 
@@ -12,29 +14,31 @@ _WARM_UP = 3
 class GpuSteps:
     """Forward, backward and the optimizer's step for one batch after another.
 
-    A network runs under autocast in bfloat16, a head alone in float32. Where a batch has the shape of the first, the
-    recorded launches are replayed; the last batch of an epoch may be smaller and runs step by step.
+    A network runs under autocast in bfloat16, a head alone in float32. Batches of the largest size seen so far are
+    recorded and replayed; the last one of an epoch may be smaller and runs launch by launch.
     """
 
-    def __init__(self, module: nn.Module, optimizer: torch.optim.Optimizer, world: int = 1) -> None:
+    def __init__(self, module: nn.Module, optimizer: torch.optim.Optimizer, group: Group) -> None:
         self._module = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._optimizer = optimizer
-        self._world = world
-        self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self._group = group
+        # gloo, which processes that share a GPU must take, cannot be recorded.
+        self._recordable = group.world == 1 or group.gradients is not None
+        self._parameters = [p for rates in optimizer.param_groups for p in rates["params"]]
         self._graph: torch.cuda.CUDAGraph | None = None
         self._inputs = self._labels = self._weight = torch.empty(0)
         self._results = (torch.empty(0), torch.empty(0))
         self._gradients: list[Tensor | None] = []
-        if world > 1:
+        if group.world > 1:
             for value in module.state_dict().values():
-                dist.broadcast(value, src=0)
+                dist.broadcast(value, src=0, group=group.gradients)
 
     def __call__(self, inputs: Tensor, labels: Tensor, pictures: int) -> tuple[Tensor, Tensor]:
-        """Train on this process's share of a batch of `pictures`; the loss summed over the share, and how many are right.
+        """Train on this process's share of a batch of `pictures`: the loss summed over it, and how many are right.
 
-        Both are on the GPU and are overwritten by the next step.
+        Both stay on the GPU.
         """
-        if self._graph is None and inputs.is_cuda and len(inputs):
+        if self._recordable and inputs.is_cuda and len(inputs) > len(self._inputs):
             self._record(inputs, labels)
         if self._graph is not None and inputs.shape == self._inputs.shape:
             self._inputs.copy_(inputs)
@@ -43,7 +47,7 @@ class GpuSteps:
             self._graph.replay()
             for parameter, gradient in zip(self._parameters, self._gradients, strict=True):
                 parameter.grad = gradient
-            results = self._results
+            results = self._results[0].clone(), self._results[1].clone()
         else:
             self._optimizer.zero_grad(set_to_none=True)
             results = self._forward_backward(inputs, labels, torch.tensor(1 / pictures, device=inputs.device))
@@ -56,7 +60,7 @@ class GpuSteps:
             self._inputs = self._inputs.contiguous(memory_format=torch.channels_last)
         self._weight = torch.ones((), device=inputs.device)
         arguments = (self._inputs, self._labels, self._weight)
-        side = torch.cuda.Stream(inputs.device)
+        side = torch.cuda.Stream(inputs.device)  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream(inputs.device))
         with torch.cuda.stream(side):
             for _ in range(_WARM_UP):
@@ -79,7 +83,7 @@ class GpuSteps:
             logits = self._module(inputs)
         loss_sum = functional.cross_entropy(logits.float(), labels, reduction="sum")
         (loss_sum * weight).backward()  # type: ignore[no-untyped-call]
-        if self._world > 1:
+        if self._group.world > 1:
             self._sum_gradients()
         return loss_sum.detach(), (logits.argmax(1) == labels).sum()
 
@@ -88,7 +92,7 @@ class GpuSteps:
         gradients = [p.grad if p.grad is not None else torch.zeros_like(p) for p in self._parameters]
         # In the order of their memory: the optimizer wants each gradient laid out as its parameter.
         flat = torch.cat([gradient.as_strided((gradient.numel(),), (1,)) for gradient in gradients])
-        dist.all_reduce(flat)
-        parts = flat.split([gradient.numel() for gradient in gradients])
+        dist.all_reduce(flat, group=self._group.gradients)
+        parts = torch.split(flat, [gradient.numel() for gradient in gradients])
         for parameter, gradient, part in zip(self._parameters, gradients, parts, strict=True):
             parameter.grad = part.as_strided(gradient.size(), gradient.stride())

@@ -10,9 +10,10 @@ from sagehound.classifier.channels import Channels
 from sagehound.classifier.dataset import BadDataset, Split, class_names, read_split, union_of_classes
 from sagehound.classifier.distributed import Group
 from sagehound.classifier.export import export_backbone, probe, save_network
-from sagehound.classifier.extractors import OnnxExtractor, TorchExtractor
+from sagehound.classifier.extractors import OnnxExtractor
 from sagehound.classifier.feature_channel import BACKBONE_FILE, NETWORK_FILE
 from sagehound.classifier.features import Extractor, FeatureSet, extract_views
+from sagehound.classifier.gpu_features import GpuExtractor
 from sagehound.classifier.headless import HeadlessNetwork
 from sagehound.classifier.network import Backbone, Classifier, Head, create_backbone
 
@@ -61,12 +62,13 @@ class PictureSource:
             say(f"{split.name}: {len(split.pictures)} pictures, {len(self.classes)} classes{left_out}")
         self._backbone_file = work / BACKBONE_FILE
         self.backbone: Backbone = create_backbone(settings.backbone)
+        self._extractor = self._open_extractor(group)
+
+    def _open_extractor(self, group: Group) -> Extractor:
+        if group.device.type == "cuda":
+            return GpuExtractor(self.backbone, group.device)
         export_backbone(self.backbone, self._backbone_file)
-        self._extractor: Extractor = (
-            TorchExtractor(self.backbone, group.device)
-            if group.device.type == "cuda"
-            else OnnxExtractor(self.backbone, self._backbone_file)
-        )
+        return OnnxExtractor(self.backbone, self._backbone_file)
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -94,6 +96,8 @@ class PictureSource:
         return pictures
 
     def headless(self) -> HeadlessNetwork:
+        if not self._backbone_file.exists():
+            export_backbone(self.backbone, self._backbone_file)
         network_file = self._work / NETWORK_FILE
         head = Head(self.backbone.feature_count, len(self.classes))
         save_network(Classifier(self.backbone, head), self.classes, network_file)

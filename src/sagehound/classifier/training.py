@@ -13,11 +13,17 @@ from torch import Tensor, nn
 from sagehound.classifier.checkpoint import Checkpoints, Rhythm
 from sagehound.classifier.distributed import Group
 from sagehound.classifier.examples import Examples
+from sagehound.classifier.gpu_steps import GpuSteps
 from sagehound.classifier.metrics import Evaluation, evaluate_logits, print_metrics
 from sagehound.classifier.network import parameter_groups
+from sagehound.classifier.optimizer import AdamW
 from sagehound.classifier.schedule import Progress, Recipe, TrainingDiverged, cosine, global_batches
 
 EVALUATION_BATCH = 64
+GPU_STEPS = 32
+"""Steps on a GPU between two looks at their losses."""
+Done = tuple[Tensor, Tensor, int]
+"""A finished step: loss summed over its pictures, how many are right, how many there are."""
 
 
 def train_one_epoch(
@@ -28,49 +34,77 @@ def train_one_epoch(
     progress: Progress,
     group: Group,
     after_step: Callable[[], None],
+    gpu_steps: GpuSteps | None = None,
 ) -> None:
     """Train the rest of the epoch where `progress` stands, and count into it.
 
-    `module` comes from `group.wrap`, so its gradients are averaged over processes. Raises TrainingDiverged.
+    `module` comes from `group.wrap`, so its gradients are averaged over processes; `gpu_steps` does that itself.
+    Raises TrainingDiverged.
     """
     module.train()
     batches = global_batches(len(examples), recipe.batch_size, recipe.seed, progress.epoch)
     shares = [batch[group.slice(len(batch))] for batch in batches[progress.step :]]
     first_rates = [rate["initial_lr"] for rate in optimizer.param_groups]
+    done: list[Done] = []
     for inputs, labels in examples.batches(shares, progress.epoch):
-        pictures = len(batches[progress.step])
-        share = cosine(progress.epoch * len(batches) + progress.step, recipe.epochs * len(batches))
+        step = progress.step + len(done)
+        pictures = len(batches[step])
+        share = cosine(progress.epoch * len(batches) + step, recipe.epochs * len(batches))
         for param_group, rate in zip(optimizer.param_groups, first_rates, strict=True):
             param_group["lr"] = rate * share
-        logits: Tensor = module(inputs.to(group.device))
-        labels = labels.to(group.device)
-        loss_sum = nn.functional.cross_entropy(logits, labels, reduction="sum")
-        optimizer.zero_grad(set_to_none=True)
-        # DistributedDataParallel takes the mean over processes; times world over the global count it is the mean
-        # over pictures, also where the shares are unequal.
-        (loss_sum * (group.world / pictures)).backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        value = loss_sum.item()
+        if gpu_steps is not None:
+            done.append((*gpu_steps(inputs.to(group.device), labels.to(group.device), pictures), len(labels)))
+        else:
+            done.append((*_step(module, inputs, labels, optimizer, group, pictures), len(labels)))
+        # To look at a GPU's result is to wait for it, and to leave it without work meanwhile.
+        if gpu_steps is None or len(done) == GPU_STEPS:
+            _count(done, progress, recipe)
+            after_step()
+    _count(done, progress, recipe)
+
+
+def _step(
+    module: nn.Module, inputs: Tensor, labels: Tensor, optimizer: torch.optim.Optimizer, group: Group, pictures: int
+) -> tuple[Tensor, Tensor]:
+    """Train on this process's share of a batch of `pictures`: its loss summed, and how many are right."""
+    logits: Tensor = module(inputs.to(group.device))
+    labels = labels.to(group.device)
+    loss_sum = nn.functional.cross_entropy(logits, labels, reduction="sum")
+    optimizer.zero_grad(set_to_none=True)
+    # DistributedDataParallel takes the mean over processes; times world over the global count it is the mean
+    # over pictures, also where the shares are unequal.
+    (loss_sum * (group.world / pictures)).backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    return loss_sum.detach(), (logits.argmax(1) == labels).sum()
+
+
+def _count(done: list[Done], progress: Progress, recipe: Recipe) -> None:
+    """Count finished steps into `progress` and forget them. Raises TrainingDiverged."""
+    if not done:
+        return
+    losses, right = (torch.stack(column).tolist() for column in list(zip(*done, strict=True))[:2])
+    for value, correct, (_, _, pictures) in zip(losses, right, done, strict=True):
         if not math.isfinite(value):
             raise TrainingDiverged.at(value, progress, recipe)
         progress.loss_sum += value
-        progress.right += int((logits.argmax(1) == labels).sum().item())
-        progress.pictures += len(labels)
+        progress.right += correct
+        progress.pictures += pictures
         progress.step += 1
-        after_step()
+    done.clear()
 
 
 @torch.inference_mode()
 def evaluate(module: nn.Module, examples: Examples, group: Group) -> tuple[Evaluation, NDArray[np.int64], Tensor]:
     """Per-picture figures over all examples, their labels [N], and logits [N, classes] on the CPU, on every process."""
     module.eval()
+    examples = examples.on(group.device)
     mine = np.arange(len(examples), dtype=np.int64)[group.slice(len(examples))]
     slices = [mine[start : start + EVALUATION_BATCH] for start in range(0, len(mine), EVALUATION_BATCH)]
     logits: list[Tensor] = []
     labels: list[Tensor] = []
     for inputs, targets in examples.batches(slices, 0):
         logits.append(module(inputs.to(group.device)).float().cpu())
-        labels.append(targets)
+        labels.append(targets.cpu())
     shares = group.gather((logits, labels))
     all_logits = torch.cat([part for share, _ in shares for part in share])
     all_labels: NDArray[np.int64] = torch.cat([part for _, share in shares for part in share]).numpy()
@@ -88,9 +122,11 @@ def fit(
 ) -> list[dict[str, float]]:
     """Train `module` in place from its checkpoint, if there is one; one record of metrics an epoch comes back."""
     torch.manual_seed(recipe.seed)
-    optimizer = _optimizer(module, recipe)
+    optimizer = _optimizer(module, recipe, group)
     progress = _resume(module, optimizer, recipe, checkpoints, group, say)
-    wrapped = group.wrap(module)
+    training, validation = training.on(group.device), validation.on(group.device)
+    gpu_steps = GpuSteps(module, optimizer, group) if group.device.type == "cuda" else None
+    wrapped = module if gpu_steps else group.wrap(module)
     rhythm = Rhythm(group, recipe.checkpoint_seconds)
     kept = group.broadcast(checkpoints.folder is not None)
 
@@ -100,7 +136,7 @@ def fit(
 
     while progress.epoch < recipe.epochs:
         started, already = time.perf_counter(), progress.pictures
-        train_one_epoch(wrapped, training, optimizer, recipe, progress, group, save_sometimes)
+        train_one_epoch(wrapped, training, optimizer, recipe, progress, group, save_sometimes, gpu_steps)
         seconds = time.perf_counter() - started
         evaluation, _, _ = evaluate(module, validation, group)
         if not math.isfinite(evaluation.loss):
@@ -122,12 +158,12 @@ def _sum(group: Group, progress: Progress, done: float) -> Sequence[float]:
     return [sum(column) for column in zip(*figures, strict=True)]
 
 
-def _optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def _optimizer(module: nn.Module, recipe: Recipe, group: Group) -> torch.optim.Optimizer:
     groups = [
         {"params": g.parameters, "lr": g.learning_rate, "initial_lr": g.learning_rate, "weight_decay": g.weight_decay}
         for g in parameter_groups(module, recipe.learning_rate, recipe.weight_decay)
     ]
-    return torch.optim.AdamW(groups)
+    return AdamW(groups, fused=True if group.device.type == "cuda" else None)
 
 
 def _save(
