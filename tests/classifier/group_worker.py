@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sagehound.classifier import distributed
 from sagehound.classifier.checkpoint import Checkpoints
 from sagehound.classifier.distributed import Group, join
 from sagehound.classifier.network import Backbone, Classifier, Head
@@ -53,6 +54,10 @@ class Blobs:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def on(self, device: torch.device) -> Blobs:
+        """Where they are."""
+        return self
+
     def batches(self, slices: Sequence[NDArray[np.int64]], epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         for indices in slices:
             if self.batches_left == 0:
@@ -64,7 +69,7 @@ class Blobs:
 
 def new_head(kind: torch.dtype) -> tuple[nn.Module, tuple[int, ...]]:
     head = Head(FEATURES, CLASSES)
-    head.standardize(Blobs(0, TRAINING, (FEATURES,), torch.float32).inputs)
+    head.standardize(Blobs(0, TRAINING, (FEATURES,), torch.float32).inputs.numpy())
     return head.to(kind), (FEATURES,)
 
 
@@ -93,6 +98,8 @@ def trained(
     batches: int = 10**6,
 ) -> dict[str, Any]:
     """Train as production does; what comes back is comparable whatever the number of processes was."""
+    # A network of this size is small enough for one message; real ones are not.
+    distributed.ONE_MESSAGE = 0 if kind_of_module == "network" else 1 << 20
     torch.manual_seed(1)
     module, shape = MAKERS[kind_of_module](kind)
     module.to(group.device)
@@ -112,6 +119,8 @@ def trained(
         "logits": logits,
         "seen": training.seen,
         "device": str(group.device),
+        "compiler_imported": "torch._dynamo" in sys.modules,
+        "wrapper": type(group.wrap(module)).__name__,
         "averaged_by": "nccl" if group.gradients is not None else "gloo",
         "lines": lines,
     }

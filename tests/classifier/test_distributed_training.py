@@ -87,11 +87,18 @@ def test_five_hosts_have_the_parameters_of_one_with_the_five_fold_batch(folder: 
     assert largest_difference(alone["parameters"], before["parameters"]) > 1e-2  # it has learnt something
     tolerance = TOLERANCE if kind.endswith("32") else 1e-12
     hosts = found(folder, kind)
+    wrapper = "AveragedGradients" if kind.startswith("head") else "DistributedDataParallel"
     for host in hosts:
+        assert (host["wrapper"], host["averaged_by"]) == (wrapper, "gloo")
         assert_same_training(host, alone, max(tolerance, 1e-7))  # the logits are gathered as float32
         assert largest_difference(host["parameters"], alone["parameters"]) < tolerance
         # Among themselves they are equal to the last bit: each has applied the same averages.
         assert largest_difference(host["parameters"], hosts[0]["parameters"]) == 0
+
+
+def test_a_head_is_trained_without_the_import_of_torchs_compiler(folder: Path) -> None:
+    # The phase that every process runs first: the import would take as long as that of torch.
+    assert [host["compiler_imported"] for host in found(folder, "head-float32")] == [False] * HOSTS
 
 
 def test_every_picture_is_seen_once_an_epoch_by_one_host(folder: Path) -> None:

@@ -16,6 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from sagehound.classifier.averaging import AveragedGradients
 from sagehound.classifier.group_loss import GroupBroken, describe
 from sagehound.classifier.place import Place, find_place
 
@@ -23,6 +24,8 @@ __all__ = ["Group", "GroupBroken", "Place", "find_place", "join"]
 
 TIMEOUT = timedelta(minutes=30)
 """Longest wait for the other hosts: they may still be loading data."""
+ONE_MESSAGE = 1 << 20
+"""Bytes of gradients that DistributedDataParallel would send as one bucket: its first, at the end of the backward."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,9 @@ class Group:
         """The module with gradients averaged over the group after each backward()."""
         if self.world == 1:
             return module
+        size = sum(p.numel() * p.element_size() for p in module.parameters() if p.requires_grad)
+        if self.device.type == "cpu" and size <= ONE_MESSAGE:
+            return AveragedGradients(module, self.world)
         devices = [self.device.index] if self.device.type == "cuda" else None
         return nn.parallel.DistributedDataParallel(
             module, device_ids=devices, process_group=self.gradients, broadcast_buffers=False
