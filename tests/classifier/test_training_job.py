@@ -36,6 +36,23 @@ def test_a_job_learns_the_shapes_and_leaves_the_whole_artefact(trained: tuple[Pa
     assert (model / "code" / "sagehound" / "__init__.py").read_bytes() == b""
 
 
+def test_the_output_tells_the_report_of_every_test_picture(trained: tuple[Path, Finished]) -> None:
+    model, _ = trained
+    output = model.parent / "output"
+    metrics = metrics_of(output)
+    assert metrics == metrics_of(model)
+    told = json.loads((output / "predictions.json").read_text())
+    assert told["split"] == "test"
+    assert told["names"] == sorted(told["names"])
+    assert [CLASSES[label] for label in told["labels"]] == [name.partition("/")[0] for name in told["names"]]
+    confusion = np.zeros((3, 3), dtype=int)
+    for label, top in zip(told["labels"], told["top"], strict=True):
+        confusion[label, top[0]] += 1
+    assert confusion.tolist() == metrics["test"]["confusion"]
+    for split in ("validation", "test"):
+        assert sum(row["pictures"] for row in metrics[split]["calibration"]["bins"]) == 12
+
+
 def test_each_metric_definition_reads_the_value_that_metrics_json_keeps(trained: tuple[Path, Finished]) -> None:
     model, finished = trained
     metrics = metrics_of(model)

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -29,6 +27,8 @@ def export_backbone(backbone: Backbone, path: Path) -> None:
 
     The tracing exporter is used because it takes 2 s where the newer one takes 17 s for the same graph.
     """
+    import onnx
+
     size = backbone.preprocessing.size
     example = torch.zeros(2, 3, size, size, device=backbone.pixel_mean.device)
     plain = path.with_name(f".{path.name}.{os.getpid()}.plain")
@@ -52,6 +52,9 @@ def export_backbone(backbone: Backbone, path: Path) -> None:
 
 def _simplified(path: Path) -> Any:
     """The graph with constants folded and paddings inside their convolutions, for any runtime."""
+    import onnx
+    import onnxruntime
+
     simple = path.with_suffix(".simple")
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC

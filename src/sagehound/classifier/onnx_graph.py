@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from sagehound.classifier.preprocessing import Preprocessing
@@ -20,6 +19,8 @@ PREPROCESSING_KEY = "sagehound.preprocessing"
 
 def open_session(model: bytes | Path) -> Any:
     """An onnxruntime session of one thread on the CPU; its `run` may be called from many threads at once."""
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
