@@ -119,6 +119,15 @@ async def test_failed_trials_and_values_that_are_no_numbers_do_not_disturb(opene
     assert min(trial.value for trial in spoilt if trial.measured and trial.value is not None) < 0.02
 
 
+async def test_a_training_that_has_diverged_does_not_blind_the_search(opened: Opened) -> None:
+    search = opened(max_jobs=24)
+    history: list[Trial] = []
+    for number in range(18):
+        here = await point(search, number, history)
+        history.append(ended(number, here, 1e30 if number in (1, 3) else loss(here)))
+    assert min(trial.value for trial in history if trial.value is not None) < 0.07
+
+
 async def test_when_everything_fails_it_goes_on_with_new_points(opened: Opened) -> None:
     search = opened(max_jobs=30)
     history: list[Trial] = []

@@ -18,6 +18,8 @@ from sagehound.localcloud.search.trial import RUNNING, STOPPED, Stopping, Trial,
 from sagehound.localcloud.search.worker_process import WorkerProcess
 
 _FEWEST_FIRST, _MOST_FIRST = 4, 10
+_WORST = 2.0
+"""How many times as far as the best from the median a value may lie on the other side and still count in full."""
 
 
 def first_points(max_jobs: int | None) -> int:
@@ -106,6 +108,8 @@ class ModelSearch:
         """The trials as the worker takes them: smaller is better, every ended one has a value."""
         values = [self._sign * trial.value for trial in known if trial.measured and trial.value is not None]
         middle = statistics.median(values)
+        # One training that has diverged must not make all others look alike: bad is bad from here on.
+        worst = middle + _WORST * (middle - min(values)) if min(values) < middle else max(values)
         observations = []
         for trial in sorted(known, key=lambda one: one.number):
             steps = [self._sign * value for value in trial.values]
@@ -113,7 +117,7 @@ class ModelSearch:
                 state, value = "RUNNING", None
             elif trial.measured and trial.value is not None:
                 pruned = self._sampler == "tpe" and trial.state == STOPPED and bool(steps)
-                state, value = ("PRUNED" if pruned else "COMPLETE"), self._sign * trial.value
+                state, value = ("PRUNED" if pruned else "COMPLETE"), min(worst, self._sign * trial.value)
             else:
                 # A trial that failed has no value. The middle of the others keeps the search from going there again,
                 # and tells the model nothing that would spoil it.
