@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from sagehound.classifier.distributed import Place, find_place
+from sagehound.classifier.distributed import Place, find_place, share_out
+from sagehound.classifier.group_loss import describe
 from tests.classifier.script import run, start
 
 
@@ -31,6 +32,68 @@ def test_torchruns_variables_go_first() -> None:
         "SM_HOSTS": "[]",
     }
     assert find_place(environ) == Place(1, 4, 1, "h", 9)
+
+
+def test_mpiruns_variables_go_before_sagemakers() -> None:
+    environ = {
+        "OMPI_COMM_WORLD_RANK": "3",
+        "OMPI_COMM_WORLD_SIZE": "4",
+        "OMPI_COMM_WORLD_LOCAL_RANK": "1",
+        "SM_HOSTS": '["algo-1", "algo-2"]',
+        "SM_CURRENT_HOST": "algo-2",
+    }
+    assert find_place(environ) == Place(3, 4, 1, "algo-1", 7777)
+
+
+@pytest.mark.parametrize(
+    ("visible", "chosen"),
+    [
+        ([(), ()], [None, None]),
+        ([("a", "b"), ("a", "b")], [0, 1]),
+        ([("a", "b")] * 5, [0, 1, 0, 1, 0]),
+        ([("a",), ("b",)], [0, 0]),
+        ([("a", "b"), ("c", "d"), ("a", "b"), ("c", "d")], [0, 0, 1, 1]),
+        ([("a",), ()], [0, None]),
+    ],
+)
+def test_processes_that_see_the_same_gpus_take_them_in_turn(
+    visible: list[tuple[str, ...]], chosen: list[int | None]
+) -> None:
+    assert share_out(visible) == chosen
+
+
+HERE = Place(1, 5, 0, "algo-1", 7777)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:34011. This is", "it has ended"),
+        ("[gloo/transport/tcp/pair.cc:537] Read error [127.0.0.1]:4: Connection reset by peer", "the connection broke"),
+        ("[gloo/transport/tcp/unbound_buffer.cc:78] Timed out waiting 1800000ms for recv", "silent for too long"),
+        ("The client socket has timed out after 1800s to (algo-1, 7777)", "algo-1, port 7777, where the hosts meet"),
+        ("The server socket has failed to listen. port: 7777, code: -98, name: EADDRINUSE", "set MASTER_PORT"),
+        ("NCCL error in: NCCLUtils.hpp, remote process exited or there was a network error", "nccl has lost it"),
+    ],
+)
+def test_a_lost_host_is_told_in_a_sentence(text: str, said: str) -> None:
+    sentence = describe(RuntimeError(text), HERE, {})
+    assert sentence is not None
+    assert sentence.startswith("host 2 of 5 lost the connection to ")
+    assert said in sentence
+
+
+def test_a_lost_host_is_named_where_its_address_tells_it() -> None:
+    error = RuntimeError("[gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:34011")
+    hosts = {"SM_HOSTS": '["localhost", "algo-2"]', "SM_CURRENT_HOST": "algo-2"}
+    assert "lost the connection to localhost: it closed" in (describe(error, HERE, hosts) or "")
+
+
+@pytest.mark.parametrize(
+    "text", ["CUDA out of memory", "mat1 and mat2 shapes cannot be multiplied", "Connection refused"]
+)
+def test_other_errors_are_left_as_they_are(text: str) -> None:
+    assert describe(RuntimeError(text), HERE, {}) is None
 
 
 def free_port() -> int:

@@ -97,6 +97,23 @@ def test_the_cause_is_named_and_not_who_noticed_it_first(cloud: CloudProcess) ->
 
 
 @pytest.mark.timeout(600)
+def test_a_killed_process_below_torchrun_is_the_cause_too(cloud: CloudProcess) -> None:
+    """torchrun itself ends with an exit code on every host: only its report says which one had a process killed."""
+    shop = Workshop(cloud)
+    script = (
+        "import os, signal, torch, torch.distributed as dist\n"
+        "dist.init_process_group('gloo')\n"
+        "while True:\n"
+        "    dist.all_reduce(torch.ones(1))\n"
+        "    if dist.get_rank() == 1: os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    job = shop.run(script, count=3, hyperparameters={"sagemaker_torch_distributed_enabled": "true"})
+    assert job["TrainingJobStatus"] == "Failed"
+    assert job["FailureReason"].endswith(", exit code: 1, host: algo-2")
+    assert "Signal 9 (SIGKILL) received by PID" in job["FailureReason"]
+
+
+@pytest.mark.timeout(600)
 def test_a_killed_server_adopts_a_job_of_five_hosts(own_cloud: CloudProcess, features: Path) -> None:
     jobs = ClassifierJobs(Workshop(own_cloud), features)
     shop, epochs = jobs.shop, 250
