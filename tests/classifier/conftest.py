@@ -3,9 +3,13 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.classifier.pictures import write_splits
 from tests.classifier.script import Finished, run
+
+# What needs a GPU is collected where there is one: elsewhere nothing is skipped.
+collect_ignore = [] if torch.cuda.is_available() else ["test_gpu_on_device.py"]
 
 
 @pytest.fixture(scope="session")

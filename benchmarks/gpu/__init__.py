@@ -1,0 +1,1 @@
+"""Figures of the classifier on GPUs, each beside what the device itself can do in the same run"""
