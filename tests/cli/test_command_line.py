@@ -23,7 +23,7 @@ def test_help_imports_nothing_heavy() -> None:
 def test_every_command_and_option_has_its_sentence() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     assert set(commands) == {
-        *("run", "init", "upload", "train", "deploy", "invoke", "delete"),
+        *("run", "init", "upload", "features", "tune", "train", "deploy", "invoke", "report", "delete"),
         *("up", "down", "status", "env", "logs"),
     }
     for name, command in commands.items():
@@ -55,6 +55,14 @@ def test_settings_are_checked_before_anything_is_asked_of_aws(sagehound) -> None
     done = sagehound("train", "--set", "train.epoch=3", check=False)
     assert "there is no setting train.epoch" in done.stderr
     assert "Did you mean train.epochs?" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["tune", "run"])
+def test_a_search_that_cannot_be_made_is_refused_before_anything_is_asked_of_aws(sagehound, command) -> None:
+    done = sagehound(command, "--set", "tune.ranges.learning_rate.min=1", check=False)
+    assert done.returncode == 1
+    assert "tune.ranges.learning_rate is upside down: min 1 is above max 0.1" in done.stderr
+    assert sagehound("status", check=False).returncode == 3
 
 
 @pytest.mark.parametrize("target", ["mars", "LOCAL"])

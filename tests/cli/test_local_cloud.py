@@ -33,7 +33,7 @@ def test_up_status_env_down(sagehound, tmp_path) -> None:
     assert "is up already" in sagehound("up", "--detach", "--port", "0").stdout
     status = json.loads(sagehound("status", "--json").stdout)
     assert (status["running"], status["pid"], status["port"]) == (True, server["pid"], server["port"])
-    assert status["training_jobs"] == status["endpoints"] == {}
+    assert status["training_jobs"] == status["tuning_jobs"] == status["endpoints"] == {}
     assert f"address        {server['endpoint_url']}" in sagehound("status").stdout
     done = sagehound("down")
     assert f"(pid {server['pid']})" in done.stdout
@@ -98,38 +98,68 @@ def test_logs_of_an_unknown_name(sagehound) -> None:
     sagehound("up", "--detach", "--port", "0")
     done = sagehound("logs", "nothing", check=False)
     assert done.returncode == 1
-    assert "there is no training job and no endpoint nothing" in done.stderr
+    assert "there is no training job, no tuning job and no endpoint nothing" in done.stderr
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_the_whole_walk_starts_and_stops_its_own_cloud(sagehound, tmp_path) -> None:
-    done = sagehound("run", "--port", "0", "--json", "--set", "train.epochs=4")
+    done = sagehound("run", "--port", "0", "--json", "--report", "walk.html", "--set", "train.epochs=4")
     events = [json.loads(line) for line in done.stdout.splitlines()]
     steps = {event["step"]: event["result"] for event in events if event.get("status") == "done"}
-    assert list(steps) == ["up", "check", "upload", "train", "deploy", "invoke", "delete", "run"]
-    assert steps["train"]["metrics"]["test:accuracy"] > 0.5
-    assert len(steps["invoke"]["answers"]) == 5
+    assert list(steps) == [
+        *("up", "check", "upload", "features", "tune", "train", "train x5"),
+        *("deploy", "invoke", "report", "delete", "run"),
+    ]
+    assert steps["tune"]["trials"] == 2
+    assert steps["tune"]["at_chance"] is False
+    for step in ("train", "train x5"):
+        assert steps[step]["metrics"]["test:accuracy"] > 0.5
+    assert steps["train x5"]["instance_count"] == 5
+    assert [endpoint["endpoint_name"] for endpoint in steps["deploy"]["endpoints"]] == [
+        "project5-endpoint",
+        "project5-endpoint-multi",
+    ]
+    assert len(steps["invoke"]["answers"]) == len(steps["invoke"]["also"]["answers"]) == 5
+    page = (tmp_path / "here" / "walk.html").read_text()
+    assert steps["train"]["job_name"] in page
+    assert steps["train x5"]["job_name"] in page
     assert sagehound("status", check=False).returncode == 3
     assert not [p for p in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(p.info["cmdline"] or [])]
 
 
-@pytest.mark.timeout(600)
-def test_the_steps_one_by_one_as_a_person_types_them(sagehound) -> None:
+@pytest.mark.timeout(900)
+def test_the_steps_one_by_one_as_a_person_types_them(sagehound, tmp_path) -> None:
     sagehound("up", "--detach", "--port", "0")
     done = sagehound("upload", "--data", SAMPLE)
     assert done.stdout.splitlines()[0].startswith("check ")
     assert " sent, 0 unchanged" in done.stdout
-    done = sagehound("train", "--set", "train.epochs=4", "-v")
+    assert "no completed tuning" in sagehound("train", "--from-tuning", check=False).stderr
+    done = sagehound("tune", "--set", "train.epochs=4")
+    assert done.stdout.splitlines()[0].startswith("features ")
+    trials = [line for line in done.stdout.splitlines() if " trial  " in line]
+    assert len(trials) == 2
+    tuning = done.stdout.splitlines()[-1].split(" s  ")[1].split()[0]
+    assert "validation:accuracy=" in sagehound("logs", tuning).stdout
+    done = sagehound("train", "--from-tuning", "--set", "train.epochs=4", "-v")
+    assert " (earlier)" in next(line for line in done.stdout.splitlines() if line.startswith("features "))
     job = done.stdout.splitlines()[-1].split(" s  ")[1].split()[0]
     assert "validation:accuracy=" in done.stdout  # the job's own lines
     assert "validation:accuracy=" in sagehound("logs", job, "--follow").stdout
-    sagehound("deploy")
+    assert "project5-endpoint  InService" in sagehound("deploy").stdout
+    other = sagehound("deploy", "--job", job, "--endpoint", "another", "--json")
+    assert json.loads(other.stdout.splitlines()[-1])["result"]["endpoints"][0]["endpoint_name"] == "another"
     done = sagehound("invoke", f"{SAMPLE}/test")
     assert " right, median " in done.stdout
-    assert "1 InService" in sagehound("status").stdout
+    assert "another  8 pictures" in sagehound("invoke", f"{SAMPLE}/test/8.Bag", "--endpoint", "another").stdout
+    status = sagehound("status").stdout
+    assert "2 InService" in status
+    assert "tuning jobs    1 Completed" in status
+    done = sagehound("report", "mine.html")
+    assert job in (tmp_path / "here" / "mine.html").read_text()
     done = sagehound("delete", check=False, input="n\n")
     assert done.returncode == 1
     assert "endpoint project5-endpoint" in done.stdout
+    assert "endpoint another" in done.stdout
     assert "things deleted" in sagehound("delete", "--yes").stdout
     assert "nothing to delete" in sagehound("delete", "--yes").stdout
 
@@ -151,7 +181,8 @@ def test_keep_leaves_the_endpoint_and_a_failure_leaves_the_cloud(sagehound, tmp_
     assert "no_such_backbone" in done.stderr
     assert "the local cloud goes on" in done.stdout
     pid = facts(tmp_path)["pid"]
-    done = sagehound("run", "--keep", "--set", "train.epochs=2", "--set", "invoke_pictures=1")
+    quick = ("--set", "train.epochs=2", "--set", "invoke_pictures=1", "--set", "multi_instance_count=0")
+    done = sagehound("run", "--keep", *quick)
     assert facts(tmp_path)["pid"] == pid
     assert "things deleted" not in done.stdout
     assert "1 endpoints answer again after the next `sagehound up`" in sagehound("down").stdout

@@ -60,8 +60,9 @@ def find_belongings(clients: Clients, names: Names) -> Belongings:
     """What clean-up would delete."""
     found = Belongings()
     with aws_step("delete"):
+        # An endpoint may have any name (deploy.endpoint_name, --endpoint): only its tag tells whose it is.
         found.endpoints = list(
-            _tagged(clients, names, "list_endpoints", "Endpoints", "EndpointName", "EndpointArn", names.endpoint)
+            _tagged(clients, names, "list_endpoints", "Endpoints", "EndpointName", "EndpointArn", prefix="")
         )
         found.endpoint_configs = list(
             _tagged(
@@ -110,17 +111,23 @@ def delete_belongings(clients: Clients, names: Names, found: Belongings, step: S
 
 
 def _tagged(
-    clients: Clients, names: Names, operation: str, member: str, name_member: str, arn_member: str, also: str = ""
+    clients: Clients,
+    names: Names,
+    operation: str,
+    member: str,
+    name_member: str,
+    arn_member: str,
+    *,
+    prefix: str | None = None,
 ) -> Iterator[str]:
-    """Names of the resources of one kind that begin like the project (or are called ``also``) and carry its tag."""
+    """Names of the resources of one kind that begin so (None: like the project) and carry the project's tag."""
+    begin = f"{names.project}-" if prefix is None else prefix
     for page in clients.sagemaker.get_paginator(operation).paginate():
         for summary in page[member]:
-            name = summary[name_member]
-            if not (name.startswith(f"{names.project}-") or name == also):
+            if not summary[name_member].startswith(begin):
                 continue
-            tags = clients.sagemaker.list_tags(ResourceArn=summary[arn_member])["Tags"]
-            if names.tags[0] in tags:
-                yield name
+            if names.tags[0] in clients.sagemaker.list_tags(ResourceArn=summary[arn_member])["Tags"]:
+                yield summary[name_member]
 
 
 def _delete_endpoints(clients: Clients, endpoints: list[str]) -> None:

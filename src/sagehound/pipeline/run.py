@@ -60,7 +60,12 @@ def run(
     options: Options = Options(),
 ) -> Walk:
     """Every step in order; each finds what an earlier run made. Raises StepFailed at the step that fails."""
-    space_of(settings)  # settings that cannot be searched are refused before the pictures are looked at
+    # What cannot be searched or is not there is refused before the pictures are looked at.
+    space_of(settings)
+    codes = [
+        find_code(settings.tune.entry_point, settings.tune.source_dir, "tune", local=clients.local),
+        find_code(settings.train.entry_point, settings.train.source_dir, "train", local=clients.local),
+    ]
     with reporter.step("check") as step:
         manifest = take_in(source, settings.data, cache, reporter, clients.s3)
         step.done(manifest.describe(), name=manifest.name, digest=manifest.digest, counts=manifest.counts)
@@ -68,10 +73,6 @@ def run(
     with reporter.step("upload") as step:
         workers, mirror = settings.upload_workers, options.mirror
         data = upload(clients, names, manifest, reporter, step, workers=workers, mirror=mirror)
-    codes = [
-        find_code(settings.tune.entry_point, settings.tune.source_dir, "tune", local=clients.local),
-        find_code(settings.train.entry_point, settings.train.source_dir, "train", local=clients.local),
-    ]
     features = features_for(clients, names, settings, data, codes, reporter)
     with reporter.step("tune") as step:
         again, anyway = options.again, options.anyway
