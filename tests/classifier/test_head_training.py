@@ -104,3 +104,18 @@ def test_the_way_without_torch_imports_none_of_it(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], env=environment(), check=False, cwd=tmp_path)
     assert done.returncode == 0
     assert torch.__version__  # which is installed, so its absence above means something
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="the threads of a process are counted in /proc")
+@pytest.mark.parametrize("script", ["hpo", "train_model"])
+def test_trials_that_share_the_cores_keep_to_one_thread_each(script: str) -> None:
+    code = (
+        f"import os, sagehound.classifier.entry_points.{script}, numpy\n"
+        "matrix = numpy.ones((600, 600), dtype=numpy.float32)\n"
+        "matrix @ matrix\n"
+        "print(len(os.listdir('/proc/self/task')))"
+    )
+    command = [sys.executable, "-c", code]
+    variables = environment(OMP_NUM_THREADS=4)
+    told = subprocess.run(command, env=variables, check=True, capture_output=True, text=True).stdout
+    assert told.strip() == "1"

@@ -146,7 +146,7 @@ class FeatureChannel:
 
     def _array(self, name: str, dimensions: int) -> NDArray[Any]:
         # Copy on write: pages are shared with other trials as long as nobody changes them.
-        array: NDArray[Any] = np.load(self.file(name), mmap_mode="c", allow_pickle=False)
+        array: NDArray[Any] = np.asarray(np.load(self.file(name), mmap_mode="c", allow_pickle=False))
         if array.ndim != dimensions:
             raise BadDataset(f"{self.folder / name} has {array.ndim} dimensions, not {dimensions}: {_AGAIN}")
         return array
