@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ from sagehound.pipeline.names import Names, attempt_of
 from sagehound.pipeline.progress import Reporter
 from sagehound.pipeline.security import ensure_role
 from sagehound.pipeline.training_request import JobPlan, training_request
-from sagehound.pipeline.waiting import interrupted, pauses, poll
+from sagehound.pipeline.waiting import pauses, poll, telling_interruption
 
 ENDED = ("Completed", "Failed", "Stopped")
 _ROLE_SETTLES_SECONDS = 60.0
@@ -77,7 +78,9 @@ def ensure_training_job(
         if done is not None:
             return EndedJob(done, "earlier")
     if running and not again:
-        return EndedJob(_wait(clients, str(running[-1]["TrainingJobName"]), reporter, step), "joined")
+        name = str(running[-1]["TrainingJobName"])
+        with _telling_interruption(step, name):
+            return EndedJob(_wait(clients, name, reporter, step), "joined")
     number = max((attempt for attempt, _ in attempts), default=0) + 1
     name = base if number == 1 else f"{base}-{number}"
     request = training_request(
@@ -90,8 +93,9 @@ def ensure_training_job(
         # A further try after a failure finds the checkpoints of the first; made anew it starts from nothing.
         checkpoints=("" if not checkpoints else name if again else base),
     )
-    create_when_role_is_known(clients, lambda: clients.sagemaker.create_training_job(**request))
-    return EndedJob(_wait(clients, name, reporter, step), "made")
+    with _telling_interruption(step, name):
+        create_when_role_is_known(clients, lambda: clients.sagemaker.create_training_job(**request))
+        return EndedJob(_wait(clients, name, reporter, step), "made")
 
 
 def completed_job(
@@ -162,6 +166,14 @@ def _attempts(clients: Clients, base: str) -> list[tuple[int, dict[str, Any]]]:
     return sorted(((number, job) for number, job in numbered if number is not None), key=lambda pair: pair[0])
 
 
+def _telling_interruption(step: str, job_name: str) -> AbstractContextManager[None]:
+    return telling_interruption(
+        step,
+        f"training job {job_name} goes on",
+        f"`sagehound {step}` waits for it again, `sagehound logs {job_name}` shows it, `sagehound delete` stops it.",
+    )
+
+
 def _wait(clients: Clients, job_name: str, reporter: Reporter, step: str) -> dict[str, Any]:
     """DescribeTrainingJob of the completed job; its log lines go to the reporter meanwhile."""
     tail = LogTail(clients, TRAINING_GROUP, f"{job_name}/")
@@ -170,20 +182,12 @@ def _wait(clients: Clients, job_name: str, reporter: Reporter, step: str) -> dic
         for _, line in tail.new_lines():
             reporter.log(line)
 
-    try:
-        job = poll(
-            lambda: clients.sagemaker.describe_training_job(TrainingJobName=job_name),
-            lambda job: job["TrainingJobStatus"] in ENDED,
-            local=clients.local,
-            each=tell,
-        )
-    except KeyboardInterrupt:
-        raise interrupted(
-            step,
-            f"training job {job_name} goes on",
-            f"`sagehound {step}` waits for it again, `sagehound logs {job_name}` shows it, "
-            "`sagehound delete` stops it.",
-        ) from None
+    job = poll(
+        lambda: clients.sagemaker.describe_training_job(TrainingJobName=job_name),
+        lambda job: job["TrainingJobStatus"] in ENDED,
+        local=clients.local,
+        each=tell,
+    )
     tell()
     status = job["TrainingJobStatus"]
     if status != "Completed":

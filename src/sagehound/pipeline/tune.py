@@ -7,6 +7,7 @@ its number, since AWS leaves no room for a suffix.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from sagehound.errors import StepFailed
@@ -31,6 +32,7 @@ from sagehound.pipeline.tuning_request import (
     tuning_request,
 )
 from sagehound.pipeline.upload import StoredData
+from sagehound.pipeline.waiting import telling_interruption
 from sagehound.settings import PipelineSettings, TuneSettings
 
 
@@ -100,21 +102,12 @@ def tune(
     wanted = combinations(space) if options.strategy == "Grid" else options.max_jobs
     with aws_step("tune"):
         name, how = find_tuning(clients, names, digest, again)
-        if how == "made":
-            parent = latest_tuning(clients, names) if options.warm_start == "previous" else None
-            request = tuning_request(
-                plan,
-                options,
-                space,
-                name,
-                names,
-                clients.region,
-                role_arn=ensure_role(clients, names, "tune"),
-                code_uri=ship(clients, names, code.bundle),
-                parent=parent,
-            )
-            create_when_role_is_known(clients, lambda: clients.sagemaker.create_hyper_parameter_tuning_job(**request))
-        job, trials = wait_for_tuning(clients, name, options, wanted, reporter, quiet=how == "earlier")
+        request = _request(clients, names, settings, plan, space, code, name) if how == "made" else {}
+        with _telling_interruption(name):
+            if request:
+                create = clients.sagemaker.create_hyper_parameter_tuning_job
+                create_when_role_is_known(clients, lambda: create(**request))
+            job, trials = wait_for_tuning(clients, name, options, wanted, reporter, quiet=how == "earlier")
         tuning = completed_tuning(job, trials, ours=code.ours)
         verdict = _verdict(clients, tuning, options, data)
     for trial in failures(trials):
@@ -131,6 +124,31 @@ def tune(
     if verdict.guesses:
         reporter.note(f"the best of {len(trials)} trials is at chance level ({verdict.text}): the search found nothing")
     return tuning
+
+
+def _request(
+    clients: Clients, names: Names, settings: PipelineSettings, plan: JobPlan, space: Space, code: Code, name: str
+) -> dict[str, Any]:
+    """CreateHyperParameterTuningJob's parameters, once all that they name is there."""
+    return tuning_request(
+        plan,
+        settings.tune,
+        space,
+        name,
+        names,
+        clients.region,
+        role_arn=ensure_role(clients, names, "tune"),
+        code_uri=ship(clients, names, code.bundle),
+        parent=latest_tuning(clients, names) if settings.tune.warm_start == "previous" else None,
+    )
+
+
+def _telling_interruption(name: str) -> AbstractContextManager[None]:
+    return telling_interruption(
+        "tune",
+        f"tuning job {name} goes on",
+        f"`sagehound tune` waits for it again, `sagehound logs {name}` shows it, `sagehound delete` stops it.",
+    )
 
 
 def _verdict(clients: Clients, tuning: Tuning, options: TuneSettings, data: StoredData) -> Verdict:

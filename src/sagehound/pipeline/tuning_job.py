@@ -14,7 +14,7 @@ from sagehound.pipeline.names import Names, digest_of
 from sagehound.pipeline.progress import Reporter
 from sagehound.pipeline.trial_table import Standing
 from sagehound.pipeline.trials import Trial, best_of, failures, trials_of
-from sagehound.pipeline.waiting import interrupted, poll
+from sagehound.pipeline.waiting import poll
 from sagehound.settings import TuneSettings
 
 
@@ -102,18 +102,11 @@ def wait_for_tuning(
             reporter.trials(Standing(options.objective, wanted, list(trials), best.job_name if best else ""))
         return job
 
-    try:
-        job = poll(
-            ask,
-            lambda job: job["HyperParameterTuningJobStatus"] in ("Completed", "Failed", "Stopped"),
-            local=clients.local,
-        )
-    except KeyboardInterrupt:
-        raise interrupted(
-            "tune",
-            f"tuning job {name} goes on",
-            f"`sagehound tune` waits for it again, `sagehound logs {name}` shows it, `sagehound delete` stops it.",
-        ) from None
+    job = poll(
+        ask,
+        lambda job: job["HyperParameterTuningJobStatus"] in ("Completed", "Failed", "Stopped"),
+        local=clients.local,
+    )
     if job["HyperParameterTuningJobStatus"] != "Completed":
         raise _not_completed(job, trials)
     return job, trials

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from sagehound.errors import Interrupted
@@ -29,6 +30,15 @@ def pauses(local: bool) -> Iterator[float]:
     while True:
         yield pause
         pause = min(pause * factor, longest)
+
+
+@contextmanager
+def telling_interruption(step: str, what: str, hint: str) -> Iterator[None]:
+    """Ctrl-C inside the block, from the request on, is told with what goes on and how to come back to it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise interrupted(step, what, hint) from None
 
 
 def interrupted(step: str, what: str, hint: str) -> Interrupted:
