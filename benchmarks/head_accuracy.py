@@ -118,7 +118,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=PICTURES)
     parser.add_argument("--backbones", nargs="+", default=["efficientnet_lite0", "efficientnet_lite2"])
-    parser.add_argument("--views", type=int, default=3)
+    parser.add_argument("--views", type=int, default=2)
     parser.add_argument("--points", type=int, default=24)
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
