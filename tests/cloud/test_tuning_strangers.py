@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.cloud.hosting import Hosting
 from tests.cloud.tuning import TuningWorkshop
@@ -164,6 +166,22 @@ def value(child: dict[str, Any]) -> float | None:
     return found
 
 
+def statistics(shop: TuningWorkshop, training_job: str) -> dict[str, float]:
+    """What CloudWatch has of a training job's objective."""
+    now, totals = datetime.now(UTC), ("SampleCount", "Sum", "Minimum", "Maximum")
+    points = shop.cloud.client("cloudwatch").get_metric_statistics(
+        Namespace="/aws/sagemaker/TrainingJobs",
+        MetricName="Test Loss",
+        Dimensions=[{"Name": "TrainingJobName", "Value": training_job}],
+        StartTime=now - timedelta(hours=1),
+        EndTime=now + timedelta(minutes=1),
+        Period=7200,
+        Statistics=list(totals),
+    )["Datapoints"]
+    gather = {"SampleCount": sum, "Sum": sum, "Minimum": min, "Maximum": max}
+    return {name: gather[name](point[name] for point in points) for name in totals}
+
+
 @pytest.fixture(scope="module")
 def shop(cloud: CloudProcess) -> TuningWorkshop:
     return TuningWorkshop(cloud)
@@ -285,6 +303,12 @@ def test_what_the_usual_regex_reads_of_odd_lines(shop: TuningWorkshop) -> None:
     assert ended["HyperParameterTuningJobStatus"] == "Completed"
     assert ended["ObjectiveStatusCounters"] == {"Succeeded": 3, "Pending": 0, "Failed": 5}
     assert value(ended["BestTrainingJob"]) == 0.5
+    assert statistics(shop, children["many"]["TrainingJobName"]) == {
+        "SampleCount": 3001,
+        "Sum": pytest.approx(sum(1000 - batch / 10 for batch in range(3000)) + 0.75),
+        "Minimum": 0.75,
+        "Maximum": 1000,
+    }
 
 
 def test_what_is_no_finite_number_is_no_value_and_never_the_best(shop: TuningWorkshop) -> None:
@@ -311,3 +335,9 @@ def test_a_script_that_takes_another_name_fails_every_trial_and_the_tuning_job_s
     assert len(reasons) == 2
     assert all("unrecognized arguments: --learning_rate" in reason for reason in reasons)
     assert "BestTrainingJob" not in ended
+
+
+def test_the_name_of_the_objective_is_no_hyperparameter_to_tune(shop: TuningWorkshop) -> None:
+    request = sdk_request(shop, HPO, quoted("_tuning_objective_metric", "Test Loss", "Other Loss"))
+    with pytest.raises(ClientError, match="cannot be a tunable hyperparameter"):
+        shop.sagemaker.create_hyper_parameter_tuning_job(**request)

@@ -55,7 +55,7 @@ class ModelSearch:
         self._max_jobs = max_jobs
         self._first = first_points(max_jobs)
         self._varied = [one for one in space.dimensions if one.count is None or one.count > 1]
-        self.worker = worker or WorkerProcess()
+        self.worker = worker or WorkerProcess(warm_up=sampler == "gp")
 
     @property
     def will_model(self) -> bool:

@@ -90,9 +90,10 @@ class _Running:
 
 
 class WorkerProcess:
-    """Asks the worker, starting it when it does not run."""
+    """Asks the worker, starting it when it does not run; with `warm_up` its first suggestion of a GP is quick, too."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, warm_up: bool = False) -> None:
+        self._options = ["--warm-up"] if warm_up else []
         self._numbers = itertools.count()
         self._start: asyncio.Task[_Running] | None = None
         self._closed = False
@@ -106,7 +107,7 @@ class WorkerProcess:
     def start_early(self) -> None:
         """Start the worker in the background, so that its imports pass while nobody waits."""
         if self._start is None:
-            self._start = asyncio.get_running_loop().create_task(_start(), name="search worker's start")
+            self._start = asyncio.get_running_loop().create_task(_start(self._options), name="search worker's start")
 
     async def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """The worker's answer; raises SearchFailed when it died twice, or says that it cannot."""
@@ -145,7 +146,7 @@ class WorkerProcess:
         if self._closed:
             raise SearchFailed("The search is closed.")
         if self._start is None or (self._start.done() and self._current() is None):
-            self._start = asyncio.create_task(_start(), name="search worker's start")
+            self._start = asyncio.create_task(_start(self._options), name="search worker's start")
         try:
             # Whoever waits may be cancelled; the start goes on, for the next one.
             return await asyncio.shield(self._start)
@@ -153,7 +154,7 @@ class WorkerProcess:
             raise SearchFailed(f"The process that suggests hyperparameters cannot be started: {error}") from error
 
 
-async def _start() -> _Running:
+async def _start(options: list[str]) -> _Running:
     return _Running(
         await asyncio.create_subprocess_exec(
             sys.executable,

@@ -16,7 +16,7 @@ from sagehound.localcloud.services.cloudwatch.listing import MetricListing
 from sagehound.localcloud.services.cloudwatch.metric_data import MetricData
 from sagehound.localcloud.services.cloudwatch.periods import by_period
 from sagehound.localcloud.services.cloudwatch.putting import MetricWriting
-from sagehound.localcloud.services.cloudwatch.statistic_set import StatisticSet
+from sagehound.localcloud.services.cloudwatch.statistic_set import StatisticSet, merged
 from sagehound.localcloud.services.cloudwatch.statistics import MetricStatistics
 from sagehound.localcloud.services.cloudwatch.tables import Datum, MetricTables, sorted_dimensions
 from sagehound.localcloud.state.clock import Clock
@@ -73,11 +73,25 @@ class CloudWatch:
 
         NaN and infinity (the loss of a training that diverged) are left out: AWS has no place for them.
         """
-        if not math.isfinite(value):
-            return
-        moment = int(timestamp.timestamp())
-        datum = Datum(name, sorted_dimensions(dimensions), moment, unit, StatisticSet.of(value))
-        self._tables.add(region, namespace, [datum])
+        self.put_values(region, namespace, name, [value], dimensions, timestamp, unit)
+
+    def put_values(
+        self,
+        region: str,
+        namespace: str,
+        name: str,
+        values: Iterable[float],
+        dimensions: dict[str, str],
+        timestamp: datetime,
+        unit: str = "None",
+    ) -> None:
+        """Keep values of one second as `put` keeps one; however many, they are read and written as one row."""
+        sets = [StatisticSet.of(value) for value in values if math.isfinite(value)]
+        if sets:
+            moment = int(timestamp.timestamp())
+            self._tables.add(
+                region, namespace, [Datum(name, sorted_dimensions(dimensions), moment, unit, merged(sets))]
+            )
 
     def put_many(self, region: str, namespace: str, data: Iterable[Datum]) -> None:
         """Keep many data in one transaction."""

@@ -39,10 +39,17 @@ class LogWriter(Protocol):
 class MetricSink(Protocol):
     """CloudWatch, as jobs and endpoints count into it."""
 
-    def put(
-        self, region: str, namespace: str, name: str, value: float, dimensions: dict[str, str], timestamp: datetime, /
+    def put_values(
+        self,
+        region: str,
+        namespace: str,
+        name: str,
+        values: Iterable[float],
+        dimensions: dict[str, str],
+        timestamp: datetime,
+        /,
     ) -> None:
-        """Add one value."""
+        """Add values of one second."""
 
 
 class MetricCounter(Protocol):

@@ -83,6 +83,10 @@ class TrainingOutput:
             self._providers.logs.append(self._record.region, LOG_GROUP, stream, events)
 
     def _count(self, found: list[tuple[str, float, datetime]]) -> None:
-        dimensions: dict[str, Any] = {"TrainingJobName": self._record.name}
+        # By second, because a script may print a thousand values in one: each value alone would cost as much.
+        seconds: dict[tuple[str, datetime], list[float]] = {}
         for name, value, stamp in found:
-            self._providers.metrics.put(self._record.region, NAMESPACE, name, value, dimensions, stamp)
+            seconds.setdefault((name, stamp.replace(microsecond=0)), []).append(value)
+        dimensions: dict[str, Any] = {"TrainingJobName": self._record.name}
+        for (name, second), values in seconds.items():
+            self._providers.metrics.put_values(self._record.region, NAMESPACE, name, values, dimensions, second)

@@ -8,6 +8,7 @@ from sagehound.localcloud.errors import AwsError, validation
 from sagehound.localcloud.search import hyperband
 from sagehound.localcloud.search.dimensions import RangeError
 from sagehound.localcloud.search.space import Space
+from sagehound.localcloud.services.sagemaker.training_output import OBJECTIVE
 from sagehound.localcloud.services.sagemaker.tuning_definitions import Definition, definitions, training_job
 
 Job = dict[str, Any]
@@ -45,6 +46,8 @@ def _space(definition: Definition) -> Space:
 
 
 def _check_names(definition: Definition) -> None:
+    if OBJECTIVE in definition.tuned:
+        raise validation(f"{OBJECTIVE} names the objective: it cannot be a tunable hyperparameter.")
     both = sorted({*definition.static} & {*definition.tuned})
     if both:
         raise validation(f"Hyperparameters cannot be both static and tunable: {', '.join(both)}.")
