@@ -21,6 +21,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in a trial; numpy reads it when it is imported
+
 import numpy as np
 
 from sagehound.classifier import entry_points
