@@ -98,6 +98,19 @@ def test_a_stop_survives_the_death_of_the_server(own_cloud: CloudProcess) -> Non
     assert shop.ended(name)["TrainingJobStatus"] == "Stopped"
 
 
+def test_a_program_that_our_sigterm_has_ended_is_stopped_also_after_the_death_of_the_server(
+    own_cloud: CloudProcess,
+) -> None:
+    shop = Workshop(own_cloud)
+    names = [shop.create("print('under way', flush=True)\nimport time\ntime.sleep(600)\n") for _ in range(3)]
+    for name in names:
+        shop.until_line(name, "under way")
+    for name in names:
+        shop.sagemaker.stop_training_job(TrainingJobName=name)
+    own_cloud.restart(kill=True)
+    assert [shop.ended(name)["TrainingJobStatus"] for name in names] == ["Stopped"] * 3
+
+
 def test_a_job_that_ignores_sigterm_is_killed_when_the_grace_is_over(fast_cloud: CloudProcess) -> None:
     shop = Workshop(fast_cloud)
     script = (

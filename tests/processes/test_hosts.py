@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sagehound.localcloud.processes.host_init import outside_paths
-from sagehound.localcloud.processes.hosts import allocate_addresses, hosts_text
+from sagehound.localcloud.processes.hosts import allocate_addresses, free_port, hosts_text
 from sagehound.localcloud.processes.local import LocalSupervisor
 
 from .conftest import Lines, MakeHost, MakeProgram
@@ -195,3 +195,13 @@ def test_paths_where_mounts_are_refused(text: str, expected: str) -> None:
 
 def test_hosts_text() -> None:
     assert hosts_text({"algo-1": "127.16.0.1"}) == "127.0.0.1\tlocalhost\n127.16.0.1\talgo-1\n"
+
+
+def test_the_port_where_hosts_meet_is_one_where_nobody_listens() -> None:
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        found = free_port(port, {port + 1})
+        assert found > port + 1
+    assert free_port(port, ()) == port

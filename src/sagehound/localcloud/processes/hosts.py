@@ -30,6 +30,26 @@ def allocate_addresses(count: int, in_use: Collection[str], seed: str) -> list[s
     raise RuntimeError(f"no {count} free loopback addresses beside {len(taken)} in use")
 
 
+def free_port(first: int, in_use: Collection[int]) -> int:
+    """The first port from `first` on that no job of this cloud has and where no other program listens.
+
+    A program of the machine, or a job of another cloud on it, may hold the usual one on every address.
+    """
+    return next(port for port in range(first, 65_536) if port not in in_use and _is_free(port))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As servers do: a connection that was closed a moment ago is no hindrance.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+            probe.listen(1)
+        except OSError:
+            return False
+    return True
+
+
 def _address(number: int) -> str:
     block, low = divmod(number % _COUNT, _HOSTS)
     return f"127.{_FIRST_BLOCK + (block >> 8)}.{block & 0xFF}.{low + 1}"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import sqlite3
 from typing import Any
 
 from sagehound.localcloud.container.requirements import InstallError
 from sagehound.localcloud.container.training import MASTER_PORT, CodeError, instance_groups
-from sagehound.localcloud.processes.hosts import allocate_addresses
+from sagehound.localcloud.processes.hosts import allocate_addresses, free_port
 from sagehound.localcloud.services.sagemaker import artifacts, channels, job_files, training_status
 from sagehound.localcloud.services.sagemaker.providers import Providers
 from sagehound.localcloud.services.sagemaker.training_hosts import TrainingHosts
@@ -116,8 +115,7 @@ class TrainingRun:
         others = [run for run in self._providers.store.list(RUNS) if (run["Region"], run["Name"]) != own]
         in_use = [address for run in others for address in run["Addresses"]]
         ports = {run["MasterPort"] for run in others}
-        port = next(port for port in itertools.count(MASTER_PORT) if port not in ports)
-        return allocate_addresses(count, in_use, f"{self._providers.data_dir}:{arn}"), port
+        return allocate_addresses(count, in_use, f"{self._providers.data_dir}:{arn}"), free_port(MASTER_PORT, ports)
 
     async def _wait_for(self, work: set[asyncio.Future[Any]]) -> Outcome | None:
         """Wait until one of `work` is done, the job is stopped, or its time is over: None, or what interrupted."""
@@ -131,9 +129,11 @@ class TrainingRun:
         finally:
             stop.cancel()
             timer.cancel()
+        if self._stop.is_set():
+            return STOPPED  # whatever else has happened: a program that ended now may have ended by our SIGTERM
         if done & work:
             return None
-        return STOPPED if stop in done else TIMED_OUT
+        return TIMED_OUT
 
     async def _train(self) -> Outcome:
         """Follow the programs to their ends, with their checkpoints kept in step with S3."""

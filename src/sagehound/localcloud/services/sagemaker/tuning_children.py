@@ -134,14 +134,18 @@ class Children:
                 continue
             name = child["TrainingJobName"]
             again = self._is_repeated(child, job)
-            self._all[name] = self._record.end_child({**child, "Repeated": True} if again else child, job)
+            with self._providers.store.transaction():
+                self._all[name] = self._record.end_child({**child, "Repeated": True} if again else child, job)
+                if again:
+                    self._add_attempt(child)
             self._started.discard(name)
             self._providers.events.forget(self._record.region, name)
-            if again:
-                texts = child["TunedHyperParameters"]
-                self.add(child["DefinitionIndex"], child["Number"], child["Parameters"], texts, child["Attempt"] + 1)
             ended += 1
         return ended > 0
+
+    def _add_attempt(self, child: Child) -> None:
+        texts = child["TunedHyperParameters"]
+        self.add(child["DefinitionIndex"], child["Number"], child["Parameters"], texts, child["Attempt"] + 1)
 
     def _is_repeated(self, child: Child, job: Job) -> bool:
         """RetryStrategy: a failure of the platform's own is tried again, as another training job of the same values."""

@@ -33,6 +33,8 @@ class WarmStart:
         if self._config["WarmStartType"] and request["HyperParameterTuningJobConfig"]["Strategy"] not in _STRATEGIES:
             raise validation("Warm start is only supported with the Bayesian and the Random strategy.")
         names = [parent["HyperParameterTuningJobName"] for parent in self._config["ParentHyperParameterTuningJobs"]]
+        if len(set(names)) < len(names):
+            raise validation("ParentHyperParameterTuningJobs names the same hyperparameter tuning job twice.")
         self._parents = [(_parent(store, region, name), TuningRecord(store, region, name)) for name in names]
         for parent, _ in self._parents:
             self._check(parent)
