@@ -8,7 +8,18 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-ORDER = ("s3", "s3_cli_upload", "job_start", "endpoint_start", "endpoint_overhead", "endpoint_throughput", "main_job")
+ORDER = (
+    "s3",
+    "s3_cli_upload",
+    "job_start",
+    "endpoint_start",
+    "endpoint_overhead",
+    "endpoint_throughput",
+    "main_job",
+    "head_accuracy",
+    "tuning_walk",
+    "tuning_quality",
+)
 
 
 def run(name: str) -> bool:
