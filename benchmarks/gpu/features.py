@@ -141,7 +141,12 @@ def main() -> None:
         best = compiled(backbone)
         tell(f"network alone, by torch.compile: {best:,.0f}")
         limit = min(max(decoded.values()), max(best, *forward.values()))
-        tell(f"share of the smaller limit ({limit:,.0f}): {rate / limit:.2f}")
+        tell(f"share of the smaller limit, our own decoding or network ({limit:,.0f}): {rate / limit:.2f}")
+        if other is not None:
+            usual = min(other, best)
+            tell(
+                f"share of the smaller limit, torchvision's decoding or torch.compile ({usual:,.0f}): {rate / usual:.2f}"
+            )
         agreement(backbone, extractor, chosen[-AGREEMENT:])
 
 

@@ -100,7 +100,8 @@ class Lane:
         self.reader = Reader()
         self.stream: torch.cuda.Stream | None = None
         if device.type == "cuda":
-            self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+            # Its kernels are small: they shall not wait for all that the network has queued.
+            self.stream = torch.cuda.Stream(device, priority=-1)  # type: ignore[no-untyped-call]
         found = device.type == "cuda" and find_library() is not None
         self.decoder = NvJpegDecoder(device) if found else None
 

@@ -3,7 +3,7 @@
 A process, because threads that read thousands of small files hold up all others of their interpreter: one such reader
 gives 80,000 files a second, sixteen threads gave 11,000. It is started by path, so it imports nothing of ours.
 Only what the GPU path decodes into the very pixels that Pillow would give is let through: baseline files of one scan,
-upright, grey or YCbCr, whole to their last marker. All others are for the CPU, which reads everything.
+upright, YCbCr, whole to their last marker. All others are for the CPU, which reads everything.
 """
 
 import array
@@ -22,7 +22,7 @@ MIN_SIDE = 16
 MAX_PIXELS = 16_000_000
 """Larger pictures are faster on a CPU, where libjpeg shrinks them while it decodes."""
 
-SAMPLINGS = ("", "grey", "420", "422", "444")
+SAMPLINGS = ("", "420", "422", "444")
 """How colour may be stored, by its number in an answer; the first is for files that are for the CPU."""
 FIELDS = 5
 """Numbers a file in an answer: offset, length, width, height, number of its sampling."""
@@ -30,7 +30,7 @@ SLOW_READ = 500e-6
 """Seconds a file from which several are read at once."""
 READERS = 16
 
-_SAMPLINGS = {(0x11,): "grey", (0x22, 0x11, 0x11): "420", (0x21, 0x11, 0x11): "422", (0x11, 0x11, 0x11): "444"}
+_SAMPLINGS = {(0x22, 0x11, 0x11): "420", (0x21, 0x11, 0x11): "422", (0x11, 0x11, 0x11): "444"}
 _BASELINE, _SCAN, _APP1, _APP14 = 0xC0, 0xDA, 0xE1, 0xEE
 _OTHER_FRAMES = frozenset(range(0xC1, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _RGB_IDS = b"RGB"
@@ -43,7 +43,7 @@ class JpegHeader(NamedTuple):
     width: int
     height: int
     sampling: str
-    """How the colour is stored: grey, 420 (half in both directions), 422 (half the width) or 444 (whole)."""
+    """How the colour is stored: 420 (half in both directions), 422 (half the width) or 444 (whole)."""
 
 
 def read_header(content: bytes) -> JpegHeader | None:

@@ -81,8 +81,8 @@ class NvJpegDecoder:
             _check(create(_GPU_HYBRID, None, None, 0, ctypes.byref(self._handle)), "nvjpegCreateEx")
         _check(self._library.nvjpegJpegStateCreate(self._handle, ctypes.byref(self._state)), "nvjpegJpegStateCreate")
 
-    def decode(self, files: Files, chosen: NDArray[np.int64]) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """uint8 planes of the chosen files, of one sampling: luma [N, H, W] and, unless grey, two colour planes.
+    def decode(self, files: Files, chosen: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
+        """uint8 planes of the chosen files, of one sampling: luma [N, H, W] and two colour planes.
 
         H and W are those of the largest picture, even; each picture lies in the upper left corner.
         The files must stay in memory until the current stream has come here. Raises DecodingFailed.
@@ -90,10 +90,9 @@ class NvJpegDecoder:
         numbers = files.numbers[chosen]
         sampling, count = SAMPLINGS[int(numbers[0, 4])], len(numbers)
         width, height = even(int(numbers[:, 2].max())), even(int(numbers[:, 3].max()))
-        planes = [torch.empty((count, height, width), dtype=torch.uint8, device=self._device)]
-        if sampling != "grey":
-            shape = (count, height // (2 if sampling == "420" else 1), width // (1 if sampling == "444" else 2))
-            planes += [torch.empty(shape, dtype=torch.uint8, device=self._device) for _ in range(2)]
+        small = (count, height // (2 if sampling == "420" else 1), width // (1 if sampling == "444" else 2))
+        shapes = ((count, height, width), small, small)
+        planes = [torch.empty(shape, dtype=torch.uint8, device=self._device) for shape in shapes]
         # nvjpegImage_t: four pointers and four lengths of a line.
         targets = np.zeros((count, 8), dtype=np.uint64)
         for number, plane in enumerate(planes):
@@ -116,5 +115,5 @@ class NvJpegDecoder:
         if status != 0:
             self._batch = 0
         _check(status, "nvjpegDecodeBatched")
-        luma, *colour = planes
-        return luma, colour[0] if colour else None, colour[1] if colour else None
+        luma, blue, red = planes
+        return luma, blue, red

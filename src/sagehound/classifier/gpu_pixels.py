@@ -14,13 +14,11 @@ from torch import Tensor
 _SUPPORT = {"nearest": 0.0, "bilinear": 1.0, "bicubic": 2.0, "lanczos": 3.0}
 
 
-def to_rgb(luma: Tensor, blue: Tensor | None, red: Tensor | None, sizes: Tensor, sampling: str) -> Tensor:
+def to_rgb(luma: Tensor, blue: Tensor, red: Tensor, sizes: Tensor, sampling: str) -> Tensor:
     """uint8 RGB [N, 3, H, W] of uint8 planes [N, H, W] and colour planes as sampled.
 
     `sizes` [N, 2] are the pictures' (width, height), int32. Beyond a picture the canvas holds no meaning.
     """
-    if blue is None or red is None:
-        return luma.unsqueeze(1).expand(-1, 3, -1, -1).contiguous()
     if luma.is_cuda:
         # The module imports triton, which is there where CUDA is, and slow to import.
         kernels = importlib.import_module("sagehound.classifier.gpu_kernels")

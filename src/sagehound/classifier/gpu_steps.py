@@ -7,15 +7,13 @@ from torch.nn import functional
 
 from sagehound.classifier.distributed import Group
 
-_WARM_UP = 3
-"""Steps on a stream of their own before a recording: libraries set themselves up in the first."""
-
 
 class GpuSteps:
     """Forward, backward and the optimizer's step for one batch after another.
 
     A network runs under autocast in bfloat16, a head alone in float32. Batches of the largest size seen so far are
-    recorded and replayed; the last one of an epoch may be smaller and runs launch by launch.
+    recorded and replayed; the last one of an epoch may be smaller and runs launch by launch, and so does the first, in
+    which libraries set themselves up.
     """
 
     def __init__(self, module: nn.Module, optimizer: torch.optim.Optimizer, group: Group) -> None:
@@ -28,6 +26,7 @@ class GpuSteps:
         self._graph: torch.cuda.CUDAGraph | None = None
         self._inputs = self._labels = self._weight = torch.empty(0)
         self._results = (torch.empty(0), torch.empty(0))
+        self._seen = torch.Size()
         self._gradients: list[Tensor | None] = []
         if group.world > 1:
             for value in module.state_dict().values():
@@ -38,8 +37,6 @@ class GpuSteps:
 
         Both stay on the GPU.
         """
-        if self._recordable and inputs.is_cuda and len(inputs) > len(self._inputs):
-            self._record(inputs, labels)
         if self._graph is not None and inputs.shape == self._inputs.shape:
             self._inputs.copy_(inputs)
             self._labels.copy_(labels)
@@ -48,30 +45,42 @@ class GpuSteps:
             for parameter, gradient in zip(self._parameters, self._gradients, strict=True):
                 parameter.grad = gradient
             results = self._results[0].clone(), self._results[1].clone()
+            self._optimizer.step()
+            return results
+        ready = self._recordable and inputs.is_cuda and len(inputs) > len(self._inputs)
+        if ready and inputs.shape == self._seen:
+            self._record(inputs, labels)
+            return self(inputs, labels, pictures)
+        self._seen = inputs.shape
+        self._optimizer.zero_grad(set_to_none=True)
+        weight = torch.full((), 1 / pictures, device=inputs.device)
+        if ready:
+            # A recording wants what it repeats to have run before on another stream than the default one.
+            side, main = self._side(inputs.device), torch.cuda.current_stream(inputs.device)
+            side.wait_stream(main)
+            with torch.cuda.stream(side):
+                results = self._forward_backward(inputs, labels, weight)
+            main.wait_stream(side)
         else:
-            self._optimizer.zero_grad(set_to_none=True)
-            results = self._forward_backward(inputs, labels, torch.tensor(1 / pictures, device=inputs.device))
+            results = self._forward_backward(inputs, labels, weight)
         self._optimizer.step()
         return results
+
+    def _side(self, device: torch.device) -> torch.cuda.Stream:
+        stream: torch.cuda.Stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        return stream
 
     def _record(self, inputs: Tensor, labels: Tensor) -> None:
         self._inputs, self._labels = inputs.clone(), labels.clone()
         if inputs.ndim == 4:
             self._inputs = self._inputs.contiguous(memory_format=torch.channels_last)
         self._weight = torch.ones((), device=inputs.device)
-        arguments = (self._inputs, self._labels, self._weight)
-        side = torch.cuda.Stream(inputs.device)  # type: ignore[no-untyped-call]
-        side.wait_stream(torch.cuda.current_stream(inputs.device))
-        with torch.cuda.stream(side):
-            for _ in range(_WARM_UP):
-                self._optimizer.zero_grad(set_to_none=True)
-                self._forward_backward(*arguments)
-        torch.cuda.current_stream(inputs.device).wait_stream(side)
         self._optimizer.zero_grad(set_to_none=True)
+        torch.cuda.synchronize(inputs.device)
         graph = torch.cuda.CUDAGraph()
         # Other threads decode meanwhile: what they ask of CUDA is no part of the graph.
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            self._results = self._forward_backward(*arguments)
+            self._results = self._forward_backward(self._inputs, self._labels, self._weight)
         self._gradients = [parameter.grad for parameter in self._parameters]
         self._graph = graph
 
