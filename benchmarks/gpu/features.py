@@ -144,9 +144,7 @@ def main() -> None:
         tell(f"share of the smaller limit, our own decoding or network ({limit:,.0f}): {rate / limit:.2f}")
         if other is not None:
             usual = min(other, best)
-            tell(
-                f"share of the smaller limit, torchvision's decoding or torch.compile ({usual:,.0f}): {rate / usual:.2f}"
-            )
+            tell(f"share of torchvision's decoding or torch.compile, the smaller ({usual:,.0f}): {rate / usual:.2f}")
         agreement(backbone, extractor, chosen[-AGREEMENT:])
 
 

@@ -119,7 +119,11 @@ def _take_lane(device: torch.device) -> Lane:
     with _lock:
         if _idle[device]:
             return _idle[device].pop()
-    return Lane(device)
+    if device.type != "cuda":
+        return Lane(device)
+    # A new thread's current GPU is the first one, and nvJPEG decodes on the current one.
+    with torch.cuda.device(device):
+        return Lane(device)
 
 
 def _give_lane(device: torch.device, lane: Lane) -> None:

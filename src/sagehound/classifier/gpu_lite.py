@@ -107,7 +107,10 @@ class FusedLite:
     @torch.inference_mode()
     def _compile(self, block: _Block) -> None:
         size = block.kernel + block.stride
-        _depthwise(torch.zeros((1, size, size, block.filter.shape[1]), dtype=self._dtype, device=self._device), block)
+        maps = torch.zeros((1, size, size, block.filter.shape[1]), dtype=self._dtype, device=self._device)
+        # Each thread has a current GPU of its own, and Triton launches on that.
+        with torch.cuda.device(self._device):
+            _depthwise(maps, block)
 
     @torch.inference_mode()
     def __call__(self, pixels: Tensor) -> Tensor:

@@ -22,10 +22,12 @@ def fast_network(backbone: Backbone, device: torch.device, batch: int) -> Networ
         return HalfPrecision(backbone, device)
     if device.type != "cuda":
         return FusedLite(backbone, device, torch.float32)
-    network = FusedLite(backbone, device)
-    network.compile()
     size = backbone.preprocessing.size
-    return Recorded(network, torch.zeros((batch, 3, size, size), dtype=torch.uint8, device=device))
+    # Which GPU is the current one is each thread's own matter, and this may be a new thread.
+    with torch.cuda.device(device):
+        network = FusedLite(backbone, device)
+        network.compile()
+        return Recorded(network, torch.zeros((batch, 3, size, size), dtype=torch.uint8, device=device))
 
 
 class HalfPrecision:
