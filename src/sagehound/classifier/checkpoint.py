@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import torch
 
-FORMAT = 1
+FORMAT = 2
 _UNREADABLE = (
     RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError, LookupError, AttributeError, TypeError,
 )  # fmt: skip

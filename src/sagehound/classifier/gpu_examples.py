@@ -35,7 +35,9 @@ class GpuExamples:
         self._split, self._preprocessing, self._device, self._seed = split, preprocessing, device, augment_seed
         count = len(split.pictures)
         self._side = side_of(preprocessing, augment_seed)
-        self._canvas = torch.empty((count, 3, self._side, self._side), dtype=torch.uint8, device=device)
+        # Threads fill it, and inference mode, in which an evaluation may make it, is each thread's own.
+        with torch.inference_mode(False):
+            self._canvas = torch.empty((count, 3, self._side, self._side), dtype=torch.uint8, device=device)
         self._stored = np.full((count, 2), self._side, dtype=np.int32)
         self._sizes = np.full((count, 2), self._side, dtype=np.int32)
         self._there = np.zeros(count, dtype=bool)

@@ -18,6 +18,7 @@ from sagehound.classifier.metrics import Evaluation, evaluate_logits, print_metr
 from sagehound.classifier.network import parameter_groups
 from sagehound.classifier.optimizer import AdamW
 from sagehound.classifier.schedule import Progress, Recipe, TrainingDiverged, cosine, global_batches
+from sagehound.classifier.weight_average import WeightAverage
 
 EVALUATION_BATCH = 64
 GPU_STEPS = 32
@@ -123,7 +124,9 @@ def fit(
     """Train `module` in place from its checkpoint, if there is one; one record of metrics an epoch comes back."""
     torch.manual_seed(recipe.seed)
     optimizer = _optimizer(module, recipe, group)
-    progress = _resume(module, optimizer, recipe, checkpoints, group, say)
+    average = WeightAverage(module, recipe.average_decay)
+    progress = _resume(module, optimizer, average, recipe, checkpoints, group, say)
+    optimizer.register_step_post_hook(lambda *_: average.update())
     training, validation = training.on(group.device), validation.on(group.device)
     gpu_steps = GpuSteps(module, optimizer, group) if group.device.type == "cuda" else None
     wrapped = module if gpu_steps else group.wrap(module)
@@ -132,13 +135,14 @@ def fit(
 
     def save_sometimes() -> None:
         if kept and rhythm.due():
-            _save(module, optimizer, recipe, checkpoints, progress, group)
+            _save(module, optimizer, average, recipe, checkpoints, progress, group)
 
     while progress.epoch < recipe.epochs:
         started, already = time.perf_counter(), progress.pictures
         train_one_epoch(wrapped, training, optimizer, recipe, progress, group, save_sometimes, gpu_steps)
         seconds = time.perf_counter() - started
-        evaluation, _, _ = evaluate(module, validation, group)
+        with average.applied():
+            evaluation, _, _ = evaluate(module, validation, group)
         if not math.isfinite(evaluation.loss):
             raise TrainingDiverged.at(evaluation.loss, progress, recipe)
         loss, right, pictures, done = _sum(group, progress, progress.pictures - already)
@@ -148,8 +152,9 @@ def fit(
             where = f"{recipe.stage} epoch {progress.epoch}/{recipe.epochs}, {done / seconds:.1f} pictures a second"
             print_metrics(where, record)
         if kept:
-            _save(module, optimizer, recipe, checkpoints, progress, group)
+            _save(module, optimizer, average, recipe, checkpoints, progress, group)
             rhythm.saved()
+    average.keep()
     return progress.history
 
 
@@ -169,6 +174,7 @@ def _optimizer(module: nn.Module, recipe: Recipe, group: Group) -> torch.optim.O
 def _save(
     module: nn.Module,
     optimizer: torch.optim.Optimizer,
+    average: WeightAverage,
     recipe: Recipe,
     checkpoints: Checkpoints,
     progress: Progress,
@@ -182,6 +188,7 @@ def _save(
     state: dict[str, Any] = {
         "module": module.state_dict(),
         "optimizer": optimizer.state_dict(),
+        "average": average.state(),
         "progress": vars(progress) | sums | {"history": list(progress.history)},
     }
     checkpoints.save(recipe.stage, state)
@@ -190,6 +197,7 @@ def _save(
 def _resume(
     module: nn.Module,
     optimizer: torch.optim.Optimizer,
+    average: WeightAverage,
     recipe: Recipe,
     checkpoints: Checkpoints,
     group: Group,
@@ -203,6 +211,7 @@ def _resume(
         return Progress()
     module.load_state_dict(state["module"])
     optimizer.load_state_dict(state["optimizer"])
+    average.load(state["average"])
     progress = Progress(**state["progress"])
     if not group.is_main:
         progress.loss_sum = progress.right = progress.pictures = 0.0  # the main host has the sums of all
