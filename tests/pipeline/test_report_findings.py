@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from sagehound.pipeline.report.chance import at_chance, chance_level
+from sagehound.pipeline.report.chance import chance_level, share_is_chance, verdict_of_best
 from sagehound.pipeline.report.comparison import compare, speed_words
 from sagehound.pipeline.report.documents import Bin, Metrics, SplitFigures
 from sagehound.pipeline.report.findings import find
@@ -70,26 +70,46 @@ def test_the_chance_level_of_a_metric(metric: str, level: float | None) -> None:
         ("validation:loss", 4.89, 133, True),
         ("validation:loss", 4.81, 133, True),
         ("validation:loss", 4.5, 133, False),
-        ("validation:loss", 313.0, 133, True),  # loss times batch size is no better than guessing per picture
-        ("validation:accuracy", 0.01, 133, True),
+        ("validation:loss", 313.0, 133, None),  # loss times batch size says nothing per picture
+        ("validation:accuracy", 0.0075, 133, True),
         ("validation:accuracy", 0.5, 133, False),
-        ("validation:accuracy", 0.9, 133, False),
         ("Accuracy", 62.0, 133, False),  # in per cent
-        ("validation:accuracy", 0.75, 2, False),
         ("validation:accuracy", 0.5, 2, True),
-        ("pictures a second", 0.0, 133, False),
-        ("validation:loss", 4.89, 0, False),  # the number of classes is not known
     ],
 )
-def test_who_guesses_is_told(metric: str, value: float, classes: int, guesses: bool) -> None:
-    assert at_chance(metric, value, classes) is guesses
+def test_who_guesses_is_told(metric: str, value: float, classes: int, guesses: bool | None) -> None:
+    verdict = verdict_of_best(tuning([trial(1, value, best=True)], metric), classes)
+    assert verdict is not None
+    assert verdict.guesses is guesses
+
+
+@pytest.mark.parametrize(("metric", "classes"), [("pictures a second", 133), ("validation:loss", 0)])
+def test_what_has_no_chance_level_is_not_judged(metric: str, classes: int) -> None:
+    assert verdict_of_best(tuning([trial(1, 0.0, best=True)], metric), classes) is None
+
+
+def test_an_accuracy_is_chance_within_what_so_many_pictures_can_tell() -> None:
+    assert share_is_chance(0.15, 10, 80)
+    assert not share_is_chance(0.15, 10, 8000)
+    assert not share_is_chance(0.0, 0, 80)
 
 
 def test_a_best_trial_at_chance_level_is_an_error() -> None:
     search = tuning([trial(1, 4.89, best=True), trial(2, 4.9)])
     (said,) = texts("error", [], search)
-    assert "The best trial is at chance level: validation:loss 4.89, and guessing gives 4.890 (ln 133)" in said
+    assert "The best trial is at chance level: validation:loss 4.89, ln 133 = 4.89. It learned nothing" in said
     assert not texts("error", [], tuning([trial(1, 0.9, best=True), trial(2, 4.9)]))
+
+
+def test_an_overconfident_best_trial_that_is_mostly_right_is_no_guesser() -> None:
+    sure = trial(1, 3.9, best=True, metrics={"validation:accuracy": 0.74})
+    assert not texts("error", [], tuning([sure]), classes=10)
+    assert texts("error", [], tuning([replace(sure, metrics={"validation:accuracy": 0.1})]), classes=10)
+
+
+def test_an_objective_that_says_nothing_is_a_warning() -> None:
+    (said,) = texts("warning", [], tuning([trial(1, 313.0, best=True)]))
+    assert said.startswith("Whether the best trial is better than guessing cannot be judged: validation:loss 313")
 
 
 def test_failed_trials_are_counted_with_the_reason_of_the_first() -> None:

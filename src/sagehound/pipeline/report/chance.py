@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
+from sagehound.pipeline.chance import Verdict, accuracy_of_guessing, judge, validation_metrics
 from sagehound.pipeline.clients import Clients
-
-_LOSS_SHARE = 0.98
-_ACCURACY_MARGIN = 0.02
+from sagehound.pipeline.report.tuning import Tuning
 
 
 def chance_level(metric: str, classes: int) -> float | None:
@@ -22,16 +21,20 @@ def chance_level(metric: str, classes: int) -> float | None:
     return 1 / classes if "acc" in name else None
 
 
-def at_chance(metric: str, value: float, classes: int) -> bool:
-    """Whether a metric's best value is no better than guessing."""
-    level = chance_level(metric, classes)
-    if level is None:
-        return False
-    if "loss" in metric.lower():
-        return value >= _LOSS_SHARE * level
-    # A value above one is an accuracy in per cent.
-    share = value / 100 if value > 1 else value
-    return share <= level + _ACCURACY_MARGIN * (1 - level)
+def verdict_of_best(tuning: Tuning, classes: int, pictures: int = 0) -> Verdict | None:
+    """Whether the best trial only guesses, judged as the tuning step does; None where there is nothing to judge.
+
+    ``pictures`` are those of the validation split (0: not known).
+    """
+    best = tuning.best
+    if best is None or best.objective is None or classes < 2 or chance_level(tuning.objective, classes) is None:
+        return None
+    return judge({**validation_metrics(best.metrics), tuning.objective: best.objective}, classes, pictures)
+
+
+def share_is_chance(accuracy: float, classes: int, pictures: int) -> bool:
+    """Whether an accuracy on so many pictures is no better than guessing."""
+    return classes >= 2 and accuracy <= accuracy_of_guessing(classes, pictures)
 
 
 def count_classes(clients: Clients, data_uri: str) -> int:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sagehound.pipeline.report.chance import at_chance, chance_level
+from sagehound.pipeline.report.chance import share_is_chance, verdict_of_best
 from sagehound.pipeline.report.charts.scales import short
 from sagehound.pipeline.report.comparison import Comparison
 from sagehound.pipeline.report.jobs import JobReport
@@ -37,7 +37,7 @@ def find(jobs: list[JobReport], tuning: Tuning | None, comparison: Comparison | 
     """All findings, the gravest first."""
     found: list[Finding] = []
     if tuning is not None:
-        found += _of_tuning(tuning, classes)
+        found += _of_tuning(tuning, classes, _validation_pictures(jobs))
     for job in jobs:
         found += _of_job(job, classes)
     if comparison is not None:
@@ -54,7 +54,13 @@ def find(jobs: list[JobReport], tuning: Tuning | None, comparison: Comparison | 
     return sorted(found, key=lambda finding: _ORDER.index(finding.severity))
 
 
-def _of_tuning(tuning: Tuning, classes: int) -> Iterator[Finding]:
+def _validation_pictures(jobs: list[JobReport]) -> int:
+    """How many pictures the validation split has, as far as a training says so; 0: not known."""
+    found = (job.output.metrics.splits.get("validation") for job in jobs if job.output.metrics)
+    return next((figures.pictures for figures in found if figures), 0)
+
+
+def _of_tuning(tuning: Tuning, classes: int, pictures: int) -> Iterator[Finding]:
     best = tuning.best
     if tuning.status == "Failed":
         yield Finding(ERROR, f"The tuning job failed: {tuning.failure or 'no reason was given'}")
@@ -73,14 +79,15 @@ def _of_tuning(tuning: Tuning, classes: int) -> Iterator[Finding]:
         if tuning.trials:
             yield Finding(ERROR, f"No trial has a value of {tuning.objective}: there is no best one.")
         return
-    if at_chance(tuning.objective, best.objective, classes):
-        level = chance_level(tuning.objective, classes) or 0.0
-        why = f"ln {classes}" if "loss" in tuning.objective.lower() else f"of {classes} classes"
+    verdict = verdict_of_best(tuning, classes, pictures)
+    if verdict is not None and verdict.guesses:
         yield Finding(
             ERROR,
-            f"The best trial is at chance level: {tuning.objective} {short(best.objective)}, and guessing gives "
-            f"{level:.3f} ({why}). It learned nothing, or its objective is no figure per picture; do not deploy it.",
+            f"The best trial is at chance level: {verdict.text}. It learned nothing, or its objective is no figure "
+            "per picture; do not deploy it.",
         )
+    elif verdict is not None and verdict.guesses is None:
+        yield Finding(WARNING, f"Whether the best trial is better than guessing cannot be judged: {verdict.text}.")
     if "test" in tuning.objective.lower() and not tuning.objective.lower().startswith("validation"):
         yield Finding(
             WARNING,
@@ -135,7 +142,7 @@ def _of_job(job: JobReport, classes: int) -> Iterator[Finding]:
         return
     if split == "validation":
         yield Finding(NOTE, f"{job.label} has no figures of a test split: those shown are of the validation split.")
-    if at_chance("accuracy", figures.accuracy, metrics.classes):
+    if share_is_chance(figures.accuracy, metrics.classes, figures.pictures):
         chance = percent(1 / metrics.classes)
         yield Finding(
             ERROR, f"{job.label} guesses: {split} top-1 is {percent(figures.accuracy)}, and chance is {chance}."

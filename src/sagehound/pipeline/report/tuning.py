@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sagehound.pipeline.clients import Clients
@@ -38,6 +38,8 @@ class Trial:
     seconds: float | None
     billable_seconds: float | None
     best: bool
+    metrics: dict[str, float] = field(default_factory=dict)
+    """FinalMetricDataList: the last value of each metric."""
 
     @property
     def label(self) -> str:
@@ -153,6 +155,7 @@ def _trial(number: int, summary: dict[str, Any], job: dict[str, Any], best: str)
         seconds=seconds,
         billable_seconds=billable,
         best=summary["TrainingJobName"] == best,
+        metrics={data["MetricName"]: float(data["Value"]) for data in job.get("FinalMetricDataList", [])},
     )
 
 
