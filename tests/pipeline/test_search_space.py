@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sagehound.classifier.arguments import parse_arguments
 from sagehound.errors import SettingsError
 from sagehound.pipeline.hyperparameters import our_hyperparameters
 from sagehound.pipeline.search_space import NumberRange, combinations, fitted, parameter_ranges, search_space
@@ -95,3 +96,27 @@ def test_what_our_entry_point_cannot_be_told_is_refused(ranges: dict[str, Any], 
         fitted(search_space(ranges), our_hyperparameters())
     assert cause in refused.value.cause
     assert hint in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("name", "refused", "taken"),
+    [
+        ("learning_rate", 0.0, 0.01),
+        ("weight_decay", -0.1, 0.0),
+        ("batch_size", 0, 1),
+        ("epochs", 0, 1),
+        ("head_epochs", 0, 1),
+        ("seed", -1, 0),
+        ("views", -1, 0),
+    ],
+)
+def test_what_the_entry_point_refuses_is_refused_before_a_trial_is_made(
+    name: str, refused: float, taken: float
+) -> None:
+    for ranges in ({name: [taken, refused]}, {name: {"min": refused, "max": taken + 1}}):
+        with pytest.raises(SettingsError, match="trials with it would fail"):
+            fitted(search_space(ranges), our_hyperparameters())
+    assert fitted(search_space({name: [taken]}), our_hyperparameters())
+    parse_arguments("", [f"--{name}={taken}"], {})
+    with pytest.raises(SystemExit):
+        parse_arguments("", [f"--{name}={refused}"], {})

@@ -17,6 +17,16 @@ from sagehound.errors import SettingsError
 SCALINGS = ("Auto", "Linear", "Logarithmic", "ReverseLogarithmic")
 _FORMS = 'Write NAME = {min = 0.001, max = 0.1, scaling = "Logarithmic"}, or NAME = [32, 64].'
 _MOST_RANGES = 30  # AWS's limit, of hyperparameters searched at once and of values of one
+# Where the values of our entry points' hyperparameters begin, and whether that value itself is taken.
+_LEAST = {
+    "learning_rate": (0, False),
+    "weight_decay": (0, True),
+    "batch_size": (1, True),
+    "epochs": (1, True),
+    "head_epochs": (1, True),
+    "seed": (0, True),
+    "views": (0, True),
+}
 _SHARED = {"gear": "train.gear", "backbone": "train.backbone"}
 
 
@@ -106,6 +116,7 @@ def _fitted(entry: NumberRange | Choice, known: Mapping[str, type[Any]]) -> Numb
     if entry.name not in known:
         raise unknown_hyperparameter(key, entry.name, [name for name in known if name not in _SHARED])
     kind = known[entry.name]
+    _check_least(key, entry)
     if isinstance(entry, Choice):
         wrong = [value for value in entry.values if not _is_a(value, kind)]
         if wrong:
@@ -120,6 +131,17 @@ def _fitted(entry: NumberRange | Choice, known: Mapping[str, type[Any]]) -> Numb
     if kind is float and entry.whole:
         return NumberRange(entry.name, float(entry.low), float(entry.high), entry.scaling, whole=False)
     return entry
+
+
+def _check_least(key: str, entry: NumberRange | Choice) -> None:
+    if entry.name not in _LEAST:
+        return
+    least, taken = _LEAST[entry.name]
+    values = [entry.low] if isinstance(entry, NumberRange) else [v for v in entry.values if _is_a(v, float)]
+    for value in values:
+        if value < least or (value == least and not taken):
+            limit = f"at least {least}" if taken else f"above {least}"
+            raise SettingsError(f"{key} holds {value:g}: trials with it would fail", f"{entry.name} is {limit}.")
 
 
 def _parsed(name: str, written: Any) -> NumberRange | Choice:
