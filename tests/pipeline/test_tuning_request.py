@@ -29,8 +29,8 @@ PLAN = JobPlan(
 )
 
 
-def settings(**changes: Any) -> PipelineSettings:
-    return PipelineSettings(tune=dataclasses.replace(TuneSettings(), **changes))
+def settings(*, epochs: int = 0, **changes: Any) -> PipelineSettings:
+    return PipelineSettings(tune=dataclasses.replace(TuneSettings(), **changes), train=TrainSettings(epochs=epochs))
 
 
 def request(parent: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
@@ -57,7 +57,7 @@ PARENT = {"HyperParameterTuningJobName": "dogs-hpo-1", "TrainingJobDefinition": 
         request(),
         request(parent=PARENT, early_stopping="Auto"),
         request(strategy="Grid", ranges={"batch_size": [32, 64]}),
-        request(strategy="Hyperband", max_jobs=9, ranges={"head_epochs": {"min": 4, "max": 20}}),
+        request(strategy="Hyperband", epochs=9, max_jobs=9, ranges={"head_epochs": {"min": 4, "max": 20}}),
     ],
 )
 def test_it_is_valid_by_the_service_model(asked: dict[str, Any]) -> None:
@@ -103,7 +103,7 @@ def test_it_has_the_members_that_the_sdk_sends() -> None:
 def test_a_grid_is_as_long_as_its_combinations_and_hyperband_knows_the_epochs() -> None:
     grid = request(strategy="Grid", ranges={"batch_size": [32, 64]})["HyperParameterTuningJobConfig"]
     assert grid["ResourceLimits"] == {"MaxParallelTrainingJobs": 1}
-    band = request(strategy="Hyperband")["HyperParameterTuningJobConfig"]
+    band = request(strategy="Hyperband", epochs=9)["HyperParameterTuningJobConfig"]
     assert band["StrategyConfig"]["HyperbandStrategyConfig"] == {"MinResource": 1, "MaxResource": 9}
 
 
@@ -146,6 +146,7 @@ def test_what_changes_the_search_changes_the_name(change: dict[str, Any]) -> Non
             "above the 2 trials",
             "Lower it",
         ),
+        ({"strategy": "Hyperband"}, "train.epochs does not say how many", "train.epochs=12"),
         ({"strategy": "Hyperband", "early_stopping": "Auto"}, "does not go with tune.strategy Hyperband", "Off"),
         ({"objective": "test:loss"}, "the test split stays unseen", "validation:loss"),
         ({"objective": "validation:accuracy"}, "would choose the worst trial", "Maximize"),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from sagehound.errors import StepFailed
+from sagehound.errors import SettingsError, StepFailed
 from sagehound.pipeline.aws_errors import aws_step
 from sagehound.pipeline.chance import Verdict, judge, validation_metrics
 from sagehound.pipeline.clients import Clients
@@ -44,6 +44,11 @@ def space_of(settings: PipelineSettings) -> Space:
     if ours:
         space = fitted(space, our_hyperparameters())
     check_tuning(tune, space, ours=ours)
+    if ours and tune.strategy == "Hyperband" and not settings.train.epochs:
+        raise SettingsError(
+            "tune.strategy Hyperband shares out epochs among trials, and train.epochs does not say how many",
+            "Set train.epochs, as in --set train.epochs=12.",
+        )
     return space
 
 
