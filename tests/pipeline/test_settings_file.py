@@ -126,6 +126,8 @@ def test_one_part_of_a_range_can_be_overridden() -> None:
         ("train.epochs", "has no value"),
         ("train.epochs=many", "train.epochs is 'many', not a whole number"),
         ("train=3", "train is a table"),
+        ("train.learning_rate=inf", "train.learning_rate is inf, not a finite number"),
+        ("train.learning_rate=nan", "train.learning_rate is nan, not a finite number"),
         ("project.name=3", "project has no parts"),
         ("trian.epochs=3", "there is no setting trian"),
         ("tune.ranges.learning_rate.min=1", "tune.ranges.learning_rate is upside down: min 1 is above max 0.1"),

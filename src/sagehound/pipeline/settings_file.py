@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import re
 import tomllib
 import typing
@@ -177,9 +178,11 @@ def _checked(value: Any, expected: type[Any], item: dataclasses.Field[Any], wher
             f"{where} is {value!r}, not {_TYPE_NAMES[expected]}",
             f"{item.metadata['sentence']} Default: {item.default!r}.",
         )
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SettingsError(f"{where} is {value}, not a finite number", f"{item.metadata['sentence']}")
     choices, minimum = item.metadata["choices"], item.metadata["minimum"]
     if choices and value not in choices:
-        raise SettingsError(f"{where} is {value!r}", f"It is one of: {', '.join(choices)}.")
+        raise SettingsError(f"{where} is {value!r}", f"It is one of: {', '.join(one or 'empty' for one in choices)}.")
     if minimum is not None and not value >= minimum:
         raise SettingsError(f"{where} is {value!r}, below {minimum:g}", f"{item.metadata['sentence']}")
     return value
