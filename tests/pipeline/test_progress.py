@@ -34,6 +34,12 @@ def test_a_line_per_step_with_time_and_result() -> None:
     assert err.getvalue() == ""  # no terminal, no bar
 
 
+def test_a_note_of_several_lines_stays_below_its_step() -> None:
+    out = io.StringIO()
+    LineReporter(out, io.StringIO()).note("trial 1 failed:\nExitCode 2")
+    assert out.getvalue().splitlines()[1] == f"{'':21}ExitCode 2"
+
+
 def test_a_terminal_gets_a_bar_and_the_results_stay_on_standard_output() -> None:
     out, err = io.StringIO(), Terminal()
     reporter = LineReporter(out, err)

@@ -162,7 +162,7 @@ class LineReporter:
     def _print(self, text: str) -> None:
         # A bar or table stands on the terminal's last lines: it makes room and comes back with the next progress.
         self._close_bar()
-        self._out.write(text + "\n")
+        self._out.write(text.replace("\n", f"\n{'':21}") + "\n")
         self._out.flush()
 
     def _close_bar(self) -> None:
