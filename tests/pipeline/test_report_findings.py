@@ -170,6 +170,15 @@ def test_instances_that_make_it_slower_are_a_warning() -> None:
     assert "3.3 x the bill, 5.3 x as long" in said
 
 
+def test_trainings_with_other_hyperparameters_are_told_apart() -> None:
+    def trained(job: JobReport, rate: float) -> JobReport:
+        return replace(job, output=JobOutput(Metrics(133, 5, {"learning_rate": rate, "epochs": 4}, [], {})))
+
+    (said,) = texts("warning", [trained(ONE, 0.1), trained(FIVE, 0.01)])
+    assert said.endswith("are not the same training: they differ in learning_rate.")
+    assert not texts("warning", [trained(ONE, 0.1), trained(FIVE, 0.1)])
+
+
 def test_only_completed_trainings_are_compared() -> None:
     assert compare([ONE]) is None
     assert compare([ONE, replace(FIVE, status="Failed")]) is None

@@ -45,6 +45,14 @@ def find(jobs: list[JobReport], tuning: Tuning | None, comparison: Comparison | 
         sentence = comparison.sentence()
         text = f"{sentence[0].upper()}{sentence[1:]}. {comparison.explanation()}"
         found.append(Finding(WARNING if grave else NOTE, text))
+        if different := _different_hyperparameters(comparison):
+            found.append(
+                Finding(
+                    WARNING,
+                    f"The trainings of one and of {comparison.several.instance_count} instances are not the same "
+                    f"training: they differ in {', '.join(different)}.",
+                )
+            )
     else:
         found += [
             Finding(WARNING, f"{job.instance_count} x the bill: this script is not distributed ({job.name}).")
@@ -52,6 +60,15 @@ def find(jobs: list[JobReport], tuning: Tuning | None, comparison: Comparison | 
             if job.independent_copies
         ]
     return sorted(found, key=lambda finding: _ORDER.index(finding.severity))
+
+
+def _different_hyperparameters(comparison: Comparison) -> list[str]:
+    """What was not the same for one instance and for several; nothing where one of them left no metrics.json."""
+    one, more = comparison.single.output.metrics, comparison.several.output.metrics
+    if one is None or more is None:
+        return []
+    names = sorted({*one.hyperparameters, *more.hyperparameters})
+    return [name for name in names if one.hyperparameters.get(name) != more.hyperparameters.get(name)]
 
 
 def _validation_pictures(jobs: list[JobReport]) -> int:
