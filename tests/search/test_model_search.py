@@ -219,3 +219,15 @@ async def test_a_search_starts_its_worker_early_where_it_will_need_it_and_leaves
     assert not psutil.pid_exists(pid)
     with pytest.raises(SearchFailed, match="closed"):
         await long.ask(11, history)
+
+
+async def test_a_best_point_at_the_edge_of_a_range_is_not_asked_for_again_and_again(opened: Opened) -> None:
+    rate = {"Name": "rate", "MinValue": "0.001", "MaxValue": "0.1", "ScalingType": "Linear"}
+    sizes = {"Name": "size", "Values": ["32", "64", "128"]}
+    space = Space.of({"ContinuousParameterRanges": [rate], "CategoricalParameterRanges": [sizes]})
+    search, history = opened(space), list[Trial]()
+    for number in range(20):
+        parameters = await point(search, number, history)
+        history.append(ended(number, parameters, float(parameters["rate"]) ** 0.5))
+    assert min(float(trial.parameters["rate"]) for trial in history) == 0.001
+    assert len({space.key(trial.parameters) for trial in history}) == len(history)

@@ -68,9 +68,19 @@ def find_code(entry_point: str, source_dir: str, step: str, *, local: bool) -> C
 
 
 def warn_of_script(
-    code: Code, reporter: Reporter, *, instance_type: str, instance_count: int, distribution: str, objective_regex: str
+    code: Code,
+    reporter: Reporter,
+    *,
+    instance_type: str,
+    instance_count: int,
+    distribution: str,
+    objective_regex: str,
+    tuned: Sequence[str] = (),
 ) -> None:
-    """Tell what is suspicious in a person's own script, each as a note with file and line; ours needs no check."""
+    """Tell what is suspicious in a person's own script, each as a note with file and line; ours needs no check.
+
+    ``tuned`` are the hyperparameters that a search gives it.
+    """
     if code.path is None or code.path.suffix != ".py":
         return
     source = code.path.read_text(encoding="utf-8", errors="replace")
@@ -80,6 +90,7 @@ def warn_of_script(
         instance_count=instance_count,
         distribution=distribution,
         objective_regex=objective_regex,
+        tuned=tuned,
     ):
         reporter.note(
             f"{code.path}:{warning.line}: {warning.text} {warning.advice}",

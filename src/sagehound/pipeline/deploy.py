@@ -66,7 +66,8 @@ def deploy(
     each = " each" if len(endpoints) > 1 else ""
     step.done(
         f"{', '.join(endpoint.name for endpoint in endpoints)}  InService, "
-        f"{settings.instance_count} x {settings.instance_type}{each} ({hows})",
+        f"{settings.instance_count} x {settings.instance_type}{each} ({hows}), "
+        f"the model of {', '.join(endpoint.job_name for endpoint in endpoints)}",
         endpoints=[
             {
                 "endpoint_name": endpoint.name,

@@ -46,9 +46,10 @@ def report(clients: Clients, names: Names, jobs: Reported, path: Path, step: Ste
     except OSError as error:
         raise StepFailed("report", f"{path} cannot be written: {error}", "Name another file with --report.") from error
     step.lines = [*_table(summary), *(finding.text for finding in summary.findings if finding.severity != "note")]
+    count = len(summary.findings)
     step.done(
         f"{path}  {len(summary.rows)} jobs, {summary.billable_seconds:.0f} s billable, "
-        f"{len(summary.findings)} findings",
+        f"{count} {'finding' if count == 1 else 'findings'}",
         **summary.as_dict(),
     )
     return summary

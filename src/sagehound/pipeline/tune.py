@@ -101,6 +101,7 @@ def tune(
         instance_count=options.instance_count,
         distribution=settings.train.distribution,
         objective_regex=options.objective_regex,
+        tuned=tuple(entry.name for entry in space),
     )
     plan = trial_plan(settings, space, code, data, features if uses_features(settings, code) else None, clients.region)
     digest = tuning_digest(plan, options, space)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from sagehound.localcloud.search.dimensions import Continuous, Dimension, Integer, Value
-from sagehound.localcloud.search.points import spread_point, unseen_points
+from sagehound.localcloud.search.points import random_point, spread_point, unseen_points
 from sagehound.localcloud.search.space import Space
 from sagehound.localcloud.search.trial import RUNNING, STOPPED, Stopping, Trial, stops
 from sagehound.localcloud.search.worker_process import WorkerProcess
@@ -83,6 +83,9 @@ class ModelSearch:
         if size is not None and (point is None or self._space.key(point) in tried):
             unseen = unseen_points(self._space, self._seed, number)
             point = next(one for one in unseen if self._space.key(one) not in tried)
+        elif point is not None and self._space.key(point) in tried:
+            # At the edge of a range the model can ask for the very same point again: it would teach nothing.
+            point = random_point(self._space, self._seed, number)
         return point
 
     async def should_stop(self, number: int, history: list[Trial]) -> bool:
