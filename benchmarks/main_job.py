@@ -27,6 +27,7 @@ def main() -> None:
     else:
         print(f"no pictures at {folder}: measuring the packaged sample")
     with tempfile.TemporaryDirectory(prefix="sagehound-benchmark-") as place:
+        command += ["--report", f"{place}/report.html"]
         environment = {**os.environ, "SAGEHOUND_CACHE_DIR": f"{place}/cache", "SAGEHOUND_DATA_DIR": f"{place}/cloud"}
         subprocess.run(command, env=environment, check=True)
 
