@@ -40,7 +40,7 @@ def trained(recipe: Recipe, folder: Path | None) -> tuple[Head, list[list[torch.
 
 
 def test_what_is_kept_is_the_moving_average_of_the_weights_after_each_step() -> None:
-    head, steps, _ = trained(Recipe("network", 2, 16, 0.05, 0.01, 0, average_decay=0.9), None)
+    head, steps, _ = trained(Recipe("network", 2, 16, 0.05, 0.01, 0, average_kept=0.9**6), None)
     assert len(steps) == 6
     means = [torch.zeros(4, 8), torch.zeros(4)]
     for step in steps:
@@ -50,9 +50,9 @@ def test_what_is_kept_is_the_moving_average_of_the_weights_after_each_step() -> 
         assert not torch.allclose(last, kept, atol=1e-3)
 
 
-@pytest.mark.parametrize("decay", [0.0, 0.9])
-def test_a_training_that_goes_on_from_a_checkpoint_ends_with_the_same_average(tmp_path: Path, decay: float) -> None:
-    whole, _, history = trained(Recipe("network", 4, 16, 0.05, 0.01, 0, average_decay=decay), None)
+@pytest.mark.parametrize("kept", [0.0, 0.5])
+def test_a_training_that_goes_on_from_a_checkpoint_ends_with_the_same_average(tmp_path: Path, kept: float) -> None:
+    whole, _, history = trained(Recipe("network", 4, 16, 0.05, 0.01, 0, average_kept=kept), None)
     stopped = tmp_path / "stopped"
 
     class Stop(Exception):
@@ -63,7 +63,7 @@ def test_a_training_that_goes_on_from_a_checkpoint_ends_with_the_same_average(tm
             super().save(stage, state)
             raise Stop
 
-    recipe = Recipe("network", 4, 16, 0.05, 0.01, 0, average_decay=decay)
+    recipe = Recipe("network", 4, 16, 0.05, 0.01, 0, average_kept=kept)
     stopped.mkdir()
     with pytest.raises(Stop):
         head = Head(8, 4)

@@ -35,8 +35,8 @@ class Recipe:
     learning_rate: float
     weight_decay: float
     seed: int
-    average_decay: float = 0.0
-    """Share of the weights' moving average that a step keeps; 0: no average."""
+    average_kept: float = 0.0
+    """Share of the start in the moving average of the weights at the end, which is what is kept; 0: no average."""
     checkpoint_seconds: float = 60.0
     """Longest time between two checkpoints within an epoch; each epoch ends with one."""
 

@@ -24,7 +24,7 @@ from sagehound.classifier.outcome import Outcome, Scored, describe, folder_of_ch
 from sagehound.classifier.schedule import Recipe
 from sagehound.classifier.source import Source, open_source
 from sagehound.classifier.training import evaluate, fit
-from sagehound.classifier.weight_average import DECAY
+from sagehound.classifier.weight_average import KEPT
 
 
 def train(
@@ -106,7 +106,7 @@ def _fit_network(
         settings.learning_rate,
         settings.weight_decay,
         settings.seed,
-        average_decay=DECAY,
+        average_kept=KEPT,
     )
     return fit(classifier, training, validation, recipe, checkpoints, group, say)
 

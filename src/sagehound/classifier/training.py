@@ -18,7 +18,7 @@ from sagehound.classifier.metrics import Evaluation, evaluate_logits, print_metr
 from sagehound.classifier.network import parameter_groups
 from sagehound.classifier.optimizer import AdamW
 from sagehound.classifier.schedule import Progress, Recipe, TrainingDiverged, cosine, global_batches
-from sagehound.classifier.weight_average import WeightAverage
+from sagehound.classifier.weight_average import WeightAverage, decay_of
 
 EVALUATION_BATCH = 64
 GPU_STEPS = 32
@@ -124,7 +124,8 @@ def fit(
     """Train `module` in place from its checkpoint, if there is one; one record of metrics an epoch comes back."""
     torch.manual_seed(recipe.seed)
     optimizer = _optimizer(module, recipe, group)
-    average = WeightAverage(module, recipe.average_decay)
+    steps = recipe.epochs * math.ceil(len(training) / recipe.batch_size)
+    average = WeightAverage(module, decay_of(recipe.average_kept, steps))
     progress = _resume(module, optimizer, average, recipe, checkpoints, group, say)
     optimizer.register_step_post_hook(lambda *_: average.update())
     training, validation = training.on(group.device), validation.on(group.device)
