@@ -31,6 +31,16 @@ def test_kept_pictures_without_a_seed_are_those_that_are_served(shapes: Path) ->
             assert labels.tolist() == split.labels[indices].tolist()
 
 
+def test_pictures_are_kept_where_an_evaluation_in_inference_mode_made_the_place_for_them(shapes: Path) -> None:
+    split = read_split("validation", shapes / "valid", CLASSES)
+    with torch.inference_mode():
+        examples = GpuExamples(split, Preprocessing(64), CPU)
+        order = np.arange(len(split.pictures), dtype=np.int64)
+        [(pixels, _)] = examples.batches([order], 0)
+    expected = np.array([load_pixels(picture, Preprocessing(64)) for picture in split.pictures])
+    assert np.array_equal(pixels.numpy(), expected)
+
+
 def test_random_views_are_the_same_for_a_seed_and_an_epoch_in_any_order(shapes: Path) -> None:
     split = read_split("train", shapes / "train", CLASSES)
     first, second = (GpuExamples(split, Preprocessing(64), CPU, augment_seed=4) for _ in range(2))
