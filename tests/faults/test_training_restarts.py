@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import tempfile
 import threading
@@ -39,16 +40,27 @@ def processes_of(shop: Workshop) -> list[psutil.Process]:
 
 def test_a_running_job_is_adopted_and_no_line_is_lost_or_doubled(own_cloud: CloudProcess) -> None:
     shop = Workshop(own_cloud)
-    name = shop.create(COUNTING.replace("{end}", "150"))
+    script = (
+        "import signal, time\n"
+        "ends = []\n"
+        "signal.signal(signal.SIGUSR1, lambda *_: ends.append(1))\n"
+        "number = 0\n"
+        "while not ends:\n"
+        "    number += 1; print(f'line {number}', flush=True); time.sleep(.02)\n"
+        "open('/opt/ml/model/count.txt', 'w').write(str(number))\n"
+    )
+    name = shop.create(script)
     shop.until_line(name, "line 5")
     for _ in range(3):
         own_cloud.restart(kill=True)
     assert shop.describe(name)["TrainingJobStatus"] == "InProgress"
+    [program] = [process for process in processes_of(shop) if process.cmdline()[1:2] == ["train.py"]]
+    program.send_signal(signal.SIGUSR1)
     job = shop.ended(name)
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
-    assert shop.model(job) == {"count.txt": b"150"}
+    count = int(shop.model(job)["count.txt"])
     counted = [line for line in shop.lines(name) if line.startswith("line ")]
-    assert counted == [f"line {number}" for number in range(1, 151)]
+    assert counted == [f"line {number}" for number in range(1, count + 1)]
 
 
 def test_a_gentle_restart_leaves_jobs_running_too(own_cloud: CloudProcess) -> None:
