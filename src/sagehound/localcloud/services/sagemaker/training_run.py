@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+import zlib
 from typing import Any
 
 from sagehound.localcloud.container.requirements import InstallError
@@ -115,7 +116,10 @@ class TrainingRun:
         others = [run for run in self._providers.store.list(RUNS) if (run["Region"], run["Name"]) != own]
         in_use = [address for run in others for address in run["Addresses"]]
         ports = {run["MasterPort"] for run in others}
-        return allocate_addresses(count, in_use, f"{self._providers.data_dir}:{arn}"), free_port(MASTER_PORT, ports)
+        seed = f"{self._providers.data_dir}:{arn}"
+        # Hosts listen seconds after this look, so two clouds of one machine must not begin it at the same place.
+        first = MASTER_PORT + (zlib.crc32(seed.encode()) % 4000 if count > 1 else 0)
+        return allocate_addresses(count, in_use, seed), free_port(first, ports)
 
     async def _wait_for(self, work: set[asyncio.Future[Any]]) -> Outcome | None:
         """Wait until one of `work` is done, the job is stopped, or its time is over: None, or what interrupted."""
