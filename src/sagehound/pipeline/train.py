@@ -9,14 +9,13 @@ from typing import Any
 from sagehound.errors import StepFailed
 from sagehound.pipeline.aws_errors import aws_step
 from sagehound.pipeline.clients import Clients
-from sagehound.pipeline.code import Code, find_code, warn_of_script
-from sagehound.pipeline.features import FeatureChannel, pictures_channel, uses_features
+from sagehound.pipeline.code import find_code, warn_of_script
+from sagehound.pipeline.features import FeatureChannel, uses_features
 from sagehound.pipeline.hyperparameters import told
+from sagehound.pipeline.job_plan import job_plan
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import Reporter, Step
 from sagehound.pipeline.training_job import artifact_exists, completed_job, ensure_training_job, seconds_of
-from sagehound.pipeline.training_request import JobPlan, image_uri
-from sagehound.pipeline.tuning_request import objective_definitions
 from sagehound.pipeline.upload import StoredData
 from sagehound.settings import PipelineSettings
 
@@ -33,33 +32,6 @@ class TrainedModel:
     """TrainingTimeInSeconds: from the first host's start to the end of the upload."""
     billable_seconds: float
     """BillableTimeInSeconds of one instance, times the instances: what is paid for."""
-
-
-def training_plan(
-    settings: PipelineSettings,
-    code: Code,
-    data: StoredData,
-    features: FeatureChannel | None,
-    region: str,
-    *,
-    instance_count: int,
-    tuned: Mapping[str, Any] | None = None,
-) -> JobPlan:
-    """The training job of the settings, with the tuned hyperparameters on top."""
-    train = settings.train
-    return JobPlan(
-        program=code.program,
-        code_digest=code.bundle.digest,
-        hyperparameters=told(train, ours=code.ours, tuned=tuned),
-        channels=(pictures_channel(data) if features is None else features.channel,),
-        image=image_uri("training", train.instance_type, region, train),
-        instance_type=train.instance_type,
-        instance_count=instance_count,
-        distribution=train.distribution,
-        metric_definitions=objective_definitions(settings.tune, ours=code.ours),
-        volume_size_gb=train.volume_size_gb,
-        max_runtime_seconds=train.max_runtime_seconds,
-    )
 
 
 def train(
@@ -92,7 +64,16 @@ def train(
         objective_regex=settings.tune.objective_regex,
     )
     channel = features if uses_features(settings, code) else None
-    plan = training_plan(settings, code, data, channel, clients.region, instance_count=count, tuned=tuned)
+    plan = job_plan(
+        settings,
+        code,
+        data,
+        channel,
+        clients.region,
+        told(settings.train, ours=code.ours, tuned=tuned),
+        instance_type=settings.train.instance_type,
+        instance_count=count,
+    )
     with aws_step("train"):
         base = names.job_base(plan.digest())
         job = ensure_training_job(clients, names, plan, base, code.bundle, reporter, "train", again=again)

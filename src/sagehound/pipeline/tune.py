@@ -15,19 +15,19 @@ from sagehound.pipeline.aws_errors import aws_step
 from sagehound.pipeline.chance import Verdict, judge, validation_metrics
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.code import Code, find_code, is_ours, warn_of_script
-from sagehound.pipeline.features import FeatureChannel, pictures_channel, uses_features
+from sagehound.pipeline.features import FeatureChannel, uses_features
 from sagehound.pipeline.hyperparameters import our_hyperparameters, told
+from sagehound.pipeline.job_plan import job_plan
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import Reporter, Step
 from sagehound.pipeline.search_space import Space, combinations, fitted, search_space
 from sagehound.pipeline.security import ensure_role
 from sagehound.pipeline.training_job import create_when_role_is_known, ship
-from sagehound.pipeline.training_request import JobPlan, image_uri
+from sagehound.pipeline.training_request import JobPlan
 from sagehound.pipeline.trials import failures
 from sagehound.pipeline.tuning_job import Tuning, completed_tuning, find_tuning, latest_tuning, wait_for_tuning
 from sagehound.pipeline.tuning_request import (
     check_tuning,
-    objective_definitions,
     tuning_digest,
     tuning_request,
 )
@@ -50,28 +50,6 @@ def space_of(settings: PipelineSettings) -> Space:
             "Set train.epochs, as in --set train.epochs=12.",
         )
     return space
-
-
-def trial_plan(
-    settings: PipelineSettings, space: Space, code: Code, data: StoredData, features: FeatureChannel | None, region: str
-) -> JobPlan:
-    """The job of which each trial is one, with the hyperparameters that all trials have in common."""
-    tune, train = settings.tune, settings.train
-    searched = {entry.name for entry in space}
-    statics = {name: value for name, value in told(train, ours=code.ours).items() if name not in searched}
-    return JobPlan(
-        program=code.program,
-        code_digest=code.bundle.digest,
-        hyperparameters=statics,
-        channels=(pictures_channel(data) if features is None else features.channel,),
-        image=image_uri("training", tune.instance_type, region, train),
-        instance_type=tune.instance_type,
-        instance_count=tune.instance_count,
-        distribution=train.distribution,
-        metric_definitions=objective_definitions(tune, ours=code.ours),
-        volume_size_gb=train.volume_size_gb,
-        max_runtime_seconds=train.max_runtime_seconds,
-    )
 
 
 def tune(
@@ -103,7 +81,18 @@ def tune(
         objective_regex=options.objective_regex,
         tuned=tuple(entry.name for entry in space),
     )
-    plan = trial_plan(settings, space, code, data, features if uses_features(settings, code) else None, clients.region)
+    searched = {entry.name for entry in space}
+    statics = {name: value for name, value in told(settings.train, ours=code.ours).items() if name not in searched}
+    plan = job_plan(
+        settings,
+        code,
+        data,
+        features if uses_features(settings, code) else None,
+        clients.region,
+        statics,
+        instance_type=options.instance_type,
+        instance_count=options.instance_count,
+    )
     digest = tuning_digest(plan, options, space)
     wanted = combinations(space) if options.strategy == "Grid" else options.max_jobs
     with aws_step("tune"):
