@@ -148,7 +148,8 @@ def _after_the_end(folder: Path) -> list[str]:
     if training := counts["training_jobs"].get("InProgress", 0):
         lines.append(f"{training} training jobs go on without it; the next `sagehound up` takes up with them")
     if serving := counts["endpoints"].get("InService", 0):
-        lines.append(f"{serving} endpoints answer again after the next `sagehound up`; `sagehound delete` ends them")
+        what = "endpoint answers" if serving == 1 else "endpoints answer"
+        lines.append(f"{serving} {what} again after the next `sagehound up`; `sagehound delete` deletes what is there")
     return lines
 
 
