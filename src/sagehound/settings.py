@@ -133,6 +133,28 @@ class DeploySettings:
     variant_name: str = setting("AllTraffic", "Name of the production variant.")
     program: str = setting("inference.py", "Handler module inside the artefact's code/ folder.")
     timeout_seconds: int = setting(900, "How long to wait for InService.", minimum=1)
+    allowed_url_hosts: str = setting(
+        "",
+        'Hosts, or host:port, with commas between, that {"url": ...} may name although they have no public address; '
+        "the local cloud's own S3 is added where it is the target.",
+    )
+
+
+@dataclass(frozen=True)
+class FunctionSettings:
+    """The Lambda function in front of the endpoint."""
+
+    name: str = setting("", "Name of the function; empty: PROJECT-function.")
+    role_name: str = setting("", "IAM role that the function runs as, made when missing; empty: PROJECT-function.")
+    source_dir: str = setting("", "Code of your own: a folder, a .py or a .zip. Empty: the packaged handler.")
+    handler: str = setting("", "MODULE.FUNCTION that is called; empty: found in the code.")
+    runtime: str = setting("python3.12", "Lambda runtime.")
+    memory_size: int = setting(512, "Memory in MB.", minimum=128)
+    timeout: int = setting(60, "Seconds after which the function is ended.", minimum=1)
+    alias: str = setting("live", "Alias that callers name; it leads to the version published last.")
+    provisioned_concurrency: int = setting(
+        2, "Environments of the alias that are initialised before a call comes; 0: none.", minimum=0
+    )
 
 
 @dataclass(frozen=True)
@@ -156,6 +178,7 @@ class PipelineSettings:
     tune: TuneSettings = field(default_factory=TuneSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     deploy: DeploySettings = field(default_factory=DeploySettings)
+    function: FunctionSettings = field(default_factory=FunctionSettings)
 
 
 def cache_directory() -> Path:

@@ -35,11 +35,12 @@ class Clients:
         # An answer of the endpoint may take the 60 seconds that the container has, so wait a little longer.
         self._config = Config(max_pool_connections=connections, read_timeout=70, tcp_keepalive=True, **options)
 
-    def client(self, service: str) -> Any:
-        """A boto3 client of ``service``."""
-        return self._session.client(
-            service, region_name=self.region, endpoint_url=self.endpoint_url, config=self._config
-        )
+    def client(self, service: str, **options: Any) -> Any:
+        """A boto3 client of ``service``; ``options`` go to botocore's Config, over those that all clients have."""
+        from botocore.config import Config
+
+        config = self._config.merge(Config(**options)) if options else self._config
+        return self._session.client(service, region_name=self.region, endpoint_url=self.endpoint_url, config=config)
 
     @property
     def local(self) -> bool:
@@ -65,6 +66,11 @@ class Clients:
     def runtime(self) -> Any:
         """SageMaker Runtime, which answers for endpoints."""
         return self.client("sagemaker-runtime")
+
+    @cached_property
+    def lambda_(self) -> Any:
+        """Lambda."""
+        return self.client("lambda")
 
     @cached_property
     def logs(self) -> Any:

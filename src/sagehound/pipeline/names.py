@@ -18,6 +18,8 @@ from sagehound.settings import PipelineSettings
 PROJECT_TAG = "sagehound:project"
 _PROJECT = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,28}[a-z0-9])?$")
 _ENDPOINT = re.compile(r"^[a-zA-Z0-9](?:-?[a-zA-Z0-9]){0,56}$")
+_FUNCTION = re.compile(r"^[a-zA-Z0-9-_]{1,64}$")
+_ROLE = re.compile(r"^[\w+=,.@-]{1,64}$", re.ASCII)
 _BUCKET = re.compile(r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
 
 
@@ -29,6 +31,8 @@ class Names:
     bucket: str
     endpoint: str
     role: str
+    function: str
+    function_role: str
 
     @classmethod
     def of(cls, settings: PipelineSettings, account_id: str) -> Names:
@@ -49,7 +53,19 @@ class Names:
                 f"deploy.endpoint_name {endpoint!r} is no name for an endpoint",
                 "Use at most 57 letters, digits and hyphens (six more are for the second endpoint, NAME-multi).",
             )
-        return cls(settings.project, bucket, endpoint, settings.role_name)
+        function = settings.function.name or f"{settings.project}-function"
+        if not _FUNCTION.match(function):
+            raise SettingsError(
+                f"function.name {function!r} is no name for a function",
+                "Use at most 64 letters, digits, hyphens and underscores.",
+            )
+        function_role = settings.function.role_name or f"{settings.project}-function"
+        if not _ROLE.match(function_role) or function_role == settings.role_name:
+            raise SettingsError(
+                f"function.role_name {function_role!r} is no role for the function",
+                "Use at most 64 letters, digits and +=,.@-_, and another role than role_name: each may do its own.",
+            )
+        return cls(settings.project, bucket, endpoint, settings.role_name, function, function_role)
 
     @property
     def tags(self) -> list[dict[str, str]]:
@@ -60,6 +76,16 @@ class Names:
     def policy(self) -> str:
         """Name of the project's inline policy on the role."""
         return f"{self.project}-training"
+
+    @property
+    def function_policy(self) -> str:
+        """Name of the project's inline policy on the function's role."""
+        return f"{self.project}-function"
+
+    @property
+    def function_log_group(self) -> str:
+        """Where Lambda writes what the function says."""
+        return f"/aws/lambda/{self.function}"
 
     def data_prefix(self, data_name: str) -> str:
         """Where the pictures of a data set lie in the bucket (ends with a slash)."""
