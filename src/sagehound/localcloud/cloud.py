@@ -10,6 +10,7 @@ from sagehound.localcloud.call import Service
 from sagehound.localcloud.gateway import Gateway
 from sagehound.localcloud.processes.local import LocalSupervisor
 from sagehound.localcloud.recorder import Recorder
+from sagehound.localcloud.services.cloudtrail.service import CloudTrail
 from sagehound.localcloud.services.cloudwatch.service import CloudWatch
 from sagehound.localcloud.services.iam.service import IAM
 from sagehound.localcloud.services.logs.service import Logs
@@ -53,8 +54,9 @@ class Cloud:
             sessions=sts,
         )
         runtime = SageMakerRuntime(sagemaker.router, settings.max_invocation_bytes)
+        cloudtrail = CloudTrail(self.recorder.path, account_id)
         self.services: dict[str, Service] = {
-            service.name: service for service in (iam, sts, s3, logs, cloudwatch, sagemaker, runtime)
+            service.name: service for service in (iam, sts, s3, logs, cloudwatch, cloudtrail, sagemaker, runtime)
         }
         self.gateway = Gateway(self.services, sts.credentials, self.clock, account_id, self.recorder)
 

@@ -17,6 +17,7 @@ JSON_TARGETS = {
     "AmazonSSM": "ssm",
     "AnyScaleFrontendService": "application-autoscaling",
     "GraniteServiceVersion20100801": "cloudwatch",
+    "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101": "cloudtrail",
 }
 """Prefix of `X-Amz-Target` -> service."""
 QUERY_VERSIONS = {
