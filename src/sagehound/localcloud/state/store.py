@@ -6,7 +6,8 @@ import base64
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -34,6 +35,7 @@ class Store:
         self.path = path
         self._lock = threading.RLock()
         self._depth = 0
+        self._changes: Counter[str] = Counter()
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._connection.row_factory = sqlite3.Row
         self._connection.execute("PRAGMA journal_mode=WAL")
@@ -90,12 +92,12 @@ class Store:
 
     def put(self, kind: str, region: str, name: str, record: Record) -> None:
         """Create or replace a record."""
-        self.execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)", (kind, region, name, dumps(record)))
+        self._write("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)", (kind, region, name, dumps(record)))
 
     def add(self, kind: str, region: str, name: str, record: Record) -> bool:
         """Create a record; False, and nothing is written, when the name is taken."""
         sql = "INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?) RETURNING 1"
-        return bool(self.execute(sql, (kind, region, name, dumps(record))))
+        return bool(self._write(sql, (kind, region, name, dumps(record))))
 
     def get(self, kind: str, region: str, name: str) -> Record | None:
         """The record, or None."""
@@ -106,7 +108,21 @@ class Store:
     def delete(self, kind: str, region: str, name: str) -> bool:
         """Remove a record; False when there was none."""
         sql = "DELETE FROM records WHERE kind = ? AND region = ? AND name = ? RETURNING 1"
-        return bool(self.execute(sql, (kind, region, name)))
+        return bool(self._write(sql, (kind, region, name)))
+
+    def changes(self, kinds: Iterable[str]) -> tuple[int, ...]:
+        """How often records of these kinds were written: what was read before is as good as long as this is the same.
+
+        A write counts after it was made and under the lock: who reads in between sees it counted the next time.
+        """
+        return tuple([self._changes[kind] for kind in kinds])
+
+    def _write(self, sql: str, parameters: tuple[Any, ...]) -> list[sqlite3.Row]:
+        with self._lock:
+            try:
+                return self._connection.execute(sql, parameters).fetchall()
+            finally:
+                self._changes[parameters[0]] += 1
 
     def list(self, kind: str, region: str | None = None) -> list[Record]:
         """All records of a kind in one region (or in all of them), ordered by name."""

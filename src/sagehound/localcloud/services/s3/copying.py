@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, unquote
 
 from sagehound.localcloud.call import Call, Request, Response
 from sagehound.localcloud.errors import AwsError, not_implemented
 from sagehound.localcloud.services.s3 import attributes, checksums
 from sagehound.localcloud.services.s3.conditions import check_copy_source, check_write, last_modified
 from sagehound.localcloud.services.s3.content import MAX_PUT, disk_full_answered, pieces_of
-from sagehound.localcloud.services.s3.errors import invalid_argument, invalid_request
+from sagehound.localcloud.services.s3.errors import invalid_request
 from sagehound.localcloud.services.s3.names import check_key
 from sagehound.localcloud.services.s3.objects import Writer, version_member, versioning_of
 from sagehound.localcloud.services.s3.reading import find_version
 from sagehound.localcloud.services.s3.records import Bucket, BucketTable, ObjectTable, ObjectVersion
+from sagehound.localcloud.wire.copy_source import parse_copy_source
 
 _TO_ITSELF = (
     "This copy request is illegal because it is trying to copy an object to itself without changing the object's "
@@ -122,17 +122,6 @@ def find_source(buckets: BucketTable, objects: ObjectTable, request: Request) ->
         raise
     check_copy_source(version, request)
     return Source(bucket, version, "VersionId" in named)
-
-
-def parse_copy_source(text: str) -> dict[str, str]:
-    """Bucket, Key and, where it is named, VersionId of an x-amz-copy-source header."""
-    path, _, query = text.removeprefix("/").partition("?")
-    bucket, separator, key = unquote(path).partition("/")
-    if not separator or not bucket or not key or bucket.startswith("arn:"):
-        message = "Invalid copy source object key" if bucket and not key else "Invalid copy source bucket name"
-        raise invalid_argument(message, "x-amz-copy-source", text)
-    version_id = parse_qs(query, keep_blank_values=True).get("versionId", [None])[0]
-    return {"Bucket": bucket, "Key": key, **({} if version_id is None else {"VersionId": version_id})}
 
 
 def source_version_member(source: Source) -> dict[str, Any]:
