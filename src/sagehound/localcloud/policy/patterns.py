@@ -1,0 +1,165 @@
+"""Patterns of policy documents: `*`, `?` and `${variables}`, compiled to expressions that match in linear time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import Enum
+from functools import lru_cache
+from typing import NamedTuple
+
+Facts = Mapping[str, str | tuple[str, ...]]
+"""What is known of a request: context keys in lower case, several values of a key as a tuple."""
+
+ARN_FIELDS = 6
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_WITH_DEFAULT = re.compile(r"(.+?)\s*,\s*'([^']*)'")
+
+
+class Wildcard(Enum):
+    """What stands for other characters."""
+
+    MANY = "*"
+    ONE = "?"
+
+
+class Variable(NamedTuple):
+    """A context key whose value is put in when a request is decided."""
+
+    key: str
+    default: str | None
+
+
+Part = str | Wildcard | Variable
+Parts = tuple[Part, ...]
+
+
+def parse(text: str, *, variables: bool, wildcards: bool = True) -> Parts:
+    """The parts of a pattern. Policies of version 2008-10-17 have no variables: `${` is text there."""
+    parts: list[Part] = []
+    at = 0
+    for found in _VARIABLE.finditer(text) if variables else ():
+        parts += _plain(text[at : found.start()], wildcards)
+        parts.append(_variable(found[1]))
+        at = found.end()
+    parts += _plain(text[at:], wildcards)
+    return tuple(parts)
+
+
+def _plain(text: str, wildcards: bool) -> list[Part]:
+    if not wildcards:
+        return [text] if text else []
+    pieces = re.split(r"([*?])", text)
+    return [Wildcard(piece) if piece in ("*", "?") else piece for piece in pieces if piece]
+
+
+def _variable(inside: str) -> str | Variable:
+    if inside in ("*", "?", "$"):
+        return inside
+    default = _WITH_DEFAULT.fullmatch(inside)
+    return Variable(default[1].lower(), default[2]) if default else Variable(inside.strip().lower(), None)
+
+
+def has_variables(parts: Parts) -> bool:
+    """Whether a pattern depends on the request."""
+    return any(isinstance(part, Variable) for part in parts)
+
+
+def filled(parts: Parts, facts: Facts) -> Parts | None:
+    """The pattern with its variables replaced by text; None when one has no value: then it is equal to nothing.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-no-value
+    """
+    result: list[Part] = []
+    for part in parts:
+        if isinstance(part, Variable):
+            value = facts.get(part.key, part.default)
+            if not isinstance(value, str):  # a key of several values is no text
+                value = part.default
+            if value is None:
+                return None
+            result.append(value)
+        else:
+            result.append(part)
+    return tuple(result)
+
+
+def text_of(parts: Iterable[Part]) -> str:
+    """A filled pattern without wildcards, as text."""
+    return "".join(part for part in parts if isinstance(part, str))
+
+
+def split_arn(parts: Parts) -> list[Parts]:
+    """The fields of an ARN pattern; the sixth keeps its colons."""
+    fields: list[list[Part]] = [[]]
+    for part in parts:
+        if not isinstance(part, str):
+            fields[-1].append(part)
+            continue
+        while ":" in part and len(fields) < ARN_FIELDS:
+            before, _, part = part.partition(":")
+            fields[-1].append(before)
+            fields.append([])
+        fields[-1].append(part)
+    return [tuple(piece for piece in field if piece != "") for field in fields]
+
+
+def arn_source(fields: Sequence[Parts]) -> str:
+    """An expression for ARNs: a wildcard of one of the first five fields stays within its field."""
+    head = [_source(field, "[^:]") for field in fields[: ARN_FIELDS - 1]]
+    return ":".join([*head, _source(fields[-1], ".")])
+
+
+def text_source(parts: Parts) -> str:
+    """An expression for any text."""
+    return _source(parts, ".")
+
+
+def _source(parts: Parts, character: str) -> str:
+    """Each `*text` in the middle takes its first match for good, so that no pattern takes exponential time."""
+    chunks = [""]
+    for part in parts:
+        if part is Wildcard.MANY:
+            chunks.append("")
+        elif part is Wildcard.ONE:
+            chunks[-1] += character
+        elif isinstance(part, str):
+            chunks[-1] += re.escape(part)
+    if len(chunks) == 1:
+        return chunks[0]
+    middle = "".join(f"(?>{character}*?{chunk})" for chunk in chunks[1:-1] if chunk)
+    return f"{chunks[0]}{middle}{character}*{chunks[-1]}"
+
+
+Match = Callable[[str], object]
+
+
+def any_of(sources: Iterable[str], *, ignore_case: bool = False) -> Match:
+    """A match of the whole text by one of the expressions."""
+    flags = re.DOTALL | (re.IGNORECASE if ignore_case else 0)
+    return re.compile("|".join(f"(?:{source})" for source in sources) or r"(?!)", flags).fullmatch
+
+
+@lru_cache(maxsize=4096)
+def filled_text_match(parts: Parts) -> Match:
+    """The match of a filled pattern; people come back with the same names."""
+    return any_of([text_source(parts)])
+
+
+@lru_cache(maxsize=4096)
+def filled_arn_match(fields: tuple[Parts, ...]) -> Match:
+    """The match of an ARN pattern whose fields are filled."""
+    return any_of([arn_source(fields)])
+
+
+def fill_arn(fields: Sequence[Parts], facts: Facts) -> tuple[Parts, ...] | None:
+    """The fields with their variables replaced; None when one has no value, or would be more than one field."""
+    result = []
+    for at, field in enumerate(fields):
+        parts = filled(field, facts)
+        if parts is None:
+            return None
+        if at < ARN_FIELDS - 1 and any(isinstance(part, str) and ":" in part for part in parts):
+            return None
+        result.append(parts)
+    return tuple(result)
