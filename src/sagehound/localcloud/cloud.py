@@ -13,6 +13,7 @@ from sagehound.localcloud.recorder import Recorder
 from sagehound.localcloud.services.cloudtrail.service import CloudTrail
 from sagehound.localcloud.services.cloudwatch.service import CloudWatch
 from sagehound.localcloud.services.iam.service import IAM
+from sagehound.localcloud.services.lambda_.service import Lambda
 from sagehound.localcloud.services.logs.service import Logs
 from sagehound.localcloud.services.s3.service import S3
 from sagehound.localcloud.services.sagemaker.service import SageMaker
@@ -54,9 +55,20 @@ class Cloud:
             sessions=sts,
         )
         runtime = SageMakerRuntime(sagemaker.router, settings.max_invocation_bytes)
+        functions = Lambda(
+            self.store,
+            self.clock,
+            account_id,
+            data_dir,
+            settings,
+            endpoint_url=endpoint_url,
+            objects=s3,
+            roles=iam,
+        )
         cloudtrail = CloudTrail(self.recorder.path, account_id)
         self.services: dict[str, Service] = {
-            service.name: service for service in (iam, sts, s3, logs, cloudwatch, cloudtrail, sagemaker, runtime)
+            service.name: service
+            for service in (iam, sts, s3, logs, cloudwatch, cloudtrail, sagemaker, runtime, functions)
         }
         self.gateway = Gateway(self.services, sts.credentials, self.clock, account_id, self.recorder)
 

@@ -170,9 +170,13 @@ class S3:
                 made.add(destination.parent)
             self.link_object(bucket, key, destination)
 
-    def read_object(self, bucket: str, key: str) -> bytes:
-        """The bytes of a small object."""
-        version = self._latest(bucket, key)
+    def object_size(self, bucket: str, key: str, version_id: str | None = None) -> int:
+        """The size of an object, or of one of its versions."""
+        return self._version(bucket, key, version_id).size
+
+    def read_object(self, bucket: str, key: str, version_id: str | None = None) -> bytes:
+        """The bytes of a small object, or of one of its versions."""
+        version = self._version(bucket, key, version_id)
         names = [name for name, _ in version.content]
         files = self._contents.files
         files.pin(names)
@@ -211,8 +215,12 @@ class S3:
         return found
 
     def _latest(self, bucket: str, key: str) -> ObjectVersion:
+        return self._version(bucket, key, None)
+
+    def _version(self, bucket: str, key: str, version_id: str | None) -> ObjectVersion:
         self._require(bucket)
-        version = self.objects.latest(bucket, key)
+        objects = self.objects
+        version = objects.latest(bucket, key) if version_id is None else objects.version(bucket, key, version_id)
         if version is None or version.is_delete_marker:
             raise KeyError(key)
         return version

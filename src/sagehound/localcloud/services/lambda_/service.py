@@ -1,0 +1,63 @@
+"""AWS Lambda: wires its resources to the store, the packages on disk and the other services."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from sagehound.localcloud.call import Operation, operations_of
+from sagehound.localcloud.services.lambda_.activation import Activation
+from sagehound.localcloud.services.lambda_.code import Packages
+from sagehound.localcloud.services.lambda_.code_location import CodeLocations
+from sagehound.localcloud.services.lambda_.deployment import Deployments
+from sagehound.localcloud.services.lambda_.functions import Functions
+from sagehound.localcloud.services.lambda_.layer_table import LayerTable
+from sagehound.localcloud.services.lambda_.needs import Objects, RoleTrust
+from sagehound.localcloud.services.lambda_.table import FunctionTable
+from sagehound.localcloud.services.lambda_.updates import Updates
+from sagehound.localcloud.services.lambda_.versions import Versions
+from sagehound.localcloud.state.clock import Clock
+from sagehound.localcloud.state.store import Store
+from sagehound.settings import LocalCloudSettings
+
+
+class Lambda:
+    """The service as the gateway sees it. `start` goes on with what was under way, `stop` lets go of it."""
+
+    name = "lambda"
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        account_id: str,
+        data_dir: Path,
+        settings: LocalCloudSettings,
+        *,
+        endpoint_url: Callable[[], str],
+        objects: Objects,
+        roles: RoleTrust,
+    ) -> None:
+        packages = Packages(data_dir / "lambda", durable=settings.durable)
+        self.table = FunctionTable(store, account_id, packages)
+        self.activation = Activation(self.table, packages)
+        self.locations = CodeLocations(packages, endpoint_url)
+        layers = LayerTable(store, account_id)
+        deployments = Deployments(packages, objects)
+        versions = Versions(self.table, self.activation)
+        updates = Updates(self.table, versions, self.activation, deployments, layers, roles, clock)
+        functions = Functions(self.table, updates, versions, self.locations)
+        self._operations = operations_of(functions, updates, versions)
+
+    @property
+    def operations(self) -> dict[str, Operation]:
+        """Every operation that is implemented, by AWS's name."""
+        return self._operations
+
+    async def start(self) -> None:
+        """Go on with what was on its way when the server ended."""
+        await self.activation.start()
+
+    async def stop(self) -> None:
+        """Let go of what is under way; the next start goes on with it."""
+        await self.activation.stop()

@@ -1,0 +1,104 @@
+"""UpdateFunctionCode, UpdateFunctionConfiguration: $LATEST changed, while what it was goes on serving."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sagehound.localcloud.call import Call, Request, Response
+from sagehound.localcloud.services.lambda_ import checks, configuration, names, records, status
+from sagehound.localcloud.services.lambda_.activation import Activation
+from sagehound.localcloud.services.lambda_.deployment import Deployments
+from sagehound.localcloud.services.lambda_.errors import precondition_failed, unsupported
+from sagehound.localcloud.services.lambda_.layer_table import LayerTable
+from sagehound.localcloud.services.lambda_.needs import RoleTrust
+from sagehound.localcloud.services.lambda_.table import FunctionTable
+from sagehound.localcloud.services.lambda_.versions import Versions
+from sagehound.localcloud.state.clock import Clock
+
+Record = dict[str, Any]
+
+
+class Updates:
+    """Changes of $LATEST, and the parts that creating a function shares with them."""
+
+    def __init__(
+        self,
+        table: FunctionTable,
+        versions: Versions,
+        activation: Activation,
+        deployments: Deployments,
+        layers: LayerTable,
+        roles: RoleTrust,
+        clock: Clock,
+    ) -> None:
+        self._table = table
+        self._versions = versions
+        self._roles = roles
+        self.activation = activation
+        self.deployments = deployments
+        self.layers = layers
+        self.clock = clock
+
+    def check_role(self, call: Call, role_arn: str) -> None:
+        """Refuse a role that Lambda cannot assume."""
+        checks.check_role(self._roles, role_arn)
+
+    async def UpdateFunctionCode(self, call: Call, request: Request) -> Response:
+        """Begin to replace the code; with DryRun, say what the function would be; with Publish, publish that too."""
+        if "PublishTo" in request:
+            raise unsupported("PublishTo")
+        latest = self._changeable(call, request)
+        package = await self.deployments.fetch(call, request)
+        # Reading the code took a while: another update may have begun.
+        latest = self._changeable(call, request)
+        self.layers.used(call.region, _layers(latest), package.UnzippedSize)
+        record = {**latest, **configuration.with_package(package)}
+        if "Architectures" in request:
+            record["Architectures"] = request["Architectures"]
+        arn = latest["FunctionArn"]
+        if request.get("DryRun"):
+            return configuration.told(record, arn)
+        published = None
+        with self._table.store.transaction():
+            record = self._begin(call.region, latest, record)
+            if request.get("Publish"):
+                published = self._versions.publish(call.region, record, None)
+        self.activation.begin(call.region, record)
+        if published is None:
+            return configuration.told(record, arn)
+        self.activation.begin(call.region, published)
+        return published
+
+    def UpdateFunctionConfiguration(self, call: Call, request: Request) -> Response:
+        """Begin to change the configuration; members that are not given stay."""
+        latest = self._changeable(call, request)
+        checks.check_configuration(request)
+        if "Role" in request:
+            self.check_role(call, request["Role"])
+        record = configuration.changed(latest, request)
+        if "Layers" in request:
+            layers = self.layers.used(call.region, request["Layers"], latest["UnzippedSize"])
+            record = configuration.with_layers(record, layers)
+        record = self._begin(call.region, latest, record)
+        self.activation.begin(call.region, record)
+        return configuration.told(record, latest["FunctionArn"])
+
+    def _changeable(self, call: Call, request: Request) -> Record:
+        """$LATEST, which nothing else is changing, in the revision that the request is about."""
+        name, _ = names.parse(request["FunctionName"], None, call.region, call.account_id)
+        call.resource = self._table.arn(call.region, name)
+        latest = self._table.version(call.region, name)
+        status.check_idle(latest)
+        if request.get("RevisionId", latest["RevisionId"]) != latest["RevisionId"]:
+            raise precondition_failed()
+        return latest
+
+    def _begin(self, region: str, latest: Record, record: Record) -> Record:
+        begun = status.begin_update(latest)
+        members = ("State", "StateReason", "StateReasonCode", "Serving", "WorkId")
+        progress = {key: value for key, value in begun.items() if key in members or key.startswith("LastUpdate")}
+        return self._table.put_version(region, {**record, **progress, "LastModified": records.timestamp(self.clock)})
+
+
+def _layers(record: Record) -> list[str]:
+    return [layer["Arn"] for layer in record.get("Layers", [])]
