@@ -13,6 +13,8 @@ from sagehound.localcloud.policy.document import Policy, Statement
 from sagehound.localcloud.policy.patterns import Facts
 from sagehound.localcloud.policy.principals import Grade, Principal
 
+__all__ = ["Decision", "Policies", "Principal", "Query", "decide"]
+
 Verdict = Literal["allowed", "explicitDeny", "implicitDeny"]
 By = Literal["identity-based policy", "resource-based policy", "permissions boundary", "session policy", "root user"]
 

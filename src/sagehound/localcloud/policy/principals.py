@@ -70,7 +70,7 @@ class Principal:
 ANONYMOUS = Principal("", "", "anonymous")
 
 
-def service(name: str) -> Principal:
+def service_principal(name: str) -> Principal:
     """An AWS service that acts for itself."""
     return Principal(name, "", "service")
 

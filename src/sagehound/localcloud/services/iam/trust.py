@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from typing import Any
 
+from sagehound.localcloud.policy.decision import Query, denied_by_resource, granted_by_resource
+from sagehound.localcloud.policy.document import compile_policy
+from sagehound.localcloud.policy.principals import Grade, Principal, from_arn, service_principal
 from sagehound.localcloud.services.iam import grammar, records
-from sagehound.localcloud.services.iam.conditions import holds
 from sagehound.localcloud.state import arns
 from sagehound.localcloud.state.store import Store
 
@@ -50,48 +51,29 @@ def _exists(value: str, store: Store, account_id: str) -> bool:
 
 
 def trusts_service(document: str, service: str, context: Mapping[str, str]) -> bool:
-    """Whether a service (`sagemaker.amazonaws.com`) may assume a role with this trust policy."""
-    return _allowed(document, "sts:AssumeRole", lambda kind, value: kind == "Service" and value == service, context)
+    """Whether a service (`sagemaker.amazonaws.com`) may assume a role with this trust policy.
+
+    The policy must name it: `"AWS": "*"` means people, and lets no service in.
+    """
+    return _grade(document, service_principal(service), "sts:AssumeRole", context) >= Grade.NAMED
 
 
-def trusts_caller(document: str, arn: str, account_id: str, action: str, context: Mapping[str, str]) -> bool:
-    """Whether a principal of an account may call `action` (sts:AssumeRole, sts:TagSession) on the role."""
-    names = {arn, account_id, f"arn:aws:iam::{account_id}:root", "*"}
-    parsed = arns.parse(arn)
-    if parsed.service == "sts" and parsed.resource.startswith("assumed-role/"):
-        # The principal of a session is its role, whatever the role's path.
-        role = parsed.resource.split("/")[1]
-        return _allowed(
-            document,
-            action,
-            lambda kind, value: kind == "AWS" and (value in names or _is_role(value, account_id, role)),
-            context,
-        )
-    return _allowed(document, action, lambda kind, value: kind == "AWS" and value in names, context)
+def trusts_caller(
+    document: str, arn: str, account_id: str, action: str, context: Mapping[str, str], *, role_arn: str = ""
+) -> bool:
+    """Whether a principal of an account may call `action` (sts:AssumeRole, sts:TagSession) on the role.
+
+    `role_arn` is that of a session's role; without it any role of the account with the session's role name is meant.
+    """
+    principal = from_arn(arn, role_arn=role_arn)
+    return principal.account_id == account_id and _grade(document, principal, action, context) >= Grade.ACCOUNT
 
 
-def _is_role(value: str, account_id: str, role: str) -> bool:
-    return value.startswith(f"arn:aws:iam::{account_id}:role/") and value.rpartition("/")[2] == role
-
-
-def _allowed(document: str, action: str, is_principal: Any, context: Mapping[str, str]) -> bool:
-    """An explicit Deny is final; otherwise one Allow is enough."""
-    allowed = False
-    for statement in grammar.statements(grammar.parse(document)):
-        named = any(is_principal(kind, value) for kind, value in grammar.principals(statement))
-        if "NotPrincipal" in statement:
-            named = not named
-        # A condition that is not understood keeps nobody in and nobody out: it never allows, and always denies.
-        holding = holds(statement.get("Condition", {}), context, unknown=statement["Effect"] == "Deny")
-        if not named or not _covers(statement, action) or not holding:
-            continue
-        if statement["Effect"] == "Deny":
-            return False
-        allowed = True
-    return allowed
-
-
-def _covers(statement: dict[str, Any], action: str) -> bool:
-    listed = grammar.strings(statement.get("Action", statement.get("NotAction", [])))
-    found = any(fnmatchcase(action.lower(), pattern.lower()) for pattern in listed)
-    return found if "Action" in statement else not found
+def _grade(document: str, principal: Principal, action: str, context: Mapping[str, str]) -> Grade:
+    """How closely the policy trusts a principal; an explicit Deny is final."""
+    query = Query(action, "*", dict(context), principal)
+    policy = compile_policy(document, "trust policy")
+    if denied_by_resource(query, policy) is not None:
+        return Grade.NONE
+    granted = granted_by_resource(query, policy)
+    return Grade.NONE if granted is None else granted.grade
