@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from sagehound.errors import StepFailed
 from sagehound.pipeline.aws_errors import aws_step, is_missing
@@ -22,6 +23,7 @@ from sagehound.pipeline.training_request import image_uri
 from sagehound.pipeline.waiting import interrupted, poll
 from sagehound.settings import DeploySettings, TrainSettings
 
+ALLOWED_HOSTS_VARIABLE = "SAGEHOUND_ALLOWED_URL_HOSTS"
 _MOVING = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
 
 
@@ -62,6 +64,9 @@ def deploy(
         endpoints = [_begin(clients, names, settings, train, placement, role_arn) for placement in placements]
         for endpoint in endpoints:
             _wait_in_service(clients, endpoint.name, endpoint.config_name)
+    hosts = allowed_url_hosts(clients, settings)
+    if hosts:
+        step.lines = [f'{{"url": ...}} may name {hosts} although that is no public address']
     hows = ", ".join(dict.fromkeys(endpoint.how for endpoint in endpoints))
     each = " each" if len(endpoints) > 1 else ""
     step.done(
@@ -78,8 +83,21 @@ def deploy(
             }
             for endpoint in endpoints
         ],
+        allowed_url_hosts=hosts,
     )
     return endpoints
+
+
+def allowed_url_hosts(clients: Clients, settings: DeploySettings) -> str:
+    """The hosts that an endpoint may fetch pictures from although their addresses are not public.
+
+    The local cloud's S3 has a loopback address, so the project's own pictures would be refused there: it is added.
+    What lies behind it is as closed as before, since every request to it must be signed.
+    """
+    hosts = [host.strip() for host in settings.allowed_url_hosts.split(",") if host.strip()]
+    if clients.endpoint_url is not None:
+        hosts.append(urlsplit(clients.endpoint_url).netloc)
+    return ",".join(dict.fromkeys(hosts))
 
 
 def _begin(
@@ -126,16 +144,20 @@ def _ensure_model(
 ) -> str:
     from botocore.exceptions import ClientError
 
+    environment = {
+        # The artefact brings its handler along, as code/inference.py.
+        "SAGEMAKER_PROGRAM": settings.program,
+        "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+        "SAGEMAKER_CONTAINER_LOG_LEVEL": "20",
+        "SAGEMAKER_REGION": clients.region,
+    }
+    hosts = allowed_url_hosts(clients, settings)
+    if hosts:
+        environment[ALLOWED_HOSTS_VARIABLE] = hosts
     container = {
         "Image": image_uri("inference", settings.instance_type, clients.region, train),
         "ModelDataUrl": model.artifact_uri,
-        "Environment": {
-            # The artefact brings its handler along, as code/inference.py.
-            "SAGEMAKER_PROGRAM": settings.program,
-            "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
-            "SAGEMAKER_CONTAINER_LOG_LEVEL": "20",
-            "SAGEMAKER_REGION": clients.region,
-        },
+        "Environment": environment,
     }
     name = names.model(digest_of({"container": container, "role": role_arn}))
     try:

@@ -15,6 +15,11 @@ def endpoint_group(endpoint_name: str) -> str:
     return f"/aws/sagemaker/Endpoints/{endpoint_name}"
 
 
+def function_group(function_name: str) -> str:
+    """The log group of a function."""
+    return f"/aws/lambda/{function_name}"
+
+
 class LogTail:
     """New lines of every stream of a group whose name begins with a prefix; each line is given once."""
 

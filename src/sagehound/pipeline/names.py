@@ -82,11 +82,6 @@ class Names:
         """Name of the project's inline policy on the function's role."""
         return f"{self.project}-function"
 
-    @property
-    def function_log_group(self) -> str:
-        """Where Lambda writes what the function says."""
-        return f"/aws/lambda/{self.function}"
-
     def data_prefix(self, data_name: str) -> str:
         """Where the pictures of a data set lie in the bucket (ends with a slash)."""
         return f"{self.project}/data/{data_name}/"

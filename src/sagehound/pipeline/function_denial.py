@@ -1,0 +1,54 @@
+"""The proof that the function's permission is what lets it: without its statement the same event is refused."""
+
+from __future__ import annotations
+
+from sagehound.errors import StepFailed
+from sagehound.pipeline.aws_errors import aws_step
+from sagehound.pipeline.clients import Clients
+from sagehound.pipeline.function import DeployedFunction
+from sagehound.pipeline.function_event import FunctionAnswer, send_event
+from sagehound.pipeline.function_role import INVOKE_SID, inline_policy, put_policy, without_endpoint
+from sagehound.pipeline.progress import Step
+
+
+def prove_denial(clients: Clients, function: DeployedFunction, step: Step) -> FunctionAnswer:
+    """Take the endpoint's statement out of the role's policy, send the test event again, and put the policy back.
+
+    The policy comes back whatever happens, Ctrl-C included. Raises StepFailed where the event is answered all the
+    same, or not answered as before once the policy is back.
+    """
+    if function.answer is None:
+        raise StepFailed("denial", "no test event was answered yet", "Run `sagehound function` first.")
+    event = function.answer.event
+    with aws_step("denial"):
+        policy = inline_policy(clients, function.role.name, function.role.policy_name) or function.role.policy
+        if without_endpoint(policy) == policy:
+            raise StepFailed(
+                "denial",
+                f"the policy {function.role.policy_name} of role {function.role.name} has no statement {INVOKE_SID}",
+                "Run `sagehound function` again: it writes the policy anew.",
+            )
+        try:
+            put_policy(clients, function.role, without_endpoint(policy))
+            denied = send_event(clients, function.name, function.alias, event, function.timeout)
+        finally:
+            put_policy(clients, function.role, policy)
+        again = send_event(clients, function.name, function.alias, event, function.timeout)
+    if denied.refusal != "AccessDenied":
+        raise StepFailed(
+            "denial",
+            f"without its permission {function.name} answered {denied.in_a_word()} and not AccessDenied",
+            f"Look at what else role {function.role.name} may: `sagehound secure`.",
+        )
+    if again.in_a_word() != function.answer.in_a_word():
+        raise StepFailed(
+            "denial",
+            f"with its permission back {function.name} answered {again.in_a_word()}",
+            "Run `sagehound function` again.",
+        )
+    step.done(
+        f"{function.name}  without sagemaker:InvokeEndpoint: {denied.in_a_word()}; with it again: {again.in_a_word()}",
+        denied=denied.as_dict(),
+        again=again.as_dict(),
+    )
+    return denied
