@@ -185,7 +185,7 @@ def test_keep_leaves_the_endpoint_and_a_failure_leaves_the_cloud(sagehound, tmp_
     done = sagehound("run", "--keep", *quick)
     assert facts(tmp_path)["pid"] == pid
     assert "things deleted" not in done.stdout
-    assert "1 endpoints answer again after the next `sagehound up`" in sagehound("down").stdout
+    assert "1 endpoint answers again after the next `sagehound up`" in sagehound("down").stdout
     assert not model_servers(tmp_path)
     sagehound("up", "--detach", "--port", "0")
     answer = json.loads(sagehound("invoke", f"{SAMPLE}/test/8.Bag", "--json").stdout.splitlines()[-1])["result"]

@@ -120,14 +120,14 @@ def env(data_dir: DataDirOption = None) -> None:
 
 
 def logs(
-    name: Annotated[str, typer.Argument(help="A training job, a tuning job or an endpoint.")],
+    name: Annotated[str, typer.Argument(help="A training job, a tuning job, an endpoint or a function.")],
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until the job ends (endpoints: Ctrl-C).")
+        bool, typer.Option("--follow", "-f", help="Go on until the job ends (endpoints and functions: Ctrl-C).")
     ] = False,
     target: TargetOption = "local",
     data_dir: DataDirOption = None,
 ) -> None:
-    """Show what a training job, a tuning job's trials or an endpoint have written."""
+    """Show what a training job, a tuning job's trials, an endpoint or a function have written."""
     from sagehound.cli.log_lines import follow_logs
 
     with telling():
