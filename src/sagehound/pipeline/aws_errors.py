@@ -36,9 +36,7 @@ def aws_step(step: str) -> Iterator[None]:
         hint = _HINTS.get(code, "The message is AWS's own; change what it names and run the same command again.")
         raise StepFailed(step, f"{operation} was refused with {code}: {message}", hint) from error
     except (EndpointConnectionError, HTTPClientError) as error:
-        hint = (
-            "Start the local cloud again (`sagehound up --detach`), or look at the network; then run it again."
-        )
+        hint = "Start the local cloud again (`sagehound up --detach`), or look at the network; then run it again."
         raise StepFailed(step, f"AWS cannot be reached: {error}", hint) from error
     except BotoCoreError as error:
         raise StepFailed(step, str(error), "Check the names and values in pipeline.toml.") from error
