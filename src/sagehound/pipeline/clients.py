@@ -78,6 +78,11 @@ class Clients:
         return self.client("logs")
 
     @cached_property
+    def cloudtrail(self) -> Any:
+        """CloudTrail, whose event history says what was called."""
+        return self.client("cloudtrail")
+
+    @cached_property
     def account_id(self) -> str:
         """The caller's account, from GetCallerIdentity; raises StepFailed where the keys are not accepted."""
         with aws_step("connect"):

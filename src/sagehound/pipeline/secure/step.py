@@ -1,0 +1,191 @@
+"""Secure: look at the run's roles, buckets and functions, derive the least from what was called, apply it, prove it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sagehound.errors import StepFailed
+from sagehound.pipeline.aws_errors import aws_step, error_of
+from sagehound.pipeline.clients import Clients
+from sagehound.pipeline.names import Names
+from sagehound.pipeline.progress import Step
+from sagehound.pipeline.secure.applying import apply_plan, restore, save
+from sagehound.pipeline.secure.buckets import check_bucket
+from sagehound.pipeline.secure.escalation import check_escalation
+from sagehound.pipeline.secure.findings import Finding, in_order
+from sagehound.pipeline.secure.functions import check_function, project_functions
+from sagehound.pipeline.secure.gathering import Role, managed_policy_arn, named_role, read_role
+from sagehound.pipeline.secure.grants import check_policy
+from sagehound.pipeline.secure.keys import check_keys
+from sagehound.pipeline.secure.plan import plan_of
+from sagehound.pipeline.secure.proof import Proof, of_documents, of_role, prove
+from sagehound.pipeline.secure.results import Examined, Findings
+from sagehound.pipeline.secure.trust import check_trust
+from sagehound.pipeline.secure.unused import check_unused, kept_unused
+from sagehound.pipeline.secure.used import KEPT_DAYS, Usage, usage_of
+from sagehound.pipeline.waiting import pauses
+from sagehound.settings import PipelineSettings
+
+STEP = "secure"
+_PROOF_PATIENCE = 60.0
+"""Seconds that a change of IAM may take on AWS until a simulation sees it."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a person may ask of the step beside the roles."""
+
+    folder: Path = Path()
+    """Where the documents go that are replaced."""
+    days: int = KEPT_DAYS
+    """How far back the event history is read."""
+
+
+def secure(
+    clients: Clients,
+    names: Names,
+    settings: PipelineSettings,
+    step: Step,
+    *,
+    roles: Sequence[str] = (),
+    attach: str = "",
+    apply: bool = False,
+    options: Options = Options(),
+) -> Findings:
+    """The findings about what the run made and the roles named beside it; with ``apply`` their policies are replaced.
+
+    ``attach`` attaches a managed policy to the function's role first. Only roles that the project made or that are
+    named are changed. Raises StepFailed where AWS refuses, and where the proof fails: then what was there is back.
+    """
+    with aws_step(STEP):
+        notes = [_attach(clients.iam, names, attach)] if attach else []
+        functions = project_functions(clients.lambda_, names.tags[0], names.function)
+        looked_at = _roles(clients.iam, names, [arn for _, arn in functions], roles)
+        usages = _usages(clients, looked_at, options.days)
+        examined = [Examined(role, usages[role.arn], kept_unused(role, usages[role.arn])) for role in looked_at]
+        around = [*_around(clients, names, [name for name, _ in functions], notes)]
+        findings = in_order([*_of_roles(clients, examined), *around])
+        for one in examined:
+            one.plan = plan_of(one.role, one.usage, findings, names.project, clients.account_id)
+        result = Findings(findings, examined, _named(looked_at, functions, names), notes, left=findings)
+        changing = [one for one in examined if one.plan and apply and _may_change(one.role, roles, notes)]
+        if changing:
+            result.saved = save([one.plan for one in changing if one.plan], clients.account_id, options.folder)
+        for one in examined:
+            _finish(clients, one, result.saved if one in changing else None)
+        if changing:
+            result.left = in_order([*_of_roles(clients, examined), *around])
+    step.lines = result.lines()
+    step.done(result.text, **result.as_dict())
+    return result
+
+
+def restore_roles(clients: Clients, path: Path, step: Step) -> None:
+    """Give roles back what ``secure`` saved before it changed them."""
+    with aws_step(STEP):
+        restored = restore(clients.iam, path, clients.account_id, STEP)
+    step.done(f"as they were: {', '.join(f'role {name}' for name in restored)}", restored=restored)
+
+
+def _attach(iam: Any, names: Names, policy: str) -> str:
+    """Attach a managed policy to the function's role, to see what is found then."""
+    arn = managed_policy_arn(iam, policy, STEP)
+    named_role(iam, names.function_role, STEP)
+    iam.attach_role_policy(RoleName=names.function_role, PolicyArn=arn)
+    return f"{arn} was attached to role {names.function_role} because of --attach; --apply takes it away again"
+
+
+def _roles(iam: Any, names: Names, of_functions: Sequence[str], named: Sequence[str]) -> list[Role]:
+    """The project's roles where they are there, those of its functions, and those that are named; each once."""
+    found = [
+        role
+        for role in (read_role(iam, names.role, "-training"), read_role(iam, names.function_role, "-function"))
+        if role is not None
+    ]
+    known = {role.name for role in found}
+    for name in [*of_functions, *named]:
+        if name.rpartition("/")[2] not in known:
+            found.append(named_role(iam, name, STEP))
+            known.add(found[-1].name)
+    return found
+
+
+def _usages(clients: Clients, roles: Sequence[Role], days: int) -> dict[str, Usage]:
+    made = {role.arn: role.created for role in roles}
+    return usage_of(clients.cloudtrail, made, whole=clients.local, days=days)
+
+
+def _of_roles(clients: Clients, examined: Sequence[Examined]) -> Iterator[Finding]:
+    for one in examined:
+        for policy in one.role.policies:
+            yield from check_policy(one.role, policy)
+        yield from check_escalation(one.role, one.usage.used)
+        yield from check_unused(one.role, one.usage)
+        yield from check_trust(one.role, clients.account_id)
+
+
+def _around(clients: Clients, names: Names, functions: Sequence[str], notes: list[str]) -> Iterator[Finding]:
+    """Findings about what is no role: the bucket, the functions, and long-term keys where they may be listed."""
+    from botocore.exceptions import ClientError
+
+    yield from check_bucket(clients.s3, names.bucket)
+    for function in functions:
+        yield from check_function(clients.lambda_, function)
+    try:
+        yield from check_keys(clients.iam, local=clients.local)
+    except ClientError as error:
+        if not error_of(error)[0].startswith("AccessDenied"):
+            raise
+        notes.append("access keys were not looked at: you may not list the users of this account")
+
+
+def _named(roles: Sequence[Role], functions: Sequence[tuple[str, str]], names: Names) -> list[str]:
+    return [*(role.where for role in roles), f"bucket {names.bucket}", *(f"function {name}" for name, _ in functions)]
+
+
+def _may_change(role: Role, named: Sequence[str], notes: list[str]) -> bool:
+    if role.ours or role.name in {name.rpartition("/")[2] for name in named}:
+        return True
+    notes.append(f"{role.where} was not made by the project and stays as it is; name it with --role to change it")
+    return False
+
+
+def _finish(clients: Clients, one: Examined, saved: Path | None) -> None:
+    """Apply the plan where the old documents are saved, and prove what is or would be; undo it where that fails."""
+    iam, plan = clients.iam, one.plan
+    documents = list(plan.after.values()) if plan else [policy.document for policy in one.role.policies]
+    if saved is None or plan is None:
+        if one.usage.calls:
+            simulate = of_role(iam, one.role) if plan is None else of_documents(iam, documents)
+            one.proof = prove(simulate, documents, one.usage, applied=plan is None)
+        return
+    try:
+        apply_plan(iam, plan)
+        one.applied = True
+        if one.usage.calls:
+            one.proof = _proved(clients, one, documents)
+    except BaseException:
+        restore(iam, saved, clients.account_id, STEP)
+        raise
+    one.role = read_role(iam, one.role.name, one.role.own_suffix) or one.role
+
+
+def _proved(clients: Clients, one: Examined, documents: list[dict[str, Any]]) -> Proof:
+    """The proof on the role itself; AWS takes a while until a change is seen everywhere."""
+    import time
+
+    deadline = time.monotonic() + (0.0 if clients.local else _PROOF_PATIENCE)
+    for pause in pauses(clients.local):
+        proof = prove(of_role(clients.iam, one.role), documents, one.usage, applied=True)
+        if not proof.failures:
+            return proof
+        if time.monotonic() >= deadline:
+            shown = "; ".join(proof.failures[:5])
+            raise StepFailed(
+                STEP, f"the least policy of {one.role.where} does not hold: {shown}", "Nothing was changed."
+            )
+        time.sleep(pause)
+    raise AssertionError("pauses never end")

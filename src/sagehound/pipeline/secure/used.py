@@ -1,0 +1,112 @@
+"""What was really called: the permissions that each role used, from CloudTrail's event history."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sagehound.pipeline.secure.events import Use, parsed, role_of, uses_of
+
+KEPT_DAYS = 90
+"""How far back CloudTrail's event history goes."""
+_PAGE = 50
+
+
+@dataclass
+class Usage:
+    """The permissions that one role used over a time."""
+
+    since: datetime
+    until: datetime
+    whole: bool
+    """Whether every call is there; on AWS data events (S3 objects, InvokeEndpoint, log events) are not."""
+    calls: int = 0
+    uses: dict[tuple[str, str], Use] = field(default_factory=dict)
+    counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    denied: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def add(self, use: Use) -> None:
+        """Count one use."""
+        key = (use.action, use.resource)
+        if not use.allowed:
+            self.denied[key] = self.denied.get(key, 0) + 1
+            return
+        self.uses[key] = use
+        self.counts[key] = self.counts.get(key, 0) + 1
+
+    def used(self, action: str) -> bool:
+        """Whether the action was called and allowed."""
+        return any(one.lower() == action.lower() for one, _ in self.uses)
+
+    @property
+    def span(self) -> str:
+        """The time that was looked at, in words."""
+        return f"between {self.since:%Y-%m-%d %H:%M} and {self.until:%Y-%m-%d %H:%M} UTC ({self.calls:,} calls)"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The usage for machines."""
+        listed = [
+            {"action": action, "resource": resource, "count": count}
+            for (action, resource), count in sorted(self.counts.items())
+        ]
+        denied = [
+            {"action": action, "resource": resource, "count": count}
+            for (action, resource), count in sorted(self.denied.items())
+        ]
+        return {
+            "since": self.since.isoformat(),
+            "until": self.until.isoformat(),
+            "data_events": self.whole,
+            "calls": self.calls,
+            "allowed": listed,
+            "denied": denied,
+        }
+
+
+def usage_of(
+    cloudtrail: Any,
+    roles: dict[str, datetime],
+    *,
+    whole: bool,
+    days: int = KEPT_DAYS,
+    progress: Callable[[int], None] = lambda _: None,
+) -> dict[str, Usage]:
+    """What the sessions of each role (ARN -> when it was made) called, from the event history of some days."""
+    until = datetime.now(UTC)
+    start = max(until - timedelta(days=days), min(roles.values(), default=until))
+    usages = {arn: Usage(max(start, made), until, whole) for arn, made in roles.items()}
+    oldest: datetime | None = None
+    for number, event in enumerate(_events(cloudtrail, start, until), 1):
+        if number % 1000 == 0:
+            progress(number)
+        happened = event["EventTime"]
+        oldest = happened if oldest is None else min(oldest, happened)
+        record = parsed(event["CloudTrailEvent"])
+        usage = usages.get(role_of(record))
+        if usage is not None:
+            usage.calls += 1
+            for use in uses_of(record):
+                usage.add(use)
+    for usage in usages.values():
+        # The history may begin later than what was asked for: only that much was looked at.
+        usage.since = max(usage.since, oldest or until)
+    return usages
+
+
+def _events(cloudtrail: Any, start: datetime, until: datetime) -> Iterator[dict[str, Any]]:
+    pages = cloudtrail.get_paginator("lookup_events").paginate(
+        StartTime=start, EndTime=until, PaginationConfig={"PageSize": _PAGE}
+    )
+    for page in pages:
+        yield from page["Events"]
+
+
+def by_action(usage: Usage) -> dict[str, set[str]]:
+    """The resources of each used action."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for action, resource in usage.uses:
+        found[action].add(resource)
+    return found
