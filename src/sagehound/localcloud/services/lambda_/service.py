@@ -6,14 +6,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sagehound.localcloud.call import Operation, operations_of
+from sagehound.localcloud.services.lambda_.account import Account
 from sagehound.localcloud.services.lambda_.activation import Activation
+from sagehound.localcloud.services.lambda_.aliases import Aliases
 from sagehound.localcloud.services.lambda_.code import Packages
 from sagehound.localcloud.services.lambda_.code_location import CodeLocations
+from sagehound.localcloud.services.lambda_.concurrency import Concurrency
 from sagehound.localcloud.services.lambda_.deployment import Deployments
 from sagehound.localcloud.services.lambda_.functions import Functions
 from sagehound.localcloud.services.lambda_.layer_table import LayerTable
+from sagehound.localcloud.services.lambda_.layers import Layers
 from sagehound.localcloud.services.lambda_.needs import Objects, RoleTrust
+from sagehound.localcloud.services.lambda_.permissions import Permissions
+from sagehound.localcloud.services.lambda_.reserved import Reserved
 from sagehound.localcloud.services.lambda_.table import FunctionTable
+from sagehound.localcloud.services.lambda_.tags import Tags
+from sagehound.localcloud.services.lambda_.unconfigured import Unconfigured
 from sagehound.localcloud.services.lambda_.updates import Updates
 from sagehound.localcloud.services.lambda_.versions import Versions
 from sagehound.localcloud.state.clock import Clock
@@ -47,12 +55,29 @@ class Lambda:
         versions = Versions(self.table, self.activation)
         updates = Updates(self.table, versions, self.activation, deployments, layers, roles, clock)
         functions = Functions(self.table, updates, versions, self.locations)
-        self._operations = operations_of(functions, updates, versions)
+        concurrency = Concurrency(settings.lambda_concurrency, self.table.reserved, self.table.all_reserved)
+        self.permissions = Permissions(self.table)
+        self._operations = operations_of(
+            functions,
+            updates,
+            versions,
+            Aliases(self.table),
+            Layers(layers, deployments, self.locations, clock),
+            self.permissions,
+            Tags(self.table),
+            Account(store, concurrency),
+            Reserved(self.table, concurrency),
+            Unconfigured(self.table),
+        )
 
     @property
     def operations(self) -> dict[str, Operation]:
         """Every operation that is implemented, by AWS's name."""
         return self._operations
+
+    def resource_policy(self, arn: str, /) -> str | None:
+        """The policy of a function, version or alias by its ARN; None when it has none."""
+        return self.permissions.resource_policy(arn)
 
     async def start(self) -> None:
         """Go on with what was on its way when the server ended."""

@@ -39,8 +39,8 @@ class FunctionTable:
         self.account_id = account_id
         self._packages = packages
         self.listeners: list[Listener] = []
-        """Called with (region, name, version) when a version's code, configuration or state changed or it is gone;
-        with None as the version when the whole function is gone."""
+        """Called with (region, name, qualifier) when a version's code, configuration or state or an alias's aim
+        changed, or when it is gone; with None as the qualifier when the whole function is gone."""
         self._targets: dict[tuple[str, str, str | None], Target] = {}
         self._specs: dict[tuple[str, str, str], FunctionSpec] = {}
 
@@ -108,6 +108,12 @@ class FunctionTable:
         reserved: int | None = self.function(region, name).get("ReservedConcurrentExecutions")
         return reserved
 
+    def all_reserved(self, region: str) -> dict[str, int]:
+        """Each function of a region that has reserved concurrency, with how much."""
+        functions = self.store.list(records.FUNCTION, region)
+        member = "ReservedConcurrentExecutions"
+        return {function["FunctionName"]: function[member] for function in functions if member in function}
+
     def arn(self, region: str, name: str, qualifier: str | None = None) -> str:
         """The ARN of a function, a version or an alias."""
         return names.arn(region, self.account_id, name, qualifier)
@@ -154,11 +160,11 @@ class FunctionTable:
         if record is not None:
             self.store.put(kind, region, f"{name}:{said}", {**record, "RevisionId": records.revision()})
 
-    def changed(self, region: str, name: str, version: str | None) -> None:
-        """Forget what was remembered of a version, or of the whole function, and tell the listeners."""
+    def changed(self, region: str, name: str, qualifier: str | None) -> None:
+        """Forget what was remembered of a version, an alias or the whole function, and tell the listeners."""
         self._targets.clear()
-        gone = [key for key in self._specs if key[:2] == (region, name) and version in (None, key[2])]
+        gone = [key for key in self._specs if key[:2] == (region, name) and qualifier in (None, key[2])]
         for key in gone:
             del self._specs[key]
         for listener in self.listeners:
-            listener(region, name, version)
+            listener(region, name, qualifier)

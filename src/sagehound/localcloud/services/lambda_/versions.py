@@ -7,6 +7,7 @@ from typing import Any
 from sagehound.localcloud.call import Call, Request, Response
 from sagehound.localcloud.services.lambda_ import configuration, names, paging, records, status
 from sagehound.localcloud.services.lambda_.activation import Activation
+from sagehound.localcloud.services.lambda_.aliases import versions_of
 from sagehound.localcloud.services.lambda_.errors import conflict, invalid, precondition_failed, unsupported
 from sagehound.localcloud.services.lambda_.names import LATEST
 from sagehound.localcloud.services.lambda_.table import FunctionTable
@@ -80,7 +81,7 @@ class Versions:
             raise invalid("$LATEST version cannot be deleted without deleting the function.")
         if not names.is_version(qualifier):
             raise invalid("Deletion of aliases is not currently supported. Use the DeleteAlias API to delete an alias.")
-        pointing = [alias["Name"] for alias in self._table.aliases(region, name) if qualifier in _versions_of(alias)]
+        pointing = [alias["Name"] for alias in self._table.aliases(region, name) if qualifier in versions_of(alias)]
         if pointing:
             raise conflict(
                 "The following aliases reference this version, so it cannot be deleted: "
@@ -95,7 +96,3 @@ class Versions:
         """The version that was published last, if it is still there."""
         number = self._table.function(region, name)["NextVersion"] - 1
         return self._store.get(records.VERSION, region, f"{name}:{number}")
-
-
-def _versions_of(alias: Record) -> set[str]:
-    return {alias["FunctionVersion"], *alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})}
