@@ -11,8 +11,12 @@ from typing import Any
 
 import pytest
 
-from sagehound.localcloud.call import Call, Caller, HttpRequest
+from sagehound.localcloud import credentials
+from sagehound.localcloud.authorization.authoriser import Authoriser
+from sagehound.localcloud.call import Call, HttpRequest
 from sagehound.localcloud.errors import AwsError
+from sagehound.localcloud.recorder import Recorder
+from sagehound.localcloud.services.iam.service import IAM
 from sagehound.localcloud.services.s3.records import BucketTable, ObjectTable, ObjectVersion
 from sagehound.localcloud.services.s3.service import S3
 from sagehound.localcloud.state.clock import Clock
@@ -38,11 +42,14 @@ class Cloud:
         self.folder = folder
         self.clock = LaterClock()
         self.store = Store(folder / "store")
-        self.s3 = S3(self.store, self.clock, ACCOUNT, folder)
+        self.root = credentials.load_or_make(folder / "credentials", ACCOUNT, "us-east-1")
+        iam = IAM(self.store, self.clock, ACCOUNT, self.root)
+        authority = Authoriser(iam.effective, self.clock, ACCOUNT, Recorder(folder / "calls.jsonl"))
+        self.s3 = S3(self.store, self.clock, ACCOUNT, folder, credentials=iam.credentials, authority=authority)
 
     def ask(self, operation: str, **request: Any) -> dict[str, Any]:
         http = HttpRequest("GET", "/", "", {}, "http", "", lambda: _nothing())
-        call = Call("s3", operation, "us-east-1", ACCOUNT, Caller("", "", ACCOUNT, ""), "", http)
+        call = Call("s3", operation, "us-east-1", ACCOUNT, self.root.caller, "", http)
         answer = self.s3.operations[operation](call, {"Bucket": "b-1", **request})
         assert isinstance(answer, dict)
         return answer

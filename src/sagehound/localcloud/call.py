@@ -98,6 +98,8 @@ class Call:
     """The ARN that the record of this call names; an operation sets it when it knows it."""
     response_headers: dict[str, str] = field(default_factory=dict)
     """Extra headers that the answer carries beside the modelled ones."""
+    authorised: list[dict[str, str]] = field(default_factory=list)
+    """What IAM was asked about this call, and which statement of which policy decided; the record tells it."""
     status: int | None = None
     """An HTTP status other than the modelled one (206 for a range, 304)."""
 

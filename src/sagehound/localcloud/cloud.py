@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sagehound.localcloud import credentials
+from sagehound.localcloud.authorization.authoriser import Authoriser
 from sagehound.localcloud.call import Service
 from sagehound.localcloud.gateway import Gateway
 from sagehound.localcloud.processes.local import LocalSupervisor
@@ -36,7 +37,8 @@ class Cloud:
         supervisor = LocalSupervisor()
         iam = IAM(self.store, self.clock, account_id, self.root)
         sts = STS(self.store, self.clock, account_id, iam, region)
-        s3 = S3(self.store, self.clock, account_id, data_dir, credentials=sts.credentials)
+        self.authoriser = Authoriser(iam.effective, self.clock, account_id, self.recorder)
+        s3 = S3(self.store, self.clock, account_id, data_dir, credentials=sts.credentials, authority=self.authoriser)
         logs = Logs(self.store, self.clock, account_id)
         cloudwatch = CloudWatch(self.store, self.clock, account_id)
         sagemaker = SageMaker(
@@ -53,6 +55,7 @@ class Cloud:
             counter=cloudwatch.aggregator,
             roles=iam,
             sessions=sts,
+            access=self.authoriser,
         )
         runtime = SageMakerRuntime(sagemaker.router, settings.max_invocation_bytes)
         functions = Lambda(
@@ -70,7 +73,12 @@ class Cloud:
             service.name: service
             for service in (iam, sts, s3, logs, cloudwatch, cloudtrail, sagemaker, runtime, functions)
         }
-        self.gateway = Gateway(self.services, sts.credentials, self.clock, account_id, self.recorder)
+        self.authoriser.add_resource_policies("s3", s3, restricts_public=s3.restricts_public)
+        self.authoriser.add_resource_policies("sts", iam.effective)
+        self.authoriser.add_resource_tags("s3", s3)
+        self.authoriser.add_resource_tags("sagemaker", sagemaker.tags)
+        self.authoriser.add_resource_tags("logs", logs)
+        self.gateway = Gateway(self.services, sts.credentials, self.clock, account_id, self.recorder, self.authoriser)
 
     async def start(self) -> None:
         """Bring every service to where it was; in the order of the list, since later ones use earlier ones."""

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Mutable
 from dataclasses import dataclass, field
 from typing import Any
 
+from sagehound.localcloud.authorization.authoriser import Authoriser
 from sagehound.localcloud.call import Call, CredentialSource, HttpRequest, Request, Response, Service
 from sagehound.localcloud.errors import AwsError, not_implemented
 from sagehound.localcloud.recorder import Recorder
@@ -65,12 +66,14 @@ class Gateway:
         clock: Clock,
         account_id: str,
         recorder: Recorder,
+        authoriser: Authoriser,
     ) -> None:
         self.operations = {name: service.operations for name, service in services.items()}
         self.credentials = credentials
         self.clock = clock
         self.account_id = account_id
         self.recorder = recorder
+        self.authoriser = authoriser
         self.steps: tuple[Callable[[Exchange], Awaitable[None]], ...] = (
             self.identify,
             self.authenticate,
@@ -158,14 +161,30 @@ class Gateway:
         validate.validate(_route(exchange), exchange.params)
 
     async def authorise(self, exchange: Exchange) -> None:
-        """An authenticated caller of this account may act. (Policies are not evaluated yet: docs/limits.md.)"""
+        """What the caller's policies and the resource's allow; before a body that streams is read."""
+        call, authentication = exchange.call, exchange.authentication
+        assert call is not None
+        assert authentication is not None
+        try:
+            self.authoriser.authorise(call, _route(exchange), exchange.params)
+        except AwsError:
+            if authentication.payload.at_end is not None and call.body is not None:
+                # The signature covers the body: nobody is told what a key may not do before it is theirs.
+                await call.body.read(MAX_BODY_BYTES)
+            raise
 
     async def dispatch(self, exchange: Exchange) -> None:
         """The one operation of the one service."""
         route, call = _route(exchange), exchange.call
         assert call is not None
-        result = self.operations[route.service][route.operation](call, exchange.params)
-        exchange.result = await result if isinstance(result, Awaitable) else result
+        try:
+            result = self.operations[route.service][route.operation](call, exchange.params)
+            exchange.result = await result if isinstance(result, Awaitable) else result
+        except AwsError as error:
+            told = self.authoriser.concealed(call, exchange.params, error)
+            if told is error:
+                raise
+            raise told from error
 
     async def serialise(self, exchange: Exchange) -> None:
         """The answer in the protocol that the client spoke."""
@@ -183,18 +202,24 @@ class Gateway:
     def record(self, exchange: Exchange) -> None:
         """One line: who, what, on what, allowed or why not, how long."""
         call = exchange.call
+        caller = call.caller if call else None
         self.recorder.write(
             time=self.clock.time(),
             request_id=exchange.request_id,
-            caller=call.caller.arn if call else None,
+            caller=caller.arn if caller else None,
+            principal_id=caller.user_id if caller else None,
+            access_key_id=caller.access_key_id or None if caller else None,
+            session_issuer=caller.session.get("RoleArn") if caller else None,
             action=_action(exchange),
             resource=call.resource if call else "*",
             region=call.region if call else None,
             source=exchange.http.client,
+            user_agent=exchange.http.headers.get("user-agent"),
             status=exchange.response.status if exchange.response else None,
             refused_by=exchange.step if exchange.error else None,
             error=exchange.error.code if exchange.error else None,
             message=exchange.error.message if exchange.error else None,
+            authorised=(call.authorised or None) if call else None,
             milliseconds=round((time.perf_counter() - exchange.began) * 1000, 3),
         )
 

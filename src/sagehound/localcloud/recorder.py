@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +19,30 @@ MAX_BYTES = 64 * 1024 * 1024
 class Recorder:
     """Appends to `calls.jsonl`; a line is handed to the kernel before the next call is answered.
 
-    On a full disk calls are answered without a record, which is said once in the server's log.
+    Jobs' accesses are recorded from threads of their own. On a full disk calls are answered without a record, which is
+    said once in the server's log.
     """
 
     def __init__(self, path: Path, max_bytes: int = MAX_BYTES) -> None:
         self.path = path
         self.max_bytes = max_bytes
         self._failing = False
+        self._lock = threading.Lock()
         self._descriptor = self._open()
 
     def write(self, **fields: Any) -> None:
         """Append one record; fields that are None are left out."""
         line = json.dumps({key: value for key, value in fields.items() if value is not None}, separators=(",", ":"))
+        with self._lock:
+            self._write(line.encode() + b"\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+    def _write(self, line: bytes) -> None:
         try:
-            self._append(line.encode() + b"\n")
+            self._append(line)
         except OSError as reason:
             if not self._failing:
                 logger.error("calls are not recorded in %s: %s", self.path, reason.strerror)
@@ -42,10 +53,6 @@ class Recorder:
             self.close()
             self.path.replace(self.path.with_suffix(".1.jsonl"))
             self._descriptor = self._open()
-
-    def close(self) -> None:
-        """Close the file."""
-        os.close(self._descriptor)
 
     def _append(self, line: bytes) -> None:
         written = os.write(self._descriptor, line)

@@ -17,7 +17,7 @@ from sagehound.localcloud.wire.payload import ChunkSigning, PayloadCheck
 from sagehound.localcloud.wire.route import Route
 
 ANONYMOUS = Caller(arn="", user_id="anonymous", account_id="", access_key_id="")
-"""Whoever posts a form to a bucket (S3 verifies the signature of its policy) or asks before a cross-origin call."""
+"""Whoever signs nothing: S3 lets in whom a bucket's policy lets in, and reads who signed the policy of a form."""
 DEFAULT_REGION = "us-east-1"
 """Signature version 2 names no region."""
 _SIGNING_NAMES = {"cloudwatch": "monitoring", "sagemaker-runtime": "sagemaker"}
@@ -55,9 +55,16 @@ def authenticate(
             return _version_2_query(http, route, credentials, now, query)
         if authorization:
             raise AwsError("InvalidArgument", "Unsupported Authorization Type")
-        if route.model is None:
-            return Authentication(ANONYMOUS, DEFAULT_REGION)
+        if route.model is None or route.streaming or http.method in ("GET", "HEAD", "DELETE"):
+            # Never what has a document in its body: nobody knows who would have it read.
+            return Authentication(ANONYMOUS, DEFAULT_REGION, _anonymous_payload(http))
     raise refusals.missing_token(route)
+
+
+def _anonymous_payload(http: HttpRequest) -> PayloadCheck:
+    """An unsigned body may still be aws-chunked."""
+    chunked = http.headers.get("x-amz-content-sha256") == payload.UNSIGNED_TRAILER
+    return PayloadCheck(chunked=chunked, trailers=chunked)
 
 
 def credential_for(

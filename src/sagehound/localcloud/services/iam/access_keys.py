@@ -36,10 +36,6 @@ class AccessKeys:
         caller = Caller(user["Arn"], user["UserId"], self._account_id, access_key_id)
         return Credential(access_key_id, key["SecretAccessKey"], caller)
 
-    def has_user(self, user_id: str) -> bool:
-        """Whether the user with this unique id is still there, whatever its name by now."""
-        return any(user["UserId"] == user_id for user in self._store.list(records.USER, ""))
-
     def note_use(self, access_key_id: str, service: str, region: str) -> None:
         """Remember that a user's key was used, to the minute, for GetAccessKeyLastUsed."""
         if access_key_id == self._root.access_key_id:

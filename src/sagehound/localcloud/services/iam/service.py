@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from sagehound.localcloud.call import Credential, CredentialSource, Operation, operations_of
+from sagehound.localcloud.call import Caller, Credential, CredentialSource, Operation, operations_of
 from sagehound.localcloud.errors import validation
+from sagehound.localcloud.policy.decision import Policies as PolicySet
 from sagehound.localcloud.services.iam import trust
 from sagehound.localcloud.services.iam.access_keys import AccessKeys
 from sagehound.localcloud.services.iam.account import Account
 from sagehound.localcloud.services.iam.attachments import Attachments
+from sagehound.localcloud.services.iam.effective import EffectivePolicies
 from sagehound.localcloud.services.iam.inline import InlinePolicies
 from sagehound.localcloud.services.iam.instance_profiles import InstanceProfiles
 from sagehound.localcloud.services.iam.policies import Policies
@@ -27,6 +29,7 @@ class IAM:
         self.policies = Policies(store, clock, account_id)
         self.users = Users(store, clock, account_id, self.policies)
         self.roles = Roles(store, clock, account_id, self.policies)
+        self.effective = EffectivePolicies(store)
         self.access_keys = AccessKeys(store, clock, account_id, root, self.users)
         self._operations = operations_of(
             self.users,
@@ -52,6 +55,14 @@ class IAM:
     def role(self, arn: str) -> Record | None:
         """The role with this ARN."""
         return self.roles.by_arn(arn)
+
+    def policies_of(self, caller: Caller) -> PolicySet:
+        """What a user's or a session's policies are now."""
+        return self.effective.rights_of(caller).policies
+
+    def policies_of_role(self, role_arn: str) -> PolicySet:
+        """What a role's policies are now."""
+        return self.effective.rights_of_role(role_arn).policies
 
     def role_trust(self, role_arn: str, service_principal: str) -> None:
         """ValidationException when there is no such role, or when it does not trust the service."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 from sagehound.localcloud.call import Operation, operations_of
 from sagehound.localcloud.services.logs.events import LogEvents
 from sagehound.localcloud.services.logs.filtering import FilteredEvents
-from sagehound.localcloud.services.logs.groups import LogGroups
+from sagehound.localcloud.services.logs.groups import KIND, LogGroups
 from sagehound.localcloud.services.logs.streams import LogStreams
 from sagehound.localcloud.services.logs.tables import LogTables
 from sagehound.localcloud.services.logs.tagging import LogTags
@@ -46,6 +46,16 @@ class Logs:
             self._expiry.cancel()
             with suppress(asyncio.CancelledError):
                 await self._expiry
+
+    def has_group(self, region: str, group: str) -> bool:
+        """Whether there is such a group."""
+        return self._store.get(KIND, region, group) is not None
+
+    def resource_tags(self, arn: str) -> dict[str, str]:
+        """The tags of the group of an ARN, or of a stream's group, for conditions of policies."""
+        region, _, resource = arn.split(":", 5)[3:]
+        name = resource.removeprefix("log-group:").partition(":")[0]
+        return (self._store.get(KIND, region, name) or {}).get("tags") or {}
 
     def append(self, region: str, group: str, stream: str, events: list[tuple[int, str]]) -> None:
         """Add (milliseconds since 1970, message) events; group and stream are made when they are missing.

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from sagehound.localcloud.authorization.s3 import delete_check
+from sagehound.localcloud.authorization.summary import summary
 from sagehound.localcloud.call import Call, Request, Response
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.services.s3.content import Contents, disk_full_answered
 from sagehound.localcloud.services.s3.errors import DISK_FULL, malformed_xml, no_such_key, precondition_failed
 from sagehound.localcloud.services.s3.names import NULL_VERSION, check_key, check_version_id
+from sagehound.localcloud.services.s3.needs import Authority
 from sagehound.localcloud.services.s3.objects import versioning_of
 from sagehound.localcloud.services.s3.records import Bucket, BucketTable, ObjectTable, ObjectVersion
 from sagehound.localcloud.state.clock import Clock
@@ -21,11 +24,14 @@ _MAX_DELETE = 1000
 class Deleting:
     """DeleteObject and DeleteObjects."""
 
-    def __init__(self, buckets: BucketTable, objects: ObjectTable, contents: Contents, clock: Clock) -> None:
+    def __init__(
+        self, buckets: BucketTable, objects: ObjectTable, contents: Contents, clock: Clock, authority: Authority
+    ) -> None:
         self._buckets = buckets
         self._objects = objects
         self._contents = contents
         self._clock = clock
+        self._authority = authority
 
     def DeleteObject(self, call: Call, request: Request) -> Response:
         """Succeeds whether or not there was such an object; leaves a delete marker where versions are kept."""
@@ -37,12 +43,15 @@ class Deleting:
         return answer
 
     def DeleteObjects(self, call: Call, request: Request) -> Response:
-        """Up to 1,000 deletions, each with a result of its own."""
+        """Up to 1,000 deletions, each allowed or denied and with a result of its own."""
+        call.resource = f"arn:aws:s3:::{request['Bucket']}"
         bucket = self._buckets.require(request)
         entries = request["Delete"].get("Objects", [])
         if not 1 <= len(entries) <= _MAX_DELETE:
             raise malformed_xml()
-        (deleted, errors), gone = self._commit(lambda: self._delete_each(bucket, entries))
+        allowed, refused = self._authorised(call, bucket, entries)
+        (deleted, errors), gone = self._commit(lambda: self._delete_each(bucket, allowed))
+        errors = refused + errors
         self._contents.files.remove(gone)
         answer: Response = {}
         if deleted and not request["Delete"].get("Quiet", False):
@@ -50,6 +59,23 @@ class Deleting:
         if errors:
             answer["Errors"] = errors
         return answer
+
+    def _authorised(
+        self, call: Call, bucket: Bucket, entries: list[dict[str, Any]]
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """The entries that the caller may delete, and the errors of the others."""
+        allowed, refused = [], []
+        for entry in entries:
+            version_id = entry.get("VersionId") or None
+            try:
+                self._authority.demand(call, [delete_check(call, bucket["Name"], entry["Key"], version_id)])
+            except AwsError as error:
+                named = {name: entry[name] for name in ("Key", "VersionId") if entry.get(name)}
+                refused.append({**named, "Code": error.code, "Message": error.message})
+            else:
+                allowed.append(entry)
+        call.authorised[:] = summary(call.authorised)
+        return allowed, refused
 
     def expire(self, bucket: Bucket, key: str) -> None:
         """What a lifecycle rule does to a key: deleted, which is a delete marker where versions are kept."""

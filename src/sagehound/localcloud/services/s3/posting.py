@@ -8,12 +8,14 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 from xml.sax.saxutils import escape
 
+from sagehound.localcloud.authorization.s3 import post_checks
 from sagehound.localcloud.call import Call, CredentialSource, Request, Response
 from sagehound.localcloud.services.s3 import attributes, checksums, post_policy
 from sagehound.localcloud.services.s3.content import MAX_PUT
 from sagehound.localcloud.services.s3.errors import invalid_argument, malformed_xml
 from sagehound.localcloud.services.s3.form import FormReader
 from sagehound.localcloud.services.s3.names import check_key
+from sagehound.localcloud.services.s3.needs import Authority
 from sagehound.localcloud.services.s3.objects import Writer, version_member
 from sagehound.localcloud.services.s3.records import ObjectVersion
 
@@ -37,9 +39,10 @@ _META = "x-amz-meta-"
 class Posting:
     """PostObject, which botocore's model does not have: the gateway knows it by its form."""
 
-    def __init__(self, writer: Writer, credentials: CredentialSource) -> None:
+    def __init__(self, writer: Writer, credentials: CredentialSource, authority: Authority) -> None:
         self._writer = writer
         self._credentials = credentials
+        self._authority = authority
 
     async def PostObject(self, call: Call, request: Request) -> Response:
         """Nobody signs the request itself: the policy among its fields is signed."""
@@ -55,6 +58,7 @@ class Posting:
         policy = post_policy.verify({**form.fields, "key": key}, bucket["Name"], self._credentials, now)
         call.caller, call.region = policy.caller, policy.region
         call.resource = f"arn:aws:s3:::{bucket['Name']}/{key}"
+        self._authority.demand(call, post_checks(bucket["Name"], key, form.fields))
         members = _members(form.fields)
         stored = attributes.from_request(members, bucket)
         algorithm = (checksums.given(members) or (checksums.DEFAULT,))[0]

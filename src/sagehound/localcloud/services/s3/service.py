@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +25,9 @@ from sagehound.localcloud.services.s3.listing import after_prefix
 from sagehound.localcloud.services.s3.lists import Lists
 from sagehound.localcloud.services.s3.multipart import Multipart
 from sagehound.localcloud.services.s3.names import check_key
+from sagehound.localcloud.services.s3.needs import Authority
 from sagehound.localcloud.services.s3.objects import Objects, Writer
-from sagehound.localcloud.services.s3.policy import Policies
+from sagehound.localcloud.services.s3.policy import Policies, is_public
 from sagehound.localcloud.services.s3.posting import Posting
 from sagehound.localcloud.services.s3.reading import Reading
 from sagehound.localcloud.services.s3.records import BucketTable, ObjectTable, ObjectVersion
@@ -39,6 +41,7 @@ _COLLECT_SECONDS = 1.0
 _LIFECYCLE_SECONDS = 3600.0
 _PAGE = 1000
 _RUNS = "s3_run"
+_ARN = "arn:aws:s3:::"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +68,10 @@ class S3:
         clock: Clock,
         account_id: str,
         data_dir: Path,
-        credentials: CredentialSource | None = None,
+        credentials: CredentialSource,
+        authority: Authority,
     ) -> None:
-        """`credentials` find the keys that signed browsers' forms; without them PostObject is not offered."""
+        """`credentials` find the keys that signed browsers' forms; `authority` decides what only a body names."""
         self._store = store
         self.buckets = BucketTable(store, account_id)
         self.objects = ObjectTable(store)
@@ -82,7 +86,7 @@ class S3:
         self.tidied = asyncio.Event()
         """Set when what an earlier death of the server left behind is gone."""
         multipart = Multipart(self._writer, self.uploads, account_id)
-        deleting = Deleting(self.buckets, self.objects, self._contents, clock)
+        deleting = Deleting(self.buckets, self.objects, self._contents, clock, authority)
         self._clock = clock
         self._rounds = LifecycleRounds(self.buckets, self.objects, deleting, multipart, clock)
         self._cors = Cors(self.buckets)
@@ -100,7 +104,7 @@ class S3:
             Policies(self.buckets),
             self._cors,
             *(kind(self.buckets) for kind in CONFIGURATIONS),
-            *([] if credentials is None else [Posting(self._writer, credentials)]),
+            Posting(self._writer, credentials, authority),
         )
         self._operations = {name: self._telling(operation) for name, operation in operations.items()}
 
@@ -125,6 +129,29 @@ class S3:
                 await task
         self._contents.close()
         self._store.put(_RUNS, "", "run", {**self._run, "IsClean": not self._needs_sweep})
+
+    def resource_policy(self, arn: str) -> str | None:
+        """The policy of a bucket, which governs its objects too."""
+        bucket = self.buckets.find(_bucket_of(arn))
+        return None if bucket is None else bucket.get("Policy")
+
+    def restricts_public(self, arn: str) -> bool:
+        """Whether Block Public Access keeps those out whom a public policy of the bucket would let in."""
+        bucket = self.buckets.find(_bucket_of(arn))
+        if bucket is None or "Policy" not in bucket:
+            return False
+        restricts = bucket.get("PublicAccessBlockConfiguration", {}).get("RestrictPublicBuckets", False)
+        return bool(restricts) and is_public(json.loads(bucket["Policy"]))
+
+    def resource_tags(self, arn: str) -> dict[str, str]:
+        """The tags of an object's latest version, or of a bucket."""
+        name, _, key = arn.removeprefix(_ARN).partition("/")
+        if key:
+            version = self.objects.latest(name, key)
+            tags = [] if version is None else version.tags
+        else:
+            tags = (self.buckets.find(name) or {}).get("TagSet", [])
+        return {tag["Key"]: tag["Value"] for tag in tags}
 
     def bucket_region(self, bucket: str) -> str | None:
         """The region of a bucket; None when there is no such bucket."""
@@ -258,3 +285,8 @@ class S3:
         """Remove the content files that no row names: written, but never acknowledged, or deleted, but still there."""
         named = self.objects.contents() | self.uploads.contents()
         self._contents.files.sweep(named)
+
+
+def _bucket_of(arn: str) -> str:
+    """The bucket of its own ARN or of an object's."""
+    return arn.removeprefix(_ARN).partition("/")[0]

@@ -41,6 +41,11 @@ class Tags:
             raise validation(f"Could not find resource with ARN {arn}. Requested resource not found.")
         return [{"Key": key, "Value": value} for key, value in sorted(record["Tags"].items())]
 
+    def resource_tags(self, arn: str) -> dict[str, str]:
+        """The tags of a resource, for conditions of policies; none when there is no such resource."""
+        record = self._store.get(_KIND, "", arn)
+        return {} if record is None else dict(record["Tags"])
+
     def AddTags(self, call: Call, request: Request) -> Response:
         """Add tags; a key that is there gets the new value."""
         arn = call.resource = request["ResourceArn"]

@@ -20,7 +20,7 @@ class STS:
     def __init__(self, store: Store, clock: Clock, account_id: str, iam: IAM, region: str) -> None:
         self._iam = iam
         self._region = region
-        self._sessions = Sessions(store, clock, iam.access_keys)
+        self._sessions = Sessions(store, clock, iam.access_keys, iam.effective.is_alive)
         self._roles = AssumedRoles(account_id, iam, self._sessions)
         self._operations = operations_of(Identity(self._sessions), self._roles)
 

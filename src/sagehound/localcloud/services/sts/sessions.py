@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -22,10 +23,11 @@ _REMEMBERED = 1024
 class Sessions:
     """A CredentialSource over sessions, and over the long-term keys behind it."""
 
-    def __init__(self, store: Store, clock: Clock, long_term: AccessKeys) -> None:
+    def __init__(self, store: Store, clock: Clock, long_term: AccessKeys, is_alive: Callable[[Caller], bool]) -> None:
         self._store = store
         self._clock = clock
         self._long_term = long_term
+        self._is_alive = is_alive
         self._recent: OrderedDict[str, Credential] = OrderedDict()
 
     def find(self, access_key_id: str) -> Credential | None:
@@ -38,10 +40,8 @@ class Sessions:
             if record is None:
                 return None
             known = self._remember(record)
-        caller = known.caller
-        if not caller.session and not caller.is_root and not self._long_term.has_user(caller.user_id):
-            return None  # a session of GetSessionToken ends with its user
-        return known
+        # A session ends with its user or role: AWS does not know its keys any more.
+        return known if self._is_alive(known.caller) else None
 
     def note_use(self, access_key_id: str, service: str, region: str) -> None:
         """Pass on that a long-term key was used."""
@@ -56,7 +56,8 @@ class Sessions:
             "SessionToken": "IQoJb3JpZ2luX2Vj" + secrets.token_urlsafe(180),
             "Expiration": self._clock.now().replace(microsecond=0) + timedelta(seconds=seconds),
         }
-        record = {**keys, "Caller": caller}
+        issued = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        record = {**keys, "Caller": {**caller, "Session": {**caller["Session"], "TokenIssueTime": issued}}}
         self._store.put(KIND, "", keys["AccessKeyId"], record)
         self._remember(record)
         return keys

@@ -1,0 +1,274 @@
+"""IAM decides: every call of every service is asked of the caller's policies and of the resource's, and recorded."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from sagehound.localcloud.authorization import context as keys
+from sagehound.localcloud.authorization import denial, rules, s3
+from sagehound.localcloud.authorization.check import Check, Context, Value
+from sagehound.localcloud.authorization.needs import IAM, ResourcePolicies, ResourceTags
+from sagehound.localcloud.authorization.rights import Rights, is_about_tags
+from sagehound.localcloud.call import Call, Caller, Request
+from sagehound.localcloud.errors import AwsError
+from sagehound.localcloud.policy import principals
+from sagehound.localcloud.policy.decision import Decision, Query, decide
+from sagehound.localcloud.policy.document import compile_policy
+from sagehound.localcloud.policy.principals import Principal
+from sagehound.localcloud.recorder import Recorder
+from sagehound.localcloud.state.clock import Clock
+from sagehound.localcloud.wire.copy_source import parse_copy_source
+from sagehound.localcloud.wire.route import Route
+
+logger = logging.getLogger(__name__)
+
+_NOBODY = Rights()
+_REMEMBERED = 4096
+_CONCEALED = ("NoSuchKey", "NoSuchVersion")
+_NO_PUBLIC = Decision(False, "implicitDeny", "resource-based policy", "", "RestrictPublicBuckets")
+Entry = dict[str, str]
+"""What the record of a call says of one decision: action, resource, verdict, by, policy, statement."""
+
+
+class _Subject(NamedTuple):
+    """What is known of a caller as long as IAM's records are as they were."""
+
+    rights: Rights
+    principal: Principal
+    keys: Context
+
+
+class Authoriser:
+    """Root is excepted; everybody else may do what a policy allows and none denies."""
+
+    def __init__(self, iam: IAM, clock: Clock, account_id: str, recorder: Recorder) -> None:
+        self._iam = iam
+        self._clock = clock
+        self._account_id = account_id
+        self._recorder = recorder
+        self._rules = rules.by_service(iam, account_id)
+        self._resource_policies: dict[str, ResourcePolicies] = {}
+        self._resource_tags: dict[str, ResourceTags] = {}
+        self._restricts_public: dict[str, Callable[[str], bool]] = {}
+        self._subjects: dict[str, _Subject] = {}
+        self._time = keys.TimeKeys()
+
+    def add_resource_policies(
+        self, service: str, provider: ResourcePolicies, *, restricts_public: Callable[[str], bool] | None = None
+    ) -> None:
+        """Ask `provider` for the policies of the resources that actions `service:...` are about.
+
+        `restricts_public` says of a resource that its policy lets nobody in who is unknown.
+        """
+        self._resource_policies[service] = provider
+        if restricts_public is not None:
+            self._restricts_public[service] = restricts_public
+
+    def add_resource_tags(self, service: str, provider: ResourceTags) -> None:
+        """Ask `provider` for the tags of the resources that actions `service:...` are about."""
+        self._resource_tags[service] = provider
+
+    def authorise(self, call: Call, route: Route, params: Request) -> None:
+        """AwsError in AWS's words unless the caller may make this call; the record is told what decided."""
+        if not call.caller.is_root:
+            self.demand(call, self._rules.get(route.service, rules.generic)(call, params))
+
+    def demand(self, call: Call, checks: Iterable[Check]) -> None:
+        """The same for what an operation itself finds out that it needs (a key of DeleteObjects, a form's object)."""
+        caller = call.caller
+        if caller.is_root:
+            return
+        subject = self._subject(caller)
+        known = {
+            **subject.keys,
+            **keys.of_request(call.http),
+            **self._time.at(self._clock.time()),
+            "aws:requestedregion": call.region,
+            "aws:resourceaccount": self._account_id,
+            "aws:viaawsservice": "false",
+        }
+        for check in checks:
+            decision = self._decide(caller, subject, check, {**known, **check.context})
+            call.authorised.append(_entry(check, decision))
+            if not decision.allowed:
+                raise _refused(call.service, caller.arn, check, decision)
+
+    def require(
+        self,
+        caller: Caller,
+        region: str,
+        action: str,
+        resource: str,
+        context: Context | None = None,
+        *,
+        service: str,
+        authorised: list[Entry] | None = None,
+    ) -> None:
+        """A question that is about no call of the gateway's (a function URL); `service` says whose words refuse it.
+
+        `context` are the keys of the action and those of the request, if there is one. What decided is added to
+        `authorised`, which the caller of this records.
+        """
+        if caller.is_root:
+            return
+        check = Check(action, resource)
+        subject = self._subject(caller)
+        decision = self._decide(caller, subject, check, self._known(subject, region, context))
+        if authorised is not None:
+            authorised.append(_entry(check, decision))
+        if not decision.allowed:
+            raise _refused(service, caller.arn, check, decision)
+
+    def denied(
+        self,
+        role_arn: str,
+        session_name: str,
+        action: str,
+        resource: str,
+        context: Context | None = None,
+        /,
+        *,
+        region: str,
+        via: str,
+    ) -> str | None:
+        """May a role do this while a service acts with it? None, or AWS's sentence why not. Recorded as a call."""
+        asked = role_arn, session_name, action, (resource,), resource, context
+        found = self.denied_among(*asked, region=region, via=via)
+        return None if found is None else found[1]
+
+    def denied_among(
+        self,
+        role_arn: str,
+        session_name: str,
+        action: str,
+        resources: Sequence[str],
+        shown: str,
+        context: Context | None = None,
+        /,
+        *,
+        region: str,
+        via: str,
+    ) -> tuple[str, str] | None:
+        """The first resource that `denied` has a sentence about, and the sentence.
+
+        One record for all: about `shown` (`arn:aws:s3:::bucket/prefix*`) where all are allowed.
+        """
+        role_name = role_arn.rpartition("/")[2]
+        arn = f"arn:aws:sts::{self._account_id}:assumed-role/{role_name}/{session_name}"
+        principal = Principal(arn, self._account_id, "session", role_arn=role_arn)
+        caller = Caller(arn, "", self._account_id, "", session={"RoleArn": role_arn, "RoleSessionName": session_name})
+        rights = self._iam.rights_of_role(role_arn)
+        subject = _Subject(rights, principal, keys.of_principal(caller, rights.tags))
+        known = self._known(subject, region, context)
+        for resource in resources:
+            check = Check(action, resource)
+            decision = self._decide(caller, subject, check, {**known})
+            if not decision.allowed:
+                break
+        refusal = None if decision.allowed else _refused("", arn, check, decision)
+        about = check if refusal is not None else Check(action, shown)
+        self._recorder.write(
+            time=self._clock.time(),
+            request_id=str(uuid.uuid4()),
+            caller=arn,
+            session_issuer=role_arn,
+            via=via,
+            action=action,
+            resource=about.resource,
+            region=region,
+            source=via,
+            status=200 if refusal is None else 403,
+            refused_by=None if refusal is None else "authorise",
+            error=None if refusal is None else "AccessDenied",
+            message=None if refusal is None else refusal.message,
+            authorised=[_entry(about, decision)],
+            milliseconds=0.0,
+        )
+        return None if refusal is None else (check.resource, refusal.message)
+
+    def concealed(self, call: Call, params: Request, error: AwsError) -> AwsError:
+        """What S3 answers for a key that is not there: only who may list the bucket learns that it is not."""
+        if call.service != "s3" or error.code not in _CONCEALED or call.caller.is_root:
+            return error
+        bucket, key = params["Bucket"], error.members.get("Key")
+        if "CopySource" in params:
+            source = parse_copy_source(params["CopySource"])
+            if source["Key"] == key:
+                bucket = source["Bucket"]
+        try:
+            self.demand(call, [Check("s3:ListBucket", s3.bucket_arn(bucket), {"s3:prefix": str(key)})])
+        except AwsError as refusal:
+            return refusal
+        return error
+
+    def _known(self, subject: _Subject, region: str, context: Context | None) -> dict[str, Value]:
+        return {
+            **subject.keys,
+            **self._time.at(self._clock.time()),
+            "aws:requestedregion": region,
+            "aws:resourceaccount": self._account_id,
+            "aws:viaawsservice": "false",
+            **(context or {}),
+        }
+
+    def _subject(self, caller: Caller) -> _Subject:
+        if not caller.arn:
+            return _Subject(_NOBODY, principals.ANONYMOUS, keys.of_principal(caller, {}))
+        rights = self._iam.rights_of(caller)
+        kept = self._subjects.get(caller.access_key_id)
+        if kept is not None and kept.rights is rights and kept.principal.arn == caller.arn:
+            return kept
+        role_arn = caller.session.get("RoleArn", "")
+        principal = principals.from_arn(caller.arn, role_arn=role_arn, unique_id=caller.user_id)
+        subject = _Subject(rights, principal, keys.of_principal(caller, rights.tags))
+        if len(self._subjects) >= _REMEMBERED:
+            self._subjects.clear()
+        self._subjects[caller.access_key_id] = subject
+        return subject
+
+    def _decide(self, caller: Caller, subject: _Subject, check: Check, known: dict[str, Value]) -> Decision:
+        service, resource = check.action.partition(":")[0], check.resource
+        provider = self._resource_policies.get(service)
+        text = None if provider is None else provider.resource_policy(resource)
+        resource_policy = None
+        if text is not None:
+            owner = resource.partition("/")[0] if service == "s3" else resource
+            resource_policy = compile_policy(text, f"policy of {owner}")
+        if not caller.arn and service in self._restricts_public and self._restricts_public[service](resource):
+            return _NO_PUBLIC
+        if service in self._resource_tags and (subject.rights.about_tags or (text and is_about_tags(text))):
+            for key, value in self._resource_tags[service].resource_tags(resource).items():
+                known[f"aws:resourcetag/{key}"] = known[f"{service}:resourcetag/{key}"] = value
+                known[f"{service}:existingobjecttag/{key}"] = value
+        query = Query(check.action, resource, known, subject.principal)
+        same_account = caller.account_id == self._account_id
+        return decide(query, subject.rights.policies, resource_policy, same_account=same_account)
+
+
+def _entry(check: Check, decision: Decision) -> Entry:
+    return {
+        "action": check.action,
+        "resource": check.resource,
+        "verdict": decision.verdict,
+        "by": decision.by,
+        "policy": decision.policy,
+        "statement": decision.statement,
+    }
+
+
+def _refused(service: str, arn: str, check: Check, decision: Decision) -> AwsError:
+    """The denial, said in the server's log with what AWS tells nobody: the policy and the statement."""
+    decided = f" {decision.policy}, {decision.statement}" if decision.statement else ""
+    logger.info(
+        "%s may not %s on %s: %s by %s%s",
+        arn or "anonymous",
+        check.action,
+        check.resource,
+        decision.verdict,
+        decision.by,
+        decided,
+    )
+    return denial.refusal(service, arn, check, decision)

@@ -1,0 +1,47 @@
+"""What deciding needs of the services, each as the smallest Protocol; cloud.py passes the providers in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from sagehound.localcloud.authorization.rights import Rights
+from sagehound.localcloud.call import Caller
+
+
+class Identities(Protocol):
+    """IAM, asked what its users and roles may do."""
+
+    def rights_of(self, caller: Caller, /) -> Rights:
+        """Those of a user or of a role's session, as they are now."""
+
+    def rights_of_role(self, role_arn: str, /) -> Rights:
+        """Those of a role; nothing when there is no such role."""
+
+
+class Entities(Protocol):
+    """IAM, asked what its calls are about."""
+
+    def entity(self, kind: str, name: str, /) -> Mapping[str, Any] | None:
+        """The record of a `user`, `role` or `instance-profile`, with its Arn, Path, Tags and PermissionsBoundary."""
+
+    def user_of_key(self, access_key_id: str, /) -> str | None:
+        """The name of the user whose access key this is."""
+
+
+class IAM(Identities, Entities, Protocol):
+    """Both."""
+
+
+class ResourcePolicies(Protocol):
+    """A service whose resources have policies of their own."""
+
+    def resource_policy(self, arn: str, /) -> str | None:
+        """The text of the policy that governs this very resource (an object's is its bucket's); None without one."""
+
+
+class ResourceTags(Protocol):
+    """A service whose resources have tags."""
+
+    def resource_tags(self, arn: str, /) -> Mapping[str, str]:
+        """The tags of this resource; none when it has none or does not exist."""

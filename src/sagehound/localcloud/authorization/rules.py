@@ -1,0 +1,43 @@
+"""Which table says what a call needs, by service; a service without a table has actions named as its operations."""
+
+from __future__ import annotations
+
+from sagehound.localcloud.authorization import (
+    application_autoscaling,
+    cloudtrail,
+    cloudwatch,
+    ec2,
+    lambda_,
+    logs,
+    s3,
+    sagemaker,
+    ssm,
+    sts,
+)
+from sagehound.localcloud.authorization.check import Check, Rule
+from sagehound.localcloud.authorization.iam import IamChecks
+from sagehound.localcloud.authorization.needs import Entities
+from sagehound.localcloud.call import Call, Request
+
+
+def by_service(entities: Entities, account_id: str) -> dict[str, Rule]:
+    """The rule of each service, by botocore's name."""
+    return {
+        "application-autoscaling": application_autoscaling.checks,
+        "cloudtrail": cloudtrail.checks,
+        "cloudwatch": cloudwatch.checks,
+        "ec2": ec2.checks,
+        "iam": IamChecks(entities, account_id),
+        "lambda": lambda_.checks,
+        "logs": logs.checks,
+        "s3": s3.checks,
+        "sagemaker": sagemaker.checks,
+        "sagemaker-runtime": sagemaker.runtime_checks,
+        "ssm": ssm.checks,
+        "sts": sts.checks,
+    }
+
+
+def generic(call: Call, params: Request) -> list[Check]:
+    """The action that is called as the operation, on everything: never less than what AWS asks."""
+    return [Check(f"{call.service}:{call.operation}")]
