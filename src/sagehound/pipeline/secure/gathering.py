@@ -9,10 +9,11 @@ from typing import Any
 
 from sagehound.errors import StepFailed
 from sagehound.pipeline.aws_errors import error_of
+from sagehound.pipeline.names import PROJECT_TAG
 from sagehound.pipeline.secure.statements import Document, Policy, as_document
 
-ROLE_TAG = "sagehound:role"
-"""Every role that the pipeline makes carries it."""
+ROLE_TAGS = ("sagehound:role", PROJECT_TAG)
+"""Every role that the pipeline makes carries one of them."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def read_role(iam: Any, name: str, own_suffix: str = "") -> Role | None:
         tags=tags,
         trust=as_document(record["AssumeRolePolicyDocument"]),
         policies=(*_inline(iam, name), *_attached(iam, name)),
-        ours=ROLE_TAG in tags,
+        ours=any(tag in tags for tag in ROLE_TAGS),
         own_suffix=own_suffix,
     )
 

@@ -13,7 +13,7 @@ from sagehound.pipeline.secure.events import Use, unseen
 from sagehound.pipeline.secure.gathering import Role
 from sagehound.pipeline.secure.generalise import generalise
 from sagehound.pipeline.secure.patterns import covers
-from sagehound.pipeline.secure.statements import Document, Policy, Statement, member
+from sagehound.pipeline.secure.statements import Document, Policy, Statement, member, texts
 from sagehound.pipeline.secure.used import Usage
 
 Grant = tuple[Policy, Statement]
@@ -60,7 +60,7 @@ def minimal_statements(needs: Iterable[Need], project: str) -> list[dict[str, An
             "Resource": member(list(resources_kept)),
         }
         statements.append({**statement, "Condition": dict(condition)} if condition else statement)
-    return sorted(statements, key=lambda one: json.dumps([one["Action"], one["Resource"]]))
+    return sorted(statements, key=lambda one: (texts(one["Action"]), texts(one["Resource"])))
 
 
 def minimal_document(policies: Iterable[Policy], needs: Iterable[Need], project: str) -> Document | None:

@@ -86,11 +86,11 @@ class Findings:
             lines += _role_lines(one)
         lines += self.notes
         if self.saved is not None:
-            lines.append(
-                f"what was replaced lies in {self.saved}; `sagehound secure --restore {self.saved}` brings it back"
-            )
+            back = f"`sagehound secure --restore {self.saved}`"
+            lines.append(f"what was replaced lies in {self.saved}; {back} brings it back")
         if self.answer is not None:
-            lines.append(f"the function answers with it: {self.answer}")
+            status, took = self.answer["status"], self.answer["milliseconds"]
+            lines.append(f"the function answers its test event with {status} in {took:.0f} ms")
         return lines
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from sagehound.errors import StepFailed
 from sagehound.pipeline.aws_errors import aws_step, error_of
 from sagehound.pipeline.clients import Clients
+from sagehound.pipeline.function_event import send_event, stored_picture
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import Step
 from sagehound.pipeline.secure.applying import apply_plan, restore, save
@@ -42,6 +43,8 @@ class Options:
     """Where the documents go that are replaced."""
     days: int = KEPT_DAYS
     """How far back the event history is read."""
+    prove: bool = False
+    """Send the function its test event afterwards; what was changed is taken back where it is not answered."""
 
 
 def secure(
@@ -78,6 +81,8 @@ def secure(
             _finish(clients, one, result.saved if one in changing else None)
         if changing:
             result.left = in_order([*_of_roles(clients, examined), *around])
+        if options.prove:
+            result.answer = _answer(clients, names, settings, result.saved)
     step.lines = result.lines()
     step.done(result.text, **result.as_dict())
     return result
@@ -171,6 +176,19 @@ def _finish(clients: Clients, one: Examined, saved: Path | None) -> None:
         restore(iam, saved, clients.account_id, STEP)
         raise
     one.role = read_role(iam, one.role.name, one.role.own_suffix) or one.role
+
+
+def _answer(clients: Clients, names: Names, settings: PipelineSettings, saved: Path | None) -> dict[str, Any]:
+    """What the function answers to a picture of the test split; raises StepFailed where that is a refusal."""
+    function = settings.function
+    picture = stored_picture(clients, names, None, settings.data.name)
+    answer = send_event(clients, names.function, function.alias, picture.event, function.timeout)
+    if answer.error or not 200 <= answer.status < 300:
+        back = "What was changed is taken back." if saved else f"Look at `sagehound logs {names.function}`."
+        if saved:
+            restore(clients.iam, saved, clients.account_id, STEP)
+        raise StepFailed(STEP, f"{names.function} answered {answer.in_a_word()} to its test event", back)
+    return answer.as_dict()
 
 
 def _proved(clients: Clients, one: Examined, documents: list[dict[str, Any]]) -> Proof:
