@@ -118,3 +118,10 @@ def test_every_operation_goes_there_and_back(service: str) -> None:
             failures.append(f"{name}: {wrong}")
     assert tried > 0
     assert not failures, f"{len(failures)} of {tried}:\n" + "\n".join(failures)
+
+
+def test_a_list_in_the_query_keeps_every_item_and_its_commas() -> None:
+    trip = RoundTrip("lambda")
+    keys = ["owner", "a,b", "a&b"]
+    trip.run("UntagResource", {"Resource": "arn:aws:lambda:us-east-1:123456789012:function:f", "TagKeys": keys}, {})
+    assert trip.params["TagKeys"] == keys

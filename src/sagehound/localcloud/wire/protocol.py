@@ -72,7 +72,7 @@ def _structure(parsed: Any) -> dict[str, Any]:
 def _parse_rest(route: Route, http: HttpRequest, body: bytes) -> dict[str, Any]:
     model, shape = route.model, route.model.input_shape
     bindings = rest.inputs(model)
-    params = rest.read_bindings(bindings, route.uri_params, route.query, http.headers)
+    params = rest.read_bindings(bindings, route.uri_params, route.query, route.repeated, http.headers)
     if route.streaming or not body:
         return params
     payload = bindings.payload

@@ -43,6 +43,8 @@ class _Inputs:
     headers: dict[str, _Member] = field(default_factory=dict)
     prefixes: list[tuple[str, str]] = field(default_factory=list)
     query: dict[str, _Member] = field(default_factory=dict)
+    query_lists: dict[str, _Member] = field(default_factory=dict)
+    """The reader of these is that of one item."""
     uri: list[_Member] = field(default_factory=list)
     in_body: bool = False
     payload: str | None = None
@@ -63,6 +65,9 @@ def inputs(model: Any) -> _Inputs:
             found.headers[name.lower()] = _Member(member, name, member_shape.type_name, _reader(member_shape))
         elif location == "headers":
             found.prefixes.append((name.lower(), member))
+        elif location == "querystring" and member_shape.type_name == "list":
+            item = member_shape.member
+            found.query_lists[name] = _Member(member, name, item.type_name, _reader(item))
         elif location == "querystring":
             found.query[name] = _Member(member, name, member_shape.type_name, _reader(member_shape))
         elif location == "uri":
@@ -73,9 +78,13 @@ def inputs(model: Any) -> _Inputs:
 
 
 def read_bindings(
-    bindings: _Inputs, uri_params: dict[str, str], query: dict[str, str], headers: dict[str, str]
+    bindings: _Inputs,
+    uri_params: dict[str, str],
+    query: dict[str, str],
+    repeated: dict[str, list[str]],
+    headers: dict[str, str],
 ) -> dict[str, Any]:
-    """The members that are bound to the URI, the query string and the headers."""
+    """The members that are bound to the URI, the query string (`repeated`: with every value) and the headers."""
     params: dict[str, Any] = {}
     for bound_label in bindings.uri:
         if (text := uri_params.get(bound_label.name)) is not None:
@@ -84,6 +93,9 @@ def read_bindings(
         for name, text in query.items():
             if (bound := bindings.query.get(name)) is not None:
                 _read(bound, text, params)
+    for name, bound in bindings.query_lists.items():
+        if name in repeated:
+            params[bound.member] = [_value(bound, text) for text in repeated[name]]
     known = bindings.headers
     for name, text in headers.items():
         if (bound := known.get(name)) is not None:
@@ -97,14 +109,20 @@ def read_bindings(
 
 
 def _read(bound: _Member, text: str, params: dict[str, Any]) -> None:
-    if bound.read is None:
-        params[bound.member] = text
-        return
     try:
-        params[bound.member] = bound.read(text)
-    except (ValueError, OverflowError) as reason:
+        params[bound.member] = _value(bound, text)
+    except InvalidMember:
         if bound.member not in _FORGIVEN_DATES:
-            raise InvalidMember(bound.member, bound.name, text, bound.kind) from reason
+            raise
+
+
+def _value(bound: _Member, text: str) -> Any:
+    if bound.read is None:
+        return text
+    try:
+        return bound.read(text)
+    except (ValueError, OverflowError) as reason:
+        raise InvalidMember(bound.member, bound.name, text, bound.kind) from reason
 
 
 def _reader(shape: Any) -> Callable[[str], Any] | None:

@@ -22,18 +22,28 @@ class _Template(NamedTuple):
     operation: str
 
 
-def match(service: str, http: HttpRequest) -> tuple[Any, dict[str, str], dict[str, str]] | None:
+class Found(NamedTuple):
+    """What a request asks of a rest-json service."""
+
+    model: Any
+    uri_params: dict[str, str]
+    query: dict[str, list[str]]
+    """Every value of each name: lists are sent as repeated names (`tagKeys=a&tagKeys=b`)."""
+
+
+def match(service: str, http: HttpRequest) -> Found | None:
     """The operation model, its URI parameters and the query of a request, or None when the service has no such URI."""
-    query: dict[str, str] = {}
+    query: dict[str, list[str]] = {}
     for name, value in parse_qsl(http.query_string, keep_blank_values=True):
-        query.setdefault(name, value)
+        query.setdefault(name, []).append(value)
     for template in _templates(service):
-        if template.method != http.method or any(query.get(name) != value for name, value in template.query.items()):
+        wanted = template.query.items()
+        if template.method != http.method or any(query.get(name, [None])[0] != value for name, value in wanted):
             continue
         if found := template.pattern.fullmatch(http.raw_path):
             values = map(unquote, found.groups())
             model = codec.service_model(service).operation_model(template.operation)
-            return model, dict(zip(template.labels, values, strict=True)), query
+            return Found(model, dict(zip(template.labels, values, strict=True)), query)
     return None
 
 

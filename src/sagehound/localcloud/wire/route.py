@@ -48,6 +48,8 @@ class Route:
     """By member name, percent-decoded: Bucket, Key, EndpointName."""
     query: dict[str, str] = field(default_factory=dict)
     """The query string, or the form of the query protocols; the first of repeated names."""
+    repeated: dict[str, list[str]] = field(default_factory=dict)
+    """Of rest-json: every value of each name of the query string."""
     streaming: bool = False
     """Whether the operation reads its body itself (`call.body`)."""
 
@@ -144,13 +146,13 @@ def _rest_json(service: str, http: HttpRequest) -> Route | None:
     found = rest_route.match(service, http)
     if found is None:
         return None
-    model, uri_params, query = found
-    streaming = service == "sagemaker-runtime" and model.has_streaming_input
-    return Route(service, model.name, model, REST_JSON, uri_params, query, streaming)
+    query = {name: values[0] for name, values in found.query.items()}
+    streaming = service == "sagemaker-runtime" and found.model.has_streaming_input
+    return Route(service, found.model.name, found.model, REST_JSON, found.uri_params, query, found.query, streaming)
 
 
 def _s3_route(http: HttpRequest) -> Route:
     found = s3_route.match(http)
     model = codec.service_model("s3").operation_model(found.operation) if found.modelled else None
     streaming = model is None or model.has_streaming_input
-    return Route("s3", found.operation, model, REST_XML, found.uri_params, found.query, streaming)
+    return Route("s3", found.operation, model, REST_XML, found.uri_params, found.query, streaming=streaming)
