@@ -41,6 +41,18 @@ def transform_fn(model, data, content_type, accept):
 """Answers when the file that its body names is there, and leaves a file when it has begun."""
 
 
+def permissions(bucket: str) -> dict[str, Any]:
+    """All that an endpoint does with its role: it reads its model, and logs."""
+    logs = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"},
+            {"Effect": "Allow", "Action": logs, "Resource": "arn:aws:logs:*:*:log-group:/aws/sagemaker/Endpoints/*"},
+        ],
+    }
+
+
 def answering(answer: str) -> str:
     """A handler that always says `answer`."""
     return ANSWER.format(answer=answer)
@@ -77,8 +89,12 @@ class Hosting:
         self.s3 = _client(cloud, "s3")
         self.bucket = f"{self.prefix}-models"
         self.s3.create_bucket(Bucket=self.bucket)
-        role = _client(cloud, "iam").create_role(RoleName=self.prefix, AssumeRolePolicyDocument=json.dumps(TRUST))
+        iam = _client(cloud, "iam")
+        role = iam.create_role(RoleName=self.prefix, AssumeRolePolicyDocument=json.dumps(TRUST))
         self.role_arn = role["Role"]["Arn"]
+        iam.put_role_policy(
+            RoleName=self.prefix, PolicyName="hosting", PolicyDocument=json.dumps(permissions(self.bucket))
+        )
 
     def name(self, name: str) -> str:
         """A name that no other test has."""

@@ -41,7 +41,8 @@ class Workshop:
         self.sagemaker = cloud.client("sagemaker")
         self.s3 = cloud.client("s3")
         self.logs = cloud.client("logs")
-        self.bucket = f"training-{uuid.uuid4().hex[:12]}"
+        # AmazonSageMakerFullAccess is about buckets with `sagemaker` in their names.
+        self.bucket = f"sagemaker-training-{uuid.uuid4().hex[:12]}"
         self.s3.create_bucket(Bucket=self.bucket)
         self.role_arn = self._role()
 

@@ -61,7 +61,7 @@ def event(fields: Fields, account_id: str) -> Event | None:
         "eventName": operation,
         "awsRegion": region,
         "sourceIPAddress": fields.get("via") or fields.get("source"),
-        **({"userAgent": fields["via"]} if fields.get("via") else {}),
+        "userAgent": fields.get("via") or fields.get("user_agent"),
         **_error(fields),
         "requestParameters": None,
         "responseElements": None,
@@ -85,8 +85,8 @@ def _identity(fields: Fields, account_id: str) -> Fields:
     """
     arn = str(fields["caller"])
     identity: Fields = {"arn": arn, "accountId": account_id}
-    if fields.get("user_id"):
-        identity["principalId"] = fields["user_id"]
+    if fields.get("principal_id"):
+        identity["principalId"] = fields["principal_id"]
     if fields.get("access_key_id"):
         identity["accessKeyId"] = fields["access_key_id"]
     if fields.get("via"):

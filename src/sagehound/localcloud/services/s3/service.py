@@ -256,6 +256,9 @@ class S3:
         """The operation, whose body is what its checksums say, and whose answer tells the cross-origin rules."""
 
         def told(call: Call, request: Request) -> Response | Awaitable[Response]:
+            if "Bucket" in request:
+                key = f"/{request['Key']}" if "Key" in request else ""
+                call.resource = f"arn:aws:s3:::{request['Bucket']}{key}"
             # The checksums of CompleteMultipartUpload are about the object, not about its list of parts.
             if call.document and call.operation != "CompleteMultipartUpload":
                 checksums.verify_document(call.http.headers, call.document)

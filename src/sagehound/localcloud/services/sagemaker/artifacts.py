@@ -11,6 +11,7 @@ from typing import Any
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.services.sagemaker import channels, job_files
 from sagehound.localcloud.services.sagemaker.needs import Objects
+from sagehound.localcloud.services.sagemaker.role_actions import RoleActions
 
 _COMPRESSION = 1
 """Weights hardly shrink: the fastest level costs a quarter of gzip's default and is as small within a per cent."""
@@ -27,10 +28,11 @@ def model_uri(job: dict[str, Any]) -> str:
     return f"{base}/model/" if output.get("CompressionType") == "NONE" else f"{base}/model.tar.gz"
 
 
-def upload(job: dict[str, Any], mls: list[Path], work: Path, objects: Objects) -> bool:
+def upload(job: dict[str, Any], mls: list[Path], work: Path, objects: Objects, role: RoleActions) -> bool:
     """Store the model and the other output of all hosts (their /opt/ml folders); whether there was a model. Blocking.
 
-    Of two hosts' files with one name the first host's is kept. An empty folder is not stored, as on AWS.
+    Of two hosts' files with one name the first host's is kept. An empty folder is not stored, as on AWS. UploadError
+    before anything is stored when the role may not store all of it.
     """
     model = _merged(mls, "model")
     output = _merged(mls, "output/data")
@@ -39,12 +41,32 @@ def upload(job: dict[str, Any], mls: list[Path], work: Path, objects: Objects) -
         output["failure"] = failures[0]
     uri = model_uri(job)
     if uri.endswith("/"):
-        _store_files(_followed(mls, model), uri, objects)
-        _store_files(_followed(mls, output), f"{uri.removesuffix('model/')}data/", objects)
+        files = {uri + name: path for name, path in _followed(mls, model).items()}
+        below = f"{uri.removesuffix('model/')}data/"
+        files |= {below + name: path for name, path in _followed(mls, output).items()}
+        check_writable(role, list(files))
+        for target, path in files.items():
+            _put(target, path, objects)
     else:
-        _store_archive(model, uri, work / "model.tar.gz", objects)
-        _store_archive(output, f"{uri.removesuffix('model.tar.gz')}output.tar.gz", work / "output.tar.gz", objects)
+        archives = {uri: model, f"{uri.removesuffix('model.tar.gz')}output.tar.gz": output}
+        archives = {target: members for target, members in archives.items() if members}
+        check_writable(role, list(archives))
+        for target, members in archives.items():
+            archive = work / target.rpartition("/")[2]
+            write_archive(members, archive)
+            _put(target, archive, objects, move=True)
     return bool(model)
+
+
+def check_writable(role: RoleActions, uris: list[str]) -> None:
+    """UploadError when the role may not store one of these objects, all of one bucket."""
+    places = [channels.location(uri) for uri in uris]
+    refusal = role.writes(places[0].bucket, [place.key for place in places]) if places else None
+    if refusal is not None:
+        raise UploadError(
+            f"ClientError: Artifact upload failed:Unable to upload file to s3://{places[0].bucket}/{refusal.key} "
+            f"(AccessDenied: {refusal.sentence})"
+        )
 
 
 def _merged(mls: list[Path], below: str) -> dict[str, Path]:
@@ -69,12 +91,6 @@ def _followed(mls: list[Path], members: dict[str, Path]) -> dict[str, Path]:
     return found
 
 
-def _store_archive(members: dict[str, Path], uri: str, archive: Path, objects: Objects) -> None:
-    if members:
-        write_archive(members, archive)
-        _put(uri, archive, objects, move=True)
-
-
 def write_archive(members: dict[str, Path], archive: Path) -> None:
     """A tar.gz that depends on names, contents and modes only: the same model gives the same bytes."""
     try:
@@ -94,11 +110,6 @@ def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
     member.mtime = member.uid = member.gid = 0
     member.uname = member.gname = ""
     return member if member.isreg() or member.isdir() or member.issym() or member.islnk() else None
-
-
-def _store_files(members: dict[str, Path], prefix: str, objects: Objects) -> None:
-    for name, path in members.items():
-        _put(prefix + name, path, objects)
 
 
 def _put(uri: str, path: Path, objects: Objects, *, move: bool = False) -> None:

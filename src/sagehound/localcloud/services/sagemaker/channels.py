@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from sagehound.localcloud.errors import AwsError, validation
 from sagehound.localcloud.services.sagemaker.needs import Objects
+from sagehound.localcloud.services.sagemaker.role_actions import RoleActions
 
 Channel = dict[str, Any]
 
@@ -69,20 +70,33 @@ def check(channels: list[Channel], default_mode: str, groups: set[str]) -> None:
             raise validation(f"Channel {channel['ChannelName']} names unknown instance groups: {', '.join(unknown)}.")
 
 
-def find(channels: list[Channel], objects: Objects, region: str, role_arn: str) -> Found:
-    """The keys below each channel's S3Uri; CreateTrainingJob refuses one that has none. Blocking."""
+def find(channels: list[Channel], objects: Objects, region: str, role: RoleActions) -> Found:
+    """The keys that the role sees below each channel's S3Uri; CreateTrainingJob refuses one with none. Blocking."""
     found = {}
     for channel in channels:
         uri = _source(channel)["S3Uri"]
-        keys = _keys(location(uri), objects, region)
+        try:
+            keys = _keys(location(uri), objects, region, role)
+        except _NotListed as denied:
+            said = f" Error message from S3: {denied}"
+            raise validation(_nothing_found(uri, location(uri).bucket, region, role.role_arn) + said) from denied
         if not keys:
-            raise validation(_nothing_found(uri, location(uri).bucket, region, role_arn))
+            raise validation(_nothing_found(uri, location(uri).bucket, region, role.role_arn))
         found[channel["ChannelName"]] = keys
     return found
 
 
-def _keys(place: S3Location, objects: Objects, region: str) -> list[str]:
-    return objects.list_keys(*place) if objects.bucket_region(place.bucket) == region else []
+class _NotListed(Exception):
+    """The role may not list the bucket; the text is IAM's sentence."""
+
+
+def _keys(place: S3Location, objects: Objects, region: str, role: RoleActions) -> list[str]:
+    if objects.bucket_region(place.bucket) != region:
+        return []
+    denied = role.lists(*place)
+    if denied is not None:
+        raise _NotListed(denied)
+    return objects.list_keys(*place)
 
 
 def _check_mode(channel: Channel, source: dict[str, Any], mode: str) -> None:
@@ -120,19 +134,40 @@ def _nothing_found(uri: str, bucket: str, region: str, role_arn: str) -> str:
     )
 
 
-def items(channel: Channel, objects: Objects, region: str, found: Found) -> tuple[str, list[Item]]:
+def items(channel: Channel, objects: Objects, region: str, found: Found, role: RoleActions) -> tuple[str, list[Item]]:
     """The bucket of a channel and its objects, in the order of their keys; DataError when there are none.
 
-    `found` spares the listing when CreateTrainingJob has just made it. Blocking.
+    The role may read each of them, or DataError names the first that it may not. `found` spares the listing when
+    CreateTrainingJob has just made it. Blocking.
     """
     source = _source(channel)
     place = location(source["S3Uri"])
     if source["S3DataType"] == "ManifestFile":
-        return _manifest(source["S3Uri"], place, objects)
-    keys = found.get(channel["ChannelName"]) or _keys(place, objects, region)
+        check_readable(role, place.bucket, [place.key])
+        bucket, named = _manifest(source["S3Uri"], place, objects)
+        check_readable(role, bucket, [item.key for item in named])
+        return bucket, named
+    try:
+        keys = found.get(channel["ChannelName"]) or _keys(place, objects, region, role)
+    except _NotListed as denied:
+        raise DataError(
+            f"ClientError: Data download failed:Unable to list objects under {source['S3Uri']} (AccessDenied: {denied})"
+        ) from denied
     if not keys:
         raise DataError(f"ClientError: Data download failed:No S3 objects found under S3 URL {source['S3Uri']}")
-    return place.bucket, [Item(key, _name(key, place.key)) for key in keys if not key.endswith("/")]
+    wanted = [Item(key, _name(key, place.key)) for key in keys if not key.endswith("/")]
+    check_readable(role, place.bucket, [item.key for item in wanted])
+    return place.bucket, wanted
+
+
+def check_readable(role: RoleActions, bucket: str, keys: list[str]) -> None:
+    """DataError in AWS's words when the role may not read one of the objects."""
+    refusal = role.reads(bucket, keys)
+    if refusal is not None:
+        raise DataError(
+            f"ClientError: Data download failed:Unable to download object s3://{bucket}/{refusal.key} "
+            f"(AccessDenied: {refusal.sentence})"
+        )
 
 
 def _name(key: str, prefix: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from sagehound.localcloud.errors import AwsError, validation
 from sagehound.localcloud.services.sagemaker import channels, job_files
 from sagehound.localcloud.services.sagemaker.needs import Objects
+from sagehound.localcloud.services.sagemaker.role_actions import RoleActions
 
 DEFAULT_PATH = "/opt/ml/checkpoints"
 SYNC_SECONDS = 2.0
@@ -29,12 +30,14 @@ def check(config: dict[str, Any] | None) -> None:
 class Checkpoints:
     """The checkpoint folder of one host, and its place in S3."""
 
-    def __init__(self, config: dict[str, Any], ml: Path, objects: Objects) -> None:
+    def __init__(self, config: dict[str, Any], ml: Path, objects: Objects, role: RoleActions) -> None:
         self._place = channels.location(config["S3Uri"].rstrip("/"))
         self._ml = ml
         self._below = config.get("LocalPath", DEFAULT_PATH).removeprefix("/opt/ml/").strip("/")
         self._folder = ml / self._below
         self._objects = objects
+        self._role = role
+        self._denied: AwsError | None = None
         self._lock = threading.Lock()
         self._seen: dict[str, tuple[int, int]] = {}
         self._stored: dict[str, bytes] = {}
@@ -46,10 +49,17 @@ class Checkpoints:
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         bucket, prefix = self._place
+        below = f"{prefix}/" if prefix else ""
         try:
-            for key in self._objects.list_keys(bucket, f"{prefix}/" if prefix else ""):
-                if not key.endswith("/"):
-                    self._copy(bucket, key, channels.plain_name(key, key.removeprefix(prefix)))
+            denied = self._role.lists(bucket, below)
+            if denied is not None:
+                raise AwsError("AccessDenied", denied, 403)
+            keys = [key for key in self._objects.list_keys(bucket, below) if not key.endswith("/")]
+            refusal = self._role.reads(bucket, keys)
+            if refusal is not None:
+                raise AwsError("AccessDenied", refusal.sentence, 403)
+            for key in keys:
+                self._copy(bucket, key, channels.plain_name(key, key.removeprefix(prefix)))
         except (AwsError, OSError) as error:
             raise channels.DataError(_problem("brought from", error)) from error
 
@@ -68,8 +78,11 @@ class Checkpoints:
         """Upload the files whose content is new. Blocking.
 
         A file that has changed since the look before is still being written, so it waits for the next look, unless
-        this is the last one. DataError when a file cannot be stored, after all others.
+        this is the last one. DataError when a file cannot be stored, after all others. Where the role was not allowed
+        to store one, nothing is tried again before the last look.
         """
+        if self._denied is not None and not last:
+            raise channels.DataError(_problem("stored in", self._denied)) from self._denied
         problems: list[AwsError | OSError | ValueError] = []
         with self._lock:
             for name, path in sorted(job_files.leaves(self._ml, self._below)):
@@ -98,7 +111,12 @@ class Checkpoints:
         if self._stored.get(name) == digest:
             return
         bucket, prefix = self._place
-        self._objects.put_file(bucket, f"{prefix}/{name}" if prefix else name, path)
+        key = f"{prefix}/{name}" if prefix else name
+        refusal = self._role.writes(bucket, [key])
+        if refusal is not None:
+            self._denied = AwsError("AccessDenied", refusal.sentence, 403)
+            raise self._denied
+        self._objects.put_file(bucket, key, path)
         self._stored[name] = digest
 
 

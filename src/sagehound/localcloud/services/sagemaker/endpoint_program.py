@@ -15,6 +15,7 @@ from sagehound.localcloud.services.sagemaker import images, instance_types
 from sagehound.localcloud.services.sagemaker.endpoint_status import Record
 from sagehound.localcloud.services.sagemaker.model_data import ModelData
 from sagehound.localcloud.services.sagemaker.providers import Providers
+from sagehound.localcloud.services.sagemaker.role_actions import SESSION
 
 SESSION_SECONDS = 43_200
 
@@ -54,7 +55,7 @@ class InstanceHome:
     def renew_session(self, role_arn: str, say: Callable[[str], None]) -> None:
         """Fresh credentials of the execution role, from now on for half a day; none when the role has been deleted."""
         try:
-            session = self._providers.sessions.issue(role_arn, "SageMaker", SESSION_SECONDS)
+            session = self._providers.sessions.issue(role_arn, SESSION, SESSION_SECONDS)
         except AwsError as error:
             say(f"The container has no credentials: {error.message}")
         else:

@@ -13,7 +13,7 @@ from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.services.sagemaker.endpoint_instance import Instance, NotHealthy
 from sagehound.localcloud.services.sagemaker.endpoint_router import Router, in_service
 from sagehound.localcloud.services.sagemaker.endpoint_status import ENDPOINT, ENDPOINT_STATUS, INSTANCE, Record
-from sagehound.localcloud.services.sagemaker.model_data import ModelData
+from sagehound.localcloud.services.sagemaker.model_data import ModelData, location
 from sagehound.localcloud.services.sagemaker.providers import Providers
 from sagehound.localcloud.services.sagemaker.tags import Tags
 
@@ -175,6 +175,7 @@ class EndpointRun:
         try:
             for variant in deployment["Variants"]:
                 if "ModelDataDigest" not in variant:
+                    self._check_readable(variant)
                     variant["ModelDataDigest"] = await self._model_data.fetch(variant["ModelDataUrl"])
         except serving.ModelDataError as error:
             raise NotHealthy(str(error)) from error
@@ -194,6 +195,18 @@ class EndpointRun:
             if isinstance(failed, BaseException):
                 await self._leave(lambda instance: instance in starting)
                 raise failed
+
+    def _check_readable(self, variant: Record) -> None:
+        """NotHealthy in AWS's words when the execution role may not read the model data."""
+        url = variant["ModelDataUrl"]
+        bucket, key = location(url)
+        refusal = self._providers.acting_as(variant["ExecutionRoleArn"], self.region).reads(bucket, [key])
+        if refusal is not None:
+            raise NotHealthy(
+                f'Failed to download model data for container "container_1" from URL: "{url}". Please ensure that '
+                "there is an object located at the URL and that the role passed to CreateModel has permissions to "
+                f"download the object. ({refusal.sentence})"
+            )
 
     async def _roll_back(self) -> None:
         record = self.record()

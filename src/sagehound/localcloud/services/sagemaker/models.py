@@ -9,9 +9,9 @@ from sagehound.localcloud.errors import AwsError, validation
 from sagehound.localcloud.services.sagemaker import images, model_data, paging
 from sagehound.localcloud.services.sagemaker.endpoint_status import MODEL, Record, arn, not_found, taken, unsupported
 from sagehound.localcloud.services.sagemaker.providers import Providers
+from sagehound.localcloud.services.sagemaker.role_actions import PRINCIPAL, Refusal
 from sagehound.localcloud.services.sagemaker.tags import Tags
 
-PRINCIPAL = "sagemaker.amazonaws.com"
 _CONTAINER_NOT_HERE = (
     "AdditionalModelDataSources",
     "ModelPackageName",
@@ -109,12 +109,17 @@ class Models:
             raise validation(f"Invalid ModelDataUrl {url!r}: it must be the S3 address of a model.tar.gz.") from error
         objects = self._providers.objects
         found_in = objects.bucket_region(bucket)
-        if not self._trusted(role) or found_in not in (region, None):
+        acting = self._providers.acting_as(role, region)
+        # S3 says of a bucket that is not there that it is not, whoever asks.
+        refused = not self._trusted(role) or (
+            found_in is not None and (found_in != region or acting.reads(bucket, [key]))
+        )
+        if refused:
             raise validation(
                 f'Could not access model data at {url}. Please ensure that the role "{role}" exists and that its trust '
                 'relationship policy allows the action "sts:AssumeRole" for the service principal '
                 f'"{PRINCIPAL}". Also ensure that the role has "s3:GetObject" permissions and that the object is '
-                f"located in {region}."
+                f"located in {region}." + (f" ({refused.sentence})" if isinstance(refused, Refusal) else "")
             )
         if found_in is None or objects.list_keys(bucket, key)[:1] != [key]:
             raise validation(f"Could not find model data at {url}.")

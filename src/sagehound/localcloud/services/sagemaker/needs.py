@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,6 +34,9 @@ class LogWriter(Protocol):
 
     def append(self, region: str, group: str, stream: str, events: list[tuple[int, str]], /) -> None:
         """Add (milliseconds since 1970, message) events; the group and the stream are made when they are missing."""
+
+    def has_group(self, region: str, group: str, /) -> bool:
+        """Whether there is such a group."""
 
 
 class MetricSink(Protocol):
@@ -74,6 +77,42 @@ class RoleTrust(Protocol):
 
     def role_trust(self, role_arn: str, principal: str, /) -> None:
         """ValidationException when there is no such role, or its trust policy does not let the service assume it."""
+
+
+class RoleAccess(Protocol):
+    """IAM, asked what a role may do when SageMaker acts with it; every question is recorded as a call of the session.
+
+    The answer is AWS's sentence ("User: ... is not authorized to perform: ...") when it may not, otherwise None.
+    """
+
+    def denied(
+        self,
+        role_arn: str,
+        session_name: str,
+        action: str,
+        resource: str,
+        context: Mapping[str, str | list[str]] | None = None,
+        /,
+        *,
+        region: str,
+        via: str,
+    ) -> str | None:
+        """May the session do this? `via` is the service that acts."""
+
+    def denied_among(
+        self,
+        role_arn: str,
+        session_name: str,
+        action: str,
+        resources: Sequence[str],
+        shown: str,
+        /,
+        *,
+        region: str,
+        via: str,
+    ) -> tuple[str, str] | None:
+        """May it do this to each of the resources? The first that it may not, and the sentence; one record for all,
+        about `shown` where all are allowed."""
 
 
 class SessionIssuer(Protocol):

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sagehound.localcloud.processes.supervisor import Supervisor
-from sagehound.localcloud.services.sagemaker.needs import LogWriter, MetricSink, Objects, RoleTrust, SessionIssuer
+from sagehound.localcloud.services.sagemaker.needs import (
+    LogWriter,
+    MetricSink,
+    Objects,
+    RoleAccess,
+    RoleTrust,
+    SessionIssuer,
+)
+from sagehound.localcloud.services.sagemaker.role_actions import RoleActions
 from sagehound.localcloud.services.sagemaker.training_events import TrainingEvents
 from sagehound.localcloud.state.clock import Clock
 from sagehound.localcloud.state.store import Store
@@ -31,4 +39,9 @@ class Providers:
     metrics: MetricSink
     roles: RoleTrust
     sessions: SessionIssuer
+    access: RoleAccess
     events: TrainingEvents = field(default_factory=TrainingEvents)
+
+    def acting_as(self, role_arn: str, region: str) -> RoleActions:
+        """What SageMaker may do with an execution role."""
+        return RoleActions(self.access, role_arn, region, self.account_id)

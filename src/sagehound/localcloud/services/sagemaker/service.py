@@ -15,6 +15,7 @@ from sagehound.localcloud.services.sagemaker.needs import (
     MetricCounter,
     MetricSink,
     Objects,
+    RoleAccess,
     RoleTrust,
     SessionIssuer,
 )
@@ -48,6 +49,7 @@ class SageMaker:
         counter: MetricCounter,
         roles: RoleTrust,
         sessions: SessionIssuer,
+        access: RoleAccess,
     ) -> None:
         providers = Providers(
             store,
@@ -62,6 +64,7 @@ class SageMaker:
             metrics,
             roles,
             sessions,
+            access,
         )
         self.tags = Tags(store)
         self.training_jobs = TrainingJobs(providers, self.tags)

@@ -9,11 +9,11 @@ from sagehound.localcloud.container.training import instance_groups
 from sagehound.localcloud.errors import AwsError, validation
 from sagehound.localcloud.services.sagemaker import channels, checkpoints, images, training_metrics
 from sagehound.localcloud.services.sagemaker.providers import Providers
+from sagehound.localcloud.services.sagemaker.role_actions import PRINCIPAL
 from sagehound.localcloud.services.sagemaker.training_records import JOBS
 
 Job = dict[str, Any]
 
-PRINCIPAL = "sagemaker.amazonaws.com"
 _NOT_HERE = ("ServerlessJobConfig", "MlflowConfig", "ModelPackageConfig")
 
 

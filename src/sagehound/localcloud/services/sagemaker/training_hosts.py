@@ -17,6 +17,7 @@ from sagehound.localcloud.processes.supervisor import Host, Program
 from sagehound.localcloud.services.sagemaker import channels, images, instance_types
 from sagehound.localcloud.services.sagemaker.checkpoints import Checkpoints
 from sagehound.localcloud.services.sagemaker.providers import Providers
+from sagehound.localcloud.services.sagemaker.role_actions import SESSION
 
 T = TypeVar("T")
 
@@ -64,6 +65,7 @@ class TrainingHosts:
         self._checkpoints = checkpoints
         self._found = found
         self._region = job["TrainingJobArn"].split(":")[3]
+        self._role = providers.acting_as(job["RoleArn"], self._region)
         self._say = say
         self._groups = training.instance_groups(job["ResourceConfig"])
         self._names = [name for group in self._groups for name in group.hosts]
@@ -118,7 +120,7 @@ class TrainingHosts:
 
     def _bring_channel(self, channel: dict[str, Any]) -> None:
         objects, stopped = self._providers.objects, self._stopped.is_set
-        bucket, found = channels.items(channel, objects, self._region, self._found)
+        bucket, found = channels.items(channel, objects, self._region, self._found, self._role)
         folders = [self._ml(name) / "input/data" / channel["ChannelName"] for name in self._hosts_of(channel)]
         if channels.is_sharded(channel):
             for index, folder in enumerate(folders):
@@ -155,6 +157,12 @@ class TrainingHosts:
     def _unpack(self, uri: str) -> None:
         archive = self._folder / "sourcedir.tar.gz"
         bucket, key = channels.location(uri)
+        refusal = self._role.reads(bucket, [key])
+        if refusal is not None:
+            raise channels.DataError(
+                "AlgorithmError: framework error: \nAn error occurred (403) when calling the HeadObject operation: "
+                f"Forbidden: {uri} ({refusal.sentence})"
+            )
         try:
             self._providers.objects.link_objects(bucket, [(key, archive)])
         except KeyError as error:
@@ -171,7 +179,7 @@ class TrainingHosts:
     def _credentials(self) -> dict[str, Any]:
         seconds = self._job["StoppingCondition"]["MaxRuntimeInSeconds"] + _CREDENTIAL_SLACK
         try:
-            return self._providers.sessions.issue(self._job["RoleArn"], "SageMaker", seconds)
+            return self._providers.sessions.issue(self._job["RoleArn"], SESSION, seconds)
         except AwsError as error:
             role = self._job["RoleArn"]
             raise channels.DataError(

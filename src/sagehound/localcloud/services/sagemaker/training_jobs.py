@@ -58,7 +58,8 @@ class TrainingJobs:
         training_checks.check(request, self._providers)
         self._tags.check(request.get("Tags"))
         asked, objects = request.get("InputDataConfig", []), self._providers.objects
-        return await asyncio.to_thread(channels.find, asked, objects, region, request["RoleArn"])
+        role = self._providers.acting_as(request["RoleArn"], region)
+        return await asyncio.to_thread(channels.find, asked, objects, region, role)
 
     def check_quotas(self, region: str, request: Request) -> None:
         """Refuse a job that needs more instances than the account has free now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,8 @@ from sagehound.localcloud.services.sagemaker.training_failure import LastWords
 from sagehound.localcloud.services.sagemaker.training_metrics import NAMESPACE, MetricReader
 from sagehound.localcloud.services.sagemaker.training_records import TrainingRecord
 from sagehound.localcloud.services.sagemaker.training_values import TrainingValues
+
+logger = logging.getLogger(__name__)
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 OBJECTIVE = "_tuning_objective_metric"
@@ -31,6 +34,9 @@ class TrainingOutput:
         self._objective = job["HyperParameters"][OBJECTIVE] if "TuningJobArn" in job else None
         record.on_end = self._tell
         self._values = TrainingValues(providers.store)
+        self._role = providers.acting_as(job["RoleArn"], record.region)
+        self._logged: dict[str, bool] = {}
+        self._measured: bool | None = None
         self._words = {name: LastWords(host.get("Words")) for name, host in record.run()["Hosts"].items()}
 
     def words(self, host: str) -> LastWords:
@@ -80,9 +86,30 @@ class TrainingOutput:
     def _append(self, host: str, events: list[tuple[int, str]]) -> None:
         if events:
             stream = self._record.run()["Hosts"][host]["Stream"]
-            self._providers.logs.append(self._record.region, LOG_GROUP, stream, events)
+            if self._may_log(stream):
+                self._providers.logs.append(self._record.region, LOG_GROUP, stream, events)
+
+    def _may_log(self, stream: str) -> bool:
+        """A job whose role may not log runs all the same, without a log, as on AWS."""
+        if stream not in self._logged:
+            is_new = not self._providers.logs.has_group(self._record.region, LOG_GROUP)
+            denied = self._role.logs(LOG_GROUP, stream, is_new=is_new)
+            if denied is not None:
+                logger.warning("training job %s has no log %s: %s", self._record.name, stream, denied)
+            self._logged[stream] = denied is None
+        return self._logged[stream]
+
+    def _may_measure(self) -> bool:
+        if self._measured is None:
+            denied = self._role.measures(NAMESPACE)
+            if denied is not None:
+                logger.warning("training job %s has no metrics in CloudWatch: %s", self._record.name, denied)
+            self._measured = denied is None
+        return self._measured
 
     def _count(self, found: list[tuple[str, float, datetime]]) -> None:
+        if not found or not self._may_measure():
+            return
         # By second, because a script may print a thousand values in one: each value alone would cost as much.
         seconds: dict[tuple[str, datetime], list[float]] = {}
         for name, value, stamp in found:

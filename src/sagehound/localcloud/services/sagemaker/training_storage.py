@@ -24,8 +24,10 @@ class TrainingStorage:
         self._objects = providers.objects
         self._clock = providers.clock
         self._output = output
-        config = record.job().get("CheckpointConfig")
-        self.checkpoints = [Checkpoints(config, ml, self._objects) for ml in self._mls()] if config else []
+        job = record.job()
+        self._role = providers.acting_as(job["RoleArn"], record.region)
+        config = job.get("CheckpointConfig")
+        self.checkpoints = [Checkpoints(config, ml, self._objects, self._role) for ml in self._mls()] if config else []
 
     def _mls(self) -> list[Path]:
         names = [name for group in instance_groups(self._record.job()["ResourceConfig"]) for name in group.hosts]
@@ -67,7 +69,7 @@ class TrainingStorage:
             except channels.DataError as problem:  # the model is stored all the same
                 outcome = failed(str(problem)) if outcome["Status"] != "Failed" else outcome
         try:
-            stored = await asyncio.to_thread(artifacts.upload, job, mls, self._folder, self._objects)
+            stored = await asyncio.to_thread(artifacts.upload, job, mls, self._folder, self._objects, self._role)
         except artifacts.UploadError as problem:
             return failed(str(problem)) if outcome["Status"] != "Failed" else outcome
         if stored or outcome["Status"] != "Failed":

@@ -1,0 +1,100 @@
+"""What SageMaker does with an execution role: lists, reads and writes S3, logs, measures; IAM is asked before each.
+
+Whatever SageMaker does for a job, a model or an endpoint it does as a session of their execution role, with that role's
+permissions and no others: https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html. CreateTrainingJob and
+CreateHyperParameterTuningJob need s3:ListBucket, s3:GetObject and s3:PutObject, logs:CreateLogGroup,
+logs:CreateLogStream and logs:PutLogEvents, cloudwatch:PutMetricData; CreateModel needs s3:GetObject and those of the
+logs. What AWS asks for beside (ecr for the image, logs:DescribeLogStreams) nothing here does. The metrics of endpoints
+are the service's own, which no role is asked for: the execution role's cloudwatch:PutMetricData is for what is counted
+in training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sagehound.localcloud.services.sagemaker.needs import RoleAccess
+from sagehound.localcloud.state import arns
+
+PRINCIPAL = "sagemaker.amazonaws.com"
+SESSION = "SageMaker"
+"""The name of the sessions, in which a denial and an event name the role."""
+
+
+class Refusal(NamedTuple):
+    """The first object that the role may not touch, and IAM's sentence about it."""
+
+    key: str
+    sentence: str
+
+
+class RoleActions:
+    """One execution role in one region. Each answer is IAM's sentence when it refuses, otherwise None.
+
+    Every question is recorded as a call of the role's session: one for each kind of access, however many objects.
+    May be called from any thread.
+    """
+
+    def __init__(self, access: RoleAccess, role_arn: str, region: str, account_id: str) -> None:
+        self.role_arn = role_arn
+        self._access = access
+        self._region = region
+        self._account_id = account_id
+
+    def lists(self, bucket: str, prefix: str) -> str | None:
+        """May it list the keys of a bucket that begin with `prefix`?"""
+        return self._denied("s3:ListBucket", f"arn:aws:s3:::{bucket}", {"s3:prefix": prefix})
+
+    def reads(self, bucket: str, keys: Sequence[str]) -> Refusal | None:
+        """May it read each of these objects? In the record `prefix*` stands for them."""
+        return self._each("s3:GetObject", bucket, keys)
+
+    def writes(self, bucket: str, keys: Sequence[str]) -> Refusal | None:
+        """May it store each of these objects?"""
+        return self._each("s3:PutObject", bucket, keys)
+
+    def logs(self, group: str, stream: str, *, is_new: bool) -> str | None:
+        """May it make a log stream and write to it, and make the group where that is new?"""
+        streams = arns.make("logs", self._region, self._account_id, f"log-group:{group}:log-stream:")
+        made = self._denied("logs:CreateLogGroup", streams) if is_new else None
+        return (
+            made
+            or self._denied("logs:CreateLogStream", streams + stream)
+            or self._denied("logs:PutLogEvents", streams + stream)
+        )
+
+    def measures(self, namespace: str) -> str | None:
+        """May it put values into CloudWatch?"""
+        return self._denied("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": namespace})
+
+    def _denied(self, action: str, resource: str, context: dict[str, str] | None = None) -> str | None:
+        return self._access.denied(
+            self.role_arn, SESSION, action, resource, context, region=self._region, via=PRINCIPAL
+        )
+
+    def _each(self, action: str, bucket: str, keys: Sequence[str]) -> Refusal | None:
+        if not keys:
+            return None
+        base = f"arn:aws:s3:::{bucket}/"
+        found = self._access.denied_among(
+            self.role_arn,
+            SESSION,
+            action,
+            [base + key for key in keys],
+            base + _together(keys),
+            region=self._region,
+            via=PRINCIPAL,
+        )
+        return None if found is None else Refusal(found[0].removeprefix(base), found[1])
+
+
+def _together(keys: Sequence[str]) -> str:
+    """A key, or what several have in common with a `*` behind it."""
+    first, last = min(keys), max(keys)
+    if first == last:
+        return first
+    same = 0
+    while same < len(first) and first[same] == last[same]:
+        same += 1
+    return f"{first[:same]}*"
