@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.cloud.test_iam_roles import iam, name  # noqa: F401 (fixtures)
-from tests.cloud.test_iam_users import refusal
+from tests.cloud.test_iam_users import allowing, refusal
 from tests.cloud_process import CloudProcess
 
 FULL_ACCESS = "arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
@@ -178,7 +178,8 @@ class TestAwsManaged:
 
 def test_policies_survive_kill_9(own_cloud: CloudProcess) -> None:
     iam = own_cloud.client("iam")  # noqa: F811
-    made = iam.create_policy(PolicyName="kept", PolicyDocument=document())["Policy"]
+    allowed = allowing(["iam:GetUser", "iam:ListAttachedUserPolicies"])
+    made = iam.create_policy(PolicyName="kept", PolicyDocument=allowed)["Policy"]
     iam.create_user(UserName="kept")
     key = iam.create_access_key(UserName="kept")["AccessKey"]
     iam.attach_user_policy(UserName="kept", PolicyArn=made["Arn"])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.config import Config
 
-from tests.cloud.test_iam_users import refusal, signed_with
+from tests.cloud.test_iam_users import allowing, refusal, signed_with
 from tests.cloud_process import CloudProcess
 
 
@@ -37,6 +37,8 @@ def role(iam: Any, cloud: CloudProcess) -> Iterator[dict[str, Any]]:
     document = trust({"AWS": f"arn:aws:iam::{cloud.account_id}:root"})
     made = iam.create_role(RoleName=f"role-{uuid.uuid4().hex[:8]}", AssumeRolePolicyDocument=document)["Role"]
     yield made
+    for policy in iam.list_role_policies(RoleName=made["RoleName"])["PolicyNames"]:
+        iam.delete_role_policy(RoleName=made["RoleName"], PolicyName=policy)
     iam.delete_role(RoleName=made["RoleName"])
 
 
@@ -82,7 +84,9 @@ def test_a_role_is_assumed(sts: Any, role: dict[str, Any], cloud: CloudProcess) 
     assert (identity["Arn"], identity["UserId"]) == (arn, f"{role['RoleId']}:me@here")
 
 
-def test_a_session_works_for_every_protocol(sts: Any, role: dict[str, Any], cloud: CloudProcess) -> None:
+def test_a_session_works_for_every_protocol(sts: Any, iam: Any, role: dict[str, Any], cloud: CloudProcess) -> None:
+    actions = ["s3:ListAllMyBuckets", "sagemaker:ListModels", "iam:ListRoles"]
+    iam.put_role_policy(RoleName=role["RoleName"], PolicyName="lists", PolicyDocument=allowing(actions))
     keys = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="ss")["Credentials"]
     session_client(cloud, keys, "s3").list_buckets()
     session_client(cloud, keys, "sagemaker").list_models()

@@ -151,10 +151,12 @@ class Authoriser:
         *,
         region: str,
         via: str,
+        ahead: bool = False,
     ) -> tuple[str, str] | None:
         """The first resource that `denied` has a sentence about, and the sentence.
 
-        One record for all: about `shown` (`arn:aws:s3:::bucket/prefix*`) where all are allowed.
+        One record for all: about `shown` (`arn:aws:s3:::bucket/prefix*`) where all are allowed. What is asked `ahead`
+        of the access is recorded only when it is refused.
         """
         role_name = role_arn.rpartition("/")[2]
         arn = f"arn:aws:sts::{self._account_id}:assumed-role/{role_name}/{session_name}"
@@ -168,6 +170,8 @@ class Authoriser:
             decision = self._decide(caller, subject, check, {**known})
             if not decision.allowed:
                 break
+        if ahead and decision.allowed:
+            return None
         refusal = None if decision.allowed else _refused("", arn, check, decision)
         about = check if refusal is not None else Check(action, shown)
         self._recorder.write(

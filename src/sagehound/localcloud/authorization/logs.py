@@ -12,9 +12,10 @@ _OF_A_STREAM = ("CreateLogStream", "DeleteLogStream", "GetLogEvents", "PutLogEve
 def checks(call: Call, params: Request) -> list[Check]:
     """The permissions that a call of Logs needs."""
     action = f"logs:{call.operation}"
-    keys = request_tags(params.get("tags"))
-    if isinstance(params.get("tagKeys"), list):
-        keys |= tag_keys(params["tagKeys"])
+    if call.operation == "UntagLogGroup":
+        keys = tag_keys(params["tags"])
+    else:
+        keys = request_tags(params.get("tags")) | tag_keys(params.get("tagKeys"))
     if "resourceArn" in params:
         return [Check(action, group_arn(call.region, call.account_id, _name(params["resourceArn"])), keys)]
     group = _name(params.get("logGroupName") or params.get("logGroupIdentifier") or "")

@@ -55,8 +55,9 @@ def authenticate(
             return _version_2_query(http, route, credentials, now, query)
         if authorization:
             raise AwsError("InvalidArgument", "Unsupported Authorization Type")
-        if route.model is None or route.streaming or http.method in ("GET", "HEAD", "DELETE"):
-            # Never what has a document in its body: nobody knows who would have it read.
+        readable = "Bucket" in route.uri_params and http.method in ("GET", "HEAD", "DELETE")
+        if route.model is None or route.streaming or readable:
+            # Never a document: it would be read for somebody of whom nothing is known.
             return Authentication(ANONYMOUS, DEFAULT_REGION, _anonymous_payload(http))
     raise refusals.missing_token(route)
 
