@@ -23,7 +23,8 @@ def test_help_imports_nothing_heavy() -> None:
 def test_every_command_and_option_has_its_sentence() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     assert set(commands) == {
-        *("run", "init", "upload", "features", "tune", "train", "deploy", "invoke", "report", "delete"),
+        *("run", "init", "upload", "features", "tune", "train", "deploy", "invoke", "function"),
+        *("secure", "report", "delete"),
         *("up", "down", "status", "env", "logs"),
     }
     for name, command in commands.items():

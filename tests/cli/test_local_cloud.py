@@ -98,7 +98,7 @@ def test_logs_of_an_unknown_name(sagehound) -> None:
     sagehound("up", "--detach", "--port", "0")
     done = sagehound("logs", "nothing", check=False)
     assert done.returncode == 1
-    assert "there is no training job, no tuning job and no endpoint nothing" in done.stderr
+    assert "there is no training job, no tuning job, no endpoint and no function nothing" in done.stderr
 
 
 @pytest.mark.timeout(900)

@@ -81,7 +81,7 @@ def write(shop: ReportShop, clients: Clients, tmp_path: Path) -> Any:
 
 def written(shop: ReportShop, clients: Clients, folder: Path, *jobs: str, **more: Any) -> Shown:
     path = folder / "out" / "report.html"
-    names = Names("shop", shop.bucket, "shop-endpoint", "shop-role")
+    names = Names("shop", shop.bucket, "shop-endpoint", "shop-role", "shop-function", "shop-function")
     given: dict[str, Any] = {"data_uri": f"s3://{shop.bucket}/{DATA}/", "tuning_job": None, **more}
     summary = write_report(clients, names, path=path, training_jobs=list(jobs), **given)
     assert [file.name for file in path.parent.iterdir()] == ["report.html"]

@@ -1,4 +1,4 @@
-"""The lines of a training job, of a tuning job's trials, or of an endpoint by its name, once or as they come."""
+"""The lines of a training job, of a tuning job's trials, of an endpoint or of a function by its name, once or live."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sagehound.errors import Interrupted, StepFailed
 from sagehound.pipeline.aws_errors import aws_step, error_of, is_missing
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.deploy import describe_endpoint
-from sagehound.pipeline.log_tail import TRAINING_GROUP, LogTail, endpoint_group
+from sagehound.pipeline.log_tail import TRAINING_GROUP, LogTail, endpoint_group, function_group
 from sagehound.pipeline.tuning_job import describe_tuning
 from sagehound.pipeline.waiting import pauses
 
@@ -25,7 +25,7 @@ def follow_logs(clients: Clients, name: str, follow: bool) -> Iterator[str]:
         if not (kind or lines):
             raise StepFailed(
                 "logs",
-                f"there is no training job, no tuning job and no endpoint {name}",
+                f"there is no training job, no tuning job, no endpoint and no function {name}",
                 "`sagehound status` shows what runs.",
             )
         yield from lines
@@ -46,12 +46,14 @@ def follow_logs(clients: Clients, name: str, follow: bool) -> Iterator[str]:
 
 
 def _kind(clients: Clients, name: str) -> str:
-    """training, tuning or endpoint; "" for a name that is none of them."""
+    """training, tuning, endpoint or function; "" for a name that is none of them."""
     if _job_status(clients, name):
         return "training"
     if len(name) <= _LONGEST_TUNING and describe_tuning(clients, name):
         return "tuning"
-    return "endpoint" if describe_endpoint(clients, name) else ""
+    if describe_endpoint(clients, name):
+        return "endpoint"
+    return "function" if _is_function(clients, name) else ""
 
 
 def _tail(clients: Clients, name: str, kind: str) -> LogTail:
@@ -60,7 +62,7 @@ def _tail(clients: Clients, name: str, kind: str) -> LogTail:
     if kind == "tuning":
         # Its trials are called NAME-NNN-XXXXXXXX, and each has streams of its own.
         return LogTail(clients, TRAINING_GROUP, f"{name}-")
-    return LogTail(clients, endpoint_group(name))
+    return LogTail(clients, function_group(name) if kind == "function" else endpoint_group(name))
 
 
 def _lines(tail: LogTail, name: str) -> Iterator[str]:
@@ -92,4 +94,16 @@ def _ended(clients: Clients, name: str, kind: str) -> bool:
     if kind == "tuning":
         found = describe_tuning(clients, name)
         return found is None or found["HyperParameterTuningJobStatus"] not in ("InProgress", "Stopping")
-    return describe_endpoint(clients, name) is None
+    return describe_endpoint(clients, name) is None if kind == "endpoint" else not _is_function(clients, name)
+
+
+def _is_function(clients: Clients, name: str) -> bool:
+    from botocore.exceptions import ClientError
+
+    try:
+        clients.lambda_.get_function_configuration(FunctionName=name)
+    except ClientError as error:
+        if error_of(error)[0] in ("ResourceNotFoundException", "ValidationException"):
+            return False
+        raise
+    return True

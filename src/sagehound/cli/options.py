@@ -65,6 +65,8 @@ def load(config: Path | None, overrides: list[str] | None, **given: object) -> P
         "tune_source_dir": "tune.source_dir",
         "train_entry_point": "train.entry_point",
         "train_source_dir": "train.source_dir",
+        "function_source_dir": "function.source_dir",
+        "function_handler": "function.handler",
     }
     extra = [
         f"{short[name]}={str(value).lower() if isinstance(value, bool) else value}"

@@ -16,6 +16,7 @@ from sagehound.pipeline.aws_errors import aws_step, error_of, is_missing
 from sagehound.pipeline.bucket import list_objects, made_here
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.deploy import describe_endpoint, settled_endpoint
+from sagehound.pipeline.function_cleanup import FunctionBelongings, delete_functions, find_functions
 from sagehound.pipeline.log_tail import endpoint_group
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import Step
@@ -30,6 +31,7 @@ _DELETED_AT_ONCE = 1000  # DeleteObjects takes no more
 class Belongings:
     """What a project has, by kind."""
 
+    functions: FunctionBelongings = FunctionBelongings()
     endpoints: list[str] = field(default_factory=list)
     endpoint_configs: list[str] = field(default_factory=list)
     models: list[str] = field(default_factory=list)
@@ -43,7 +45,8 @@ class Belongings:
 
     def lines(self) -> list[str]:
         """One line per thing that would be deleted."""
-        lines = [f"endpoint {name}" for name in self.endpoints]
+        lines = self.functions.lines()
+        lines += [f"endpoint {name}" for name in self.endpoints]
         lines += [f"endpoint configuration {name}" for name in self.endpoint_configs]
         lines += [f"model {name}" for name in self.models]
         lines += [f"tuning job {name} (stopped)" for name in self.tuning_jobs]
@@ -60,6 +63,7 @@ def find_belongings(clients: Clients, names: Names) -> Belongings:
     """What clean-up would delete."""
     found = Belongings()
     with aws_step("delete"):
+        found.functions = find_functions(clients, names)
         # An endpoint may have any name (deploy.endpoint_name, --endpoint): only its tag tells whose it is.
         found.endpoints = list(
             _tagged(clients, names, "list_endpoints", "Endpoints", "EndpointName", "EndpointArn", prefix="")
@@ -91,6 +95,7 @@ def delete_belongings(clients: Clients, names: Names, found: Belongings, step: S
             _stop(partial(clients.sagemaker.stop_hyper_parameter_tuning_job, HyperParameterTuningJobName=job))
         for job in found.running_jobs:
             _stop(partial(clients.sagemaker.stop_training_job, TrainingJobName=job))
+        delete_functions(clients, found.functions)
         _delete_endpoints(clients, found.endpoints)
         for name in found.endpoint_configs:
             _unless_missing(partial(clients.sagemaker.delete_endpoint_config, EndpointConfigName=name))

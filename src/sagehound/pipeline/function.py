@@ -1,4 +1,4 @@
-"""Function: the Lambda function in front of the endpoint: least permission, published, kept warm, tried with an event."""
+"""Function: the Lambda function in front of the endpoint: made, published, kept warm, and tried with an event."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ def ensure_function_role(clients: Clients, names: Names, endpoints: Sequence[str
                 RoleName=names.function_role,
                 AssumeRolePolicyDocument=json.dumps(trust_policy(clients.account_id)),
                 Description="Runs the function in front of a sagehound endpoint",
-                Tags=names.tags,
+                Tags=[*names.tags, {"Key": "sagehound:role", "Value": "function"}],
             )["Role"]
         made = FunctionRole(names.function_role, str(role["Arn"]), names.function_policy, policy)
         if inline_policy(clients, made.name, made.policy_name) != policy:

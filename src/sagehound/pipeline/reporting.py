@@ -45,7 +45,12 @@ def report(clients: Clients, names: Names, jobs: Reported, path: Path, step: Ste
         )
     except OSError as error:
         raise StepFailed("report", f"{path} cannot be written: {error}", "Name another file with --report.") from error
-    step.lines = [*_table(summary), *(finding.text for finding in summary.findings if finding.severity != "note")]
+    function = [summary.function.sentence()] if summary.function else []
+    step.lines = [
+        *_table(summary),
+        *function,
+        *(finding.text for finding in summary.findings if finding.severity != "note"),
+    ]
     count = len(summary.findings)
     step.done(
         f"{path}  {len(summary.rows)} jobs, {summary.billable_seconds:.0f} s billable, "

@@ -13,6 +13,7 @@ from sagehound.pipeline.report.comparison import Comparison, compare
 from sagehound.pipeline.report.curves import Panel, curves_of
 from sagehound.pipeline.report.documents import Predictions, SplitFigures
 from sagehound.pipeline.report.findings import Finding, find
+from sagehound.pipeline.report.function import FunctionReport, read_function
 from sagehound.pipeline.report.jobs import JobReport, read_job
 from sagehound.pipeline.report.mistakes import Pair, Wrong, most_wrong, pairs_without_pictures, worst_pairs
 from sagehound.pipeline.report.thumbnails import thumbnails
@@ -54,6 +55,7 @@ class Contents:
     comparison: Comparison | None
     findings: list[Finding]
     detail: Detail | None
+    function: FunctionReport | None
 
 
 def read_contents(
@@ -85,6 +87,7 @@ def read_contents(
         comparison=comparison,
         findings=find([*features, *jobs], tuning, comparison, classes),
         detail=next((detail for job in jobs if (detail := _detail(clients, job, data_uri))), None),
+        function=read_function(clients, names),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sagehound.pipeline.report.findings import Finding
+from sagehound.pipeline.report.function import FunctionReport
 from sagehound.pipeline.report.jobs import JobReport
 from sagehound.pipeline.report.words import MISSING, figure, percent, seconds
 
@@ -21,6 +22,7 @@ class ReportSummary:
     path: Path
     rows: list[JobReport]
     findings: list[Finding]
+    function: FunctionReport | None = None
 
     @property
     def billable_seconds(self) -> float:
@@ -34,6 +36,7 @@ class ReportSummary:
             "billable_seconds": self.billable_seconds,
             "jobs": [row.as_dict() for row in self.rows],
             "findings": [finding.as_dict() for finding in self.findings],
+            "function": self.function.as_dict() if self.function else None,
         }
 
 

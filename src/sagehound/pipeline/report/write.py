@@ -39,7 +39,7 @@ def write_report(
             features_job=features_job,
         )
     _replace(path, render_page(contents))
-    return ReportSummary(path, contents.rows, contents.findings)
+    return ReportSummary(path, contents.rows, contents.findings, contents.function)
 
 
 def _replace(path: Path, page: str) -> None:
