@@ -10,7 +10,7 @@ export UV_FIND_LINKS
 TORCH ?= cpu
 TORCH_BACKEND := $(if $(UV_FIND_LINKS),,--torch-backend $(TORCH))
 
-.PHONY: setup demo test lint types imports docs bench clean system-packages
+.PHONY: setup demo test oracle lint types imports docs bench clean system-packages
 
 setup: $(STAMP)
 
@@ -26,6 +26,10 @@ demo: setup
 
 test: setup
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+# The independent IAM evaluator that tests/policy/test_oracle.py compares ours with: not ours, not shipped, not needed.
+oracle:
+	npm install --silent --no-save --no-package-lock --no-audit --no-fund --prefix .oracle @cloud-copilot/iam-simulate@0.1.173
 
 lint: setup
 	$(BIN)/ruff check .

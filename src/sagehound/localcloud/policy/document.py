@@ -138,7 +138,7 @@ def _statement(number: int, item: Any, variables: bool) -> Statement:
         sid=sid,
         allow=not deny,
         action=_actions(_either(item, "Action", "NotAction"), "NotAction" in item),
-        resource=_resources(_either(item, "Resource", "NotResource"), "NotResource" in item, variables),
+        resource=_resources(_either(item, "Resource", "NotResource"), "NotResource" in item, variables, deny),
         clauses=compile_condition(item.get("Condition", {}), variables=variables, deny=deny),
         named=None if principal is None else compile_principals(principal),
         inverted="NotPrincipal" in item,
@@ -164,7 +164,7 @@ def _actions(element: Any, inverted: bool) -> Callable[[str], bool]:
     return lambda action: (match(action) is None) is inverted
 
 
-def _resources(element: Any, inverted: bool, variables: bool) -> Covers:
+def _resources(element: Any, inverted: bool, variables: bool, deny: bool) -> Covers:
     if element is None:  # a trust policy is about its own role
         return lambda resource, facts: True
     listed = _strings(element, "Resource")
@@ -179,13 +179,23 @@ def _resources(element: Any, inverted: bool, variables: bool) -> Covers:
     def covers(resource: str, facts: Facts) -> bool:
         if match(resource) is not None:
             return not inverted
+        unknown = False
         for fields in moving:
             ready = patterns.fill_arn(fields, facts)
             if ready is not None and patterns.filled_arn_match(ready)(resource) is not None:
                 return not inverted
-        return inverted
+            unknown = unknown or (ready is None and patterns.filled_arn_match(_widened(fields))(resource) is not None)
+        # A variable without a value is like nothing, so NotResource would cover all: in a Deny it does. An Allow does
+        # not cover what some value would have excepted.
+        return inverted and (deny or not unknown)
 
     return covers
+
+
+def _widened(fields: tuple[patterns.Parts, ...]) -> tuple[patterns.Parts, ...]:
+    """The pattern with any text for its variables."""
+    many = patterns.Wildcard.MANY
+    return tuple(tuple(many if isinstance(part, patterns.Variable) else part for part in field) for field in fields)
 
 
 def _padded(fields: list[patterns.Parts]) -> list[patterns.Parts]:
