@@ -14,6 +14,7 @@ from sagehound.localcloud.recorder import Recorder
 from sagehound.localcloud.services.cloudtrail.service import CloudTrail
 from sagehound.localcloud.services.cloudwatch.service import CloudWatch
 from sagehound.localcloud.services.iam.service import IAM
+from sagehound.localcloud.services.lambda_.invocations import Surroundings
 from sagehound.localcloud.services.lambda_.service import Lambda
 from sagehound.localcloud.services.logs.service import Logs
 from sagehound.localcloud.services.s3.service import S3
@@ -67,6 +68,14 @@ class Cloud:
             endpoint_url=endpoint_url,
             objects=s3,
             roles=iam,
+            around=Surroundings(
+                counter=cloudwatch.aggregator,
+                logs=logs,
+                objects=s3,
+                sessions=sts,
+                authoriser=self.authoriser,
+                credentials=sts.credentials,
+            ),
         )
         cloudtrail = CloudTrail(self.recorder.path, account_id)
         self.services: dict[str, Service] = {
@@ -75,10 +84,20 @@ class Cloud:
         }
         self.authoriser.add_resource_policies("s3", s3, restricts_public=s3.restricts_public)
         self.authoriser.add_resource_policies("sts", iam.effective)
+        self.authoriser.add_resource_policies("lambda", functions)
+        self.authoriser.add_resource_tags("lambda", functions)
         self.authoriser.add_resource_tags("s3", s3)
         self.authoriser.add_resource_tags("sagemaker", sagemaker.tags)
         self.authoriser.add_resource_tags("logs", logs)
-        self.gateway = Gateway(self.services, sts.credentials, self.clock, account_id, self.recorder, self.authoriser)
+        self.gateway = Gateway(
+            self.services,
+            sts.credentials,
+            self.clock,
+            account_id,
+            self.recorder,
+            self.authoriser,
+            fronts=(functions.locations,),
+        )
 
     async def start(self) -> None:
         """Bring every service to where it was; in the order of the list, since later ones use earlier ones."""

@@ -6,9 +6,9 @@ import logging
 import time
 import uuid
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from sagehound.localcloud.authorization.authoriser import Authoriser
 from sagehound.localcloud.call import Call, CredentialSource, HttpRequest, Request, Response, Service
@@ -56,6 +56,15 @@ class Exchange:
     error: AwsError | None = None
 
 
+class Front(Protocol):
+    """Answers requests that are addressed to something else than AWS's API: function URLs, packages to download."""
+
+    def claims(self, http: HttpRequest, /) -> bool: ...
+
+    async def answer(self, exchange: Exchange, /) -> protocol.WireResponse:
+        """The answer; what it sets of the exchange is recorded."""
+
+
 class Gateway:
     """The ASGI application in front of all services."""
 
@@ -67,6 +76,7 @@ class Gateway:
         account_id: str,
         recorder: Recorder,
         authoriser: Authoriser,
+        fronts: Sequence[Front] = (),
     ) -> None:
         self.operations = {name: service.operations for name, service in services.items()}
         self.credentials = credentials
@@ -74,6 +84,7 @@ class Gateway:
         self.account_id = account_id
         self.recorder = recorder
         self.authoriser = authoriser
+        self.fronts = fronts
         self.steps: tuple[Callable[[Exchange], Awaitable[None]], ...] = (
             self.identify,
             self.authenticate,
@@ -88,10 +99,14 @@ class Gateway:
         """Answer one HTTP request."""
         message = _Message(receive)
         exchange = Exchange(_http_request(scope, message.chunks), str(uuid.uuid4()), time.perf_counter())
+        front = next((front for front in self.fronts if front.claims(exchange.http)), None)
         try:
-            for step in self.steps:
-                exchange.step = step.__name__
-                await step(exchange)
+            if front is not None:
+                exchange.response = await front.answer(exchange)
+            else:
+                for step in self.steps:
+                    exchange.step = step.__name__
+                    await step(exchange)
         except AwsError as error:
             exchange.error = error
         except ClientGone:
@@ -101,7 +116,7 @@ class Gateway:
         except Exception as fault:
             logger.exception("%s failed in step %s", _action(exchange), exchange.step)
             exchange.error = AwsError("InternalFailure", f"Internal fault: {type(fault).__name__}: {fault}", 500)
-        if exchange.error is not None:
+        if exchange.error is not None and exchange.response is None:
             extra = exchange.call.response_headers if exchange.call else {}
             exchange.response = protocol.serialise_error(
                 exchange.route, exchange.http, exchange.error, exchange.request_id, extra

@@ -11,7 +11,9 @@ from urllib.parse import parse_qs, quote, urlencode
 
 from sagehound.localcloud.call import FileRange, HttpRequest
 from sagehound.localcloud.errors import AwsError
+from sagehound.localcloud.gateway import Exchange
 from sagehound.localcloud.services.lambda_.code import Packages
+from sagehound.localcloud.wire.protocol import WireResponse
 
 PATH = "/_lambda-code/"
 _SECONDS = 600
@@ -35,19 +37,28 @@ class CodeLocations:
         signature = self._signature(path, query["versionId"], query["X-Amz-Expires"])
         return f"{self._endpoint_url()}{path}?{urlencode({**query, 'X-Amz-Signature': signature})}"
 
-    def open(self, http: HttpRequest) -> FileRange:
-        """The package that an address names; AccessDenied for any address that is not one of ours, or too old."""
+    def claims(self, http: HttpRequest) -> bool:
+        """Whether a request is for such an address."""
+        return http.raw_path.startswith(PATH)
+
+    async def answer(self, exchange: Exchange) -> WireResponse:
+        """The package; AccessDenied for an address that is not one of ours, or too old."""
+        http = exchange.http
+        exchange.step = "authenticate"
         query = {name: values[0] for name, values in parse_qs(http.query_string).items()}
         version, expires = query.get("versionId", ""), query.get("X-Amz-Expires", "")
-        wanted = self._signature(http.raw_path, version, expires)
-        if http.method not in ("GET", "HEAD") or not hmac.compare_digest(
-            wanted.encode(), query.get("X-Amz-Signature", "").encode()
-        ):
+        wanted, given = self._signature(http.raw_path, version, expires), query.get("X-Amz-Signature", "")
+        if http.method not in ("GET", "HEAD") or not hmac.compare_digest(wanted.encode(), given.encode()):
             raise AwsError("AccessDenied", "Access Denied", 403)
         if int(expires) < time.time():
             raise AwsError("AccessDenied", "Request has expired", 403)
+        exchange.step = "dispatch"
         path = self._packages.zip_named(version)
-        return FileRange(path, 0, path.stat().st_size)
+        return WireResponse(
+            200,
+            [("Content-Type", "application/zip"), ("Content-Length", str(path.stat().st_size))],
+            FileRange(path, 0, path.stat().st_size),
+        )
 
     def _signature(self, path: str, version: str, expires: str) -> str:
         return hmac.new(self._key, f"{path}\n{version}\n{expires}".encode(), hashlib.sha256).hexdigest()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sagehound.localcloud.call import Call, Request, Response
-from sagehound.localcloud.services.lambda_ import checks, names
+from sagehound.localcloud.services.lambda_ import checks, names, records
 from sagehound.localcloud.services.lambda_.errors import invalid, unsupported
 from sagehound.localcloud.services.lambda_.table import FunctionTable
 
@@ -37,6 +38,14 @@ class Tags:
     def ListTags(self, call: Call, request: Request) -> Response:
         """All tags of a function."""
         return {"Tags": self._function(call, request)["Tags"]}
+
+    def resource_tags(self, arn: str, /) -> Mapping[str, str]:
+        """The tags of a function by its ARN; none for anything else."""
+        fields = arn.split(":")
+        if len(fields) != 7 or fields[5] != "function":
+            return {}
+        function = self._table.store.get(records.FUNCTION, fields[3], fields[6])
+        return {} if function is None else function["Tags"]
 
     def _function(self, call: Call, request: Request) -> Record:
         arn = call.resource = request["Resource"]
