@@ -96,7 +96,7 @@ class Cloud:
             account_id,
             self.recorder,
             self.authoriser,
-            fronts=(functions.locations,),
+            fronts=(functions.locations, functions.invocations.url_front),
         )
 
     async def start(self) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import random
 import secrets
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from sagehound.localcloud.errors import AwsError
+from sagehound.localcloud.functions.launcher import StartFailed
 from sagehound.localcloud.functions.spec import Invocation, Outcome
 from sagehound.localcloud.services.lambda_.concurrency import Concurrency
 from sagehound.localcloud.services.lambda_.invocation_needs import Engine, Functions, Target
@@ -17,8 +17,6 @@ from sagehound.localcloud.services.lambda_.names import LATEST
 
 MAX_PAYLOAD = 6 * 1024 * 1024
 """Bytes of a request."""
-MAX_ANSWER = MAX_PAYLOAD + 100
-"""Bytes of an answer: AWS leaves room for the envelope of a function behind an API."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +38,9 @@ class Invoker:
         self._concurrency = concurrency
         self._metrics = metrics
         self._random = random.Random()
+        self._ran: dict[tuple[str, str, str], str] = {}
+        """Region, function and version -> the key of the environments that they have."""
+        functions.listeners.append(self._changed)
 
     def resolve(self, region: str, function_name: str, qualifier: str | None) -> Target:
         """The function, version or alias; ResourceNotFoundException."""
@@ -65,6 +66,8 @@ class Invoker:
         """One invocation, to its end; TooManyRequestsException when there is no place for it."""
         version = self.choose(target)
         spec = self._functions.spec(region, target.name, version)
+        if self._ran.get((region, target.name, version)) != spec.key:
+            self._replace((region, target.name, version), spec.key)
         ready = 0 if version == LATEST else self._engine.provisioned(spec.key)[0]
         try:
             slot = self._concurrency.enter(region, target.name, version, ready)
@@ -74,19 +77,32 @@ class Invoker:
         invocation = Invocation(request_id, payload, target.arn, client_context, trace_id or new_trace_id())
         try:
             outcome = await self._engine.invoke(spec, invocation, provisioned=slot.provisioned)
+        except StartFailed as reason:
+            raise AwsError("ServiceException", f"No environment could be started: {reason}", 500) from reason
         finally:
             self._concurrency.leave(slot)
-        if len(outcome.payload) > MAX_ANSWER and outcome.error is None:
-            outcome = replace(outcome, payload=_too_large_an_answer(), error="Unhandled")
         self._metrics.invoked(region, target, slot, outcome)
         return Ran(version, outcome)
+
+    def _replace(self, version: tuple[str, str, str], key: str | None) -> None:
+        """From now on a version's environments are those of another key, or it has none: the others end."""
+        before = self._ran.pop(version, None)
+        if before is not None:
+            self._engine.retire(before)
+        if key is not None:
+            self._ran[version] = key
+
+    def _changed(self, region: str, name: str, _: str | None) -> None:
+        """Look which versions of a function have other code or settings than their environments, or are gone."""
+        for version in [version for version in self._ran if version[:2] == (region, name)]:
+            try:
+                key: str | None = self._functions.spec(*version).key
+            except AwsError:
+                key = None
+            if key != self._ran[version]:
+                self._replace(version, key)
 
 
 def new_trace_id() -> str:
     """An X-Ray header of a trace that nobody samples."""
     return f"Root=1-{int(time.time()):08x}-{secrets.token_hex(12)};Parent={secrets.token_hex(8)};Sampled=0"
-
-
-def _too_large_an_answer() -> bytes:
-    message = f"Response payload size exceeded maximum allowed payload size ({MAX_ANSWER} bytes)."
-    return json.dumps({"errorMessage": message, "errorType": "Function.ResponseSizeTooLarge"}).encode()

@@ -65,9 +65,12 @@ class ProvisionedPools:
         self._pools: dict[Key, Pool] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._reporting: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        functions.listeners.append(self._changed)
 
     async def start(self) -> None:
         """Fill every pool that there is a config for."""
+        self._loop = asyncio.get_running_loop()
         rows = self._store.execute("SELECT region, name FROM records WHERE kind = ?", (records.PROVISIONED,))
         for region, name in {(row["region"], row["name"].partition(":")[0]) for row in rows}:
             self.reconcile(region, name)
@@ -117,6 +120,11 @@ class ProvisionedPools:
                 known = self._pools[key] = Pool(spec, qualifier, count)
             self._concurrency.allot(*key, count)
             self._fill(key, known)
+
+    def _changed(self, region: str, name: str, _: str | None) -> None:
+        """An alias leads elsewhere, a version is ready or gone: looked at when the change is complete."""
+        if self._loop is not None:
+            self._loop.call_soon(self.reconcile, region, name)
 
     def _wanted(self, region: str, name: str) -> dict[Key, tuple[FunctionSpec, str, int]]:
         found: dict[Key, tuple[FunctionSpec, str, int]] = {}
