@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from sagehound.pipeline.secure.findings import CRITICAL, HIGH, Finding, milder
+from sagehound.pipeline.secure.findings import CRITICAL, HIGH, Finding, milder, worst
 from sagehound.pipeline.secure.gathering import Role
 from sagehound.pipeline.secure.grants import any_resource
-from sagehound.pipeline.secure.statements import Statement
+from sagehound.pipeline.secure.statements import Policy, Statement
 
 
 class Way(NamedTuple):
@@ -19,6 +20,18 @@ class Way(NamedTuple):
     severity: str = CRITICAL
 
 
+Part = tuple[str, Policy, Statement]
+
+
+class Open(NamedTuple):
+    """A way that is open to a role, and the statements that open it."""
+
+    way: Way
+    severity: str
+    through: list[Part]
+
+
+_SHOWN = 2
 _OWN_RIGHTS = "its holder can write itself any permission"
 _ANOTHERS = "its holder can act as another user"
 _RUNS = "its holder can start something that runs as any role that it may pass, and do there what that role may"
@@ -64,33 +77,45 @@ _WAY_OUT = (
 
 
 def check_escalation(role: Role, is_used: Callable[[str], bool]) -> Iterator[Finding]:
-    """The ways that a role's policies open together; a way whose actions are all really called is one step milder."""
-    granting = [
-        (policy, statement) for policy in role.policies for statement in policy.statements if statement.is_allow
-    ]
+    """What the role's policies lead to together; a way whose actions are all really called is one step milder."""
+    open_ways: dict[str, list[Open]] = defaultdict(list)
     for way in WAYS:
-        found = []
-        for action in way.actions:
-            through = [(policy, one) for policy, one in granting if _opens(one, action)]
-            if not through:
-                break
-            found.append((action, *through[0]))
-        else:
+        found = _through(role, way)
+        if found:
             conditional = any(statement.condition for _, _, statement in found)
             called = all(is_used(action) for action in way.actions)
-            yield Finding(
-                severity=milder(way.severity, int(conditional) + int(called)),
-                code="privilege-escalation",
-                where=role.where,
-                what=f"{' + '.join(way.actions)}: {way.leads_to}",
-                why=_WHY,
-                way_out=_WAY_OUT,
-                policy=found[0][1].name,
-                evidence=tuple(
-                    {"action": action, "policy": policy.name, "statement": statement.name}
-                    for action, policy, statement in found
-                ),
-            )
+            open_ways[way.leads_to].append(Open(way, milder(way.severity, int(conditional) + int(called)), found))
+    for leads_to, ways in open_ways.items():
+        named = "; ".join(" + ".join(one.way.actions) for one in ways[:_SHOWN])
+        more = f" and {len(ways) - _SHOWN} more ways" if len(ways) > _SHOWN else ""
+        yield Finding(
+            severity=worst([one.severity for one in ways]),
+            code="privilege-escalation",
+            where=role.where,
+            what=f"{leads_to} ({named}{more})",
+            why=_WHY,
+            way_out=_WAY_OUT,
+            evidence=tuple(
+                {"action": action, "policy": policy.name, "statement": statement.name}
+                for action, policy, statement in {part[0]: part for one in ways for part in one.through}.values()
+            ),
+        )
+
+
+def _through(role: Role, way: Way) -> list[Part]:
+    """The first policy and statement that grants each action of a way; empty where one of them is granted nowhere."""
+    found = []
+    for action in way.actions:
+        parts = [
+            (action, policy, statement)
+            for policy in role.policies
+            for statement in policy.statements
+            if statement.is_allow and _opens(statement, action)
+        ]
+        if not parts:
+            return []
+        found.append(parts[0])
+    return found
 
 
 def _opens(statement: Statement, action: str) -> bool:

@@ -12,7 +12,7 @@ from sagehound.pipeline.secure.gathering import Role
 from sagehound.pipeline.secure.patterns import is_pattern
 from sagehound.pipeline.secure.statements import Policy, Statement
 
-_SHOWN = 6
+_SHOWN = 3
 _EVERYTHING = ("AdministratorAccess", "PowerUserAccess")
 
 WHY = {

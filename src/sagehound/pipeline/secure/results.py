@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,6 @@ from sagehound.pipeline.secure.kept import Kept
 from sagehound.pipeline.secure.plan import Plan
 from sagehound.pipeline.secure.proof import Proof
 from sagehound.pipeline.secure.used import Usage
-
-_CODE = re.compile(r"`([^`]*)`")
 
 
 @dataclass
@@ -81,7 +79,7 @@ class Findings:
 
     def lines(self) -> list[str]:
         """Below the step's line: the findings as a table, then for each role the difference and the proof."""
-        lines = [line for finding in self.findings for line in _told(finding)]
+        lines = _table(self.findings)
         for one in self.roles:
             lines += _role_lines(one)
         lines += self.notes
@@ -94,13 +92,16 @@ class Findings:
         return lines
 
 
-def _told(finding: Finding) -> list[str]:
-    pad = " " * 10
-    return [
-        f"{finding.severity:<8}  {finding.where}: {finding.what}",
-        f"{pad}why: {finding.why}",
-        f"{pad}way out: {finding.way_out}",
-    ]
+def _table(findings: list[Finding]) -> list[str]:
+    """The findings with the severest first; those that matter for the same reason stand together above it."""
+    groups: dict[tuple[str, str], list[Finding]] = defaultdict(list)
+    for finding in findings:
+        groups[finding.why, finding.way_out].append(finding)
+    lines = []
+    for (why, way_out), group in groups.items():
+        lines += [f"{finding.severity:<8}  {finding.where}: {finding.what}" for finding in group]
+        lines += [f"{'':10}why: {why}", f"{'':10}way out: {way_out}"]
+    return lines
 
 
 def _role_lines(one: Examined) -> list[str]:

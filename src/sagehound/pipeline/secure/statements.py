@@ -70,7 +70,9 @@ class Statement:
     def covers_resource(self, resource: str) -> bool:
         """Whether its Resource or NotResource takes in all that ``resource`` stands for."""
         if "NotResource" in self.raw:
-            return not any(meet(pattern, resource) for pattern in self.not_resources)
+            # "*" is what a call that has no resource is asked with, and is then no pattern.
+            touched = covers if resource == "*" else meet
+            return not any(touched(pattern, resource) for pattern in self.not_resources)
         return any(covers(pattern, resource) for pattern in self.resources)
 
 

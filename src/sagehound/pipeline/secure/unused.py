@@ -14,7 +14,7 @@ from sagehound.pipeline.secure.statements import Policy
 from sagehound.pipeline.secure.used import Usage
 
 _MANY = 50
-_SHOWN = 6
+_SHOWN = 3
 _WHY = "What is not needed serves only the one who gets in: it is the difference between a leak and a disaster."
 
 
