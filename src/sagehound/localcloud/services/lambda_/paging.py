@@ -24,7 +24,8 @@ def page(items: list[Record], request: Record, member: str, key: Callable[[Recor
     if "Marker" in request:
         position, last = _read(request["Marker"])
         keys = [key(item) for item in items]
-        first = keys.index(last) + 1 if last in keys else min(position, len(items))
+        # An item that is gone since has left its place to the one behind it.
+        first = keys.index(last) + 1 if last in keys else position - 1
     size = min(request.get("MaxItems", most), most)
     given = items[first : first + size]
     answer: Record = {member: given}
@@ -36,6 +37,6 @@ def page(items: list[Record], request: Record, member: str, key: Callable[[Recor
 def _read(marker: str) -> tuple[int, str]:
     try:
         position, _, last = base64.urlsafe_b64decode(marker).decode().partition(" ")
-        return int(position), last
+        return max(int(position), 1), last
     except (binascii.Error, ValueError) as reason:
         raise invalid("The provided marker is invalid.") from reason
