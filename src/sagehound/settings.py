@@ -216,4 +216,7 @@ class LocalCloudSettings:
         default_factory=dict,
         metadata={"sentence": "Instance quotas, as 'ml.m5.large for training job usage' -> count; others: no limit."},
     )
+    lambda_concurrency: int = setting(
+        1000, "Invocations of functions at the same time, in a region; 100 of them cannot be reserved.", minimum=100
+    )
     max_invocation_bytes: int = setting(6 * 1024 * 1024, "Largest body that InvokeEndpoint takes.", minimum=1)
