@@ -190,10 +190,10 @@ class Maker:
             resource=resource,
             resource_account=ACCOUNT if draw.random() < 0.85 else OTHER,
             context=self._context(),
-            identity=[self._policy(action, resource) for _ in range(draw.choice([0, 1, 1, 2]))] if known else [],
-            boundary=self._policy(action, resource) if known and draw.random() < 0.3 else None,
-            session=self._policy(action, resource) if principal == SESSION and draw.random() < 0.3 else None,
-            resource_policy=self._policy(action, resource, True) if draw.random() < (0.4 if known else 0.95) else None,
+            identity=[self.policy(action, resource) for _ in range(draw.choice([0, 1, 1, 2]))] if known else [],
+            boundary=self.policy(action, resource) if known and draw.random() < 0.3 else None,
+            session=self.policy(action, resource) if principal == SESSION and draw.random() < 0.3 else None,
+            resource_policy=self.policy(action, resource, True) if draw.random() < (0.4 if known else 0.95) else None,
         )
 
     def _context(self) -> dict[str, Any]:
@@ -208,7 +208,8 @@ class Maker:
     def _cased(self, key: str) -> str:
         return key.lower() if "/" not in key and self.random.random() < 0.2 else key
 
-    def _policy(self, action: str, resource: str, of_resource: bool = False) -> dict[str, Any]:
+    def policy(self, action: str, resource: str, of_resource: bool = False) -> dict[str, Any]:
+        """A policy of one to three statements that may be about this request."""
         draw = self.random
         statements = [self._statement(action, resource, of_resource) for _ in range(draw.randint(1, 3))]
         policy: dict[str, Any] = {"Version": "2012-10-17" if draw.random() < 0.9 else "2008-10-17"}

@@ -113,7 +113,7 @@ def compile_principals(element: Any) -> Named:
             raise ValueError(f"Principal has an unknown kind: {kind!r}")
         if not all(isinstance(value, str) for value in listed):
             raise ValueError(f"Principal {kind!r} holds what is no text")
-        lists[kind] = frozenset(listed)
+        lists[kind] = frozenset(listed) - {""}
     none: frozenset[str] = frozenset()
     aws = lists.get("AWS", none)
     return Named(
