@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from sagehound.errors import StepFailed
 from sagehound.pipeline.aws_errors import aws_step
@@ -91,7 +92,7 @@ class FunctionAnswer:
 
 
 @dataclass(frozen=True)
-class TestPicture:
+class EventPicture:
     """A picture that an event is about: its address, and the class that its folder names."""
 
     event: dict[str, Any]
@@ -99,7 +100,7 @@ class TestPicture:
     label: str
 
 
-def stored_picture(clients: Clients, names: Names, data: StoredData | None, data_name: str = "") -> TestPicture:
+def stored_picture(clients: Clients, names: Names, data: StoredData | None, data_name: str = "") -> EventPicture:
     """A picture of the test split as it lies in the project's bucket, by an address that is good for some minutes.
 
     Presigned, because the bucket is closed: on AWS it is a public address like any other, and the local cloud's own
@@ -118,10 +119,11 @@ def stored_picture(clients: Clients, names: Names, data: StoredData | None, data
     url = signer.generate_presigned_url(
         "get_object", Params={"Bucket": names.bucket, "Key": key}, ExpiresIn=_PRESIGNED_SECONDS
     )
-    return TestPicture({"url": url}, url.partition("?")[0], key.rsplit("/", 2)[-2])
+    address, folder, name = urlsplit(url), *key.split("/")[-2:]
+    return EventPicture({"url": url}, f"{address.scheme}://{address.netloc}/.../{folder}/{name}", folder)
 
 
-def picture_event(path: Path) -> TestPicture:
+def picture_event(path: Path) -> EventPicture:
     """A picture of this machine, in the event itself; raises StepFailed where it is too large for one."""
     try:
         content = path.expanduser().read_bytes()
@@ -134,10 +136,10 @@ def picture_event(path: Path) -> TestPicture:
             f"{path} has {len(content):,} bytes, more than an event can hold",
             'Make it smaller, or send its address: --event \'{"url": "https://..."}\'.',
         )
-    return TestPicture(event, path.name, path.expanduser().resolve().parent.name)
+    return EventPicture(event, path.name, path.expanduser().resolve().parent.name)
 
 
-def read_event(text: str) -> TestPicture:
+def read_event(text: str) -> EventPicture:
     """An event as it was written on the command line; raises StepFailed where it is no JSON object."""
     try:
         event = json.loads(text)
@@ -147,7 +149,7 @@ def read_event(text: str) -> TestPicture:
         ) from error
     if not isinstance(event, dict):
         raise StepFailed("function", "--event is no JSON object", 'As in --event \'{"url": "https://..."}\'.')
-    return TestPicture(event, json.dumps(shown_event(event), ensure_ascii=False), "")
+    return EventPicture(event, json.dumps(shown_event(event), ensure_ascii=False), "")
 
 
 def shown_event(event: dict[str, Any]) -> dict[str, Any]:
