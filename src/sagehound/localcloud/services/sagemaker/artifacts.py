@@ -58,10 +58,10 @@ def upload(job: dict[str, Any], mls: list[Path], work: Path, objects: Objects, r
     return bool(model)
 
 
-def check_writable(role: RoleActions, uris: list[str]) -> None:
-    """UploadError when the role may not store one of these objects, all of one bucket."""
+def check_writable(role: RoleActions, uris: list[str], *, ahead: bool = False) -> None:
+    """UploadError when the role may not store one of these objects, all of one bucket; `ahead` is before the job."""
     places = [channels.location(uri) for uri in uris]
-    refusal = role.writes(places[0].bucket, [place.key for place in places]) if places else None
+    refusal = role.writes(places[0].bucket, [place.key for place in places], ahead=ahead) if places else None
     if refusal is not None:
         raise UploadError(
             f"ClientError: Artifact upload failed:Unable to upload file to s3://{places[0].bucket}/{refusal.key} "

@@ -106,13 +106,18 @@ class RoleAccess(Protocol):
         action: str,
         resources: Sequence[str],
         shown: str,
+        context: Mapping[str, str | list[str]] | None = None,
         /,
         *,
         region: str,
         via: str,
+        ahead: bool = False,
     ) -> tuple[str, str] | None:
-        """May it do this to each of the resources? The first that it may not, and the sentence; one record for all,
-        about `shown` where all are allowed."""
+        """May it do this to each of the resources? The first that it may not, and the sentence.
+
+        One record for all, about `shown` where all are allowed; what is asked `ahead` of the access is recorded only
+        when it is refused.
+        """
 
 
 class SessionIssuer(Protocol):

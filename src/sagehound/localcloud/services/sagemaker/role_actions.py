@@ -50,9 +50,9 @@ class RoleActions:
         """May it read each of these objects? In the record `prefix*` stands for them."""
         return self._each("s3:GetObject", bucket, keys)
 
-    def writes(self, bucket: str, keys: Sequence[str]) -> Refusal | None:
-        """May it store each of these objects?"""
-        return self._each("s3:PutObject", bucket, keys)
+    def writes(self, bucket: str, keys: Sequence[str], *, ahead: bool = False) -> Refusal | None:
+        """May it store each of these objects? `ahead` of the end of a job nothing is recorded unless it may not."""
+        return self._each("s3:PutObject", bucket, keys, ahead=ahead)
 
     def logs(self, group: str, stream: str, *, is_new: bool) -> str | None:
         """May it make a log stream and write to it, and make the group where that is new?"""
@@ -73,7 +73,7 @@ class RoleActions:
             self.role_arn, SESSION, action, resource, context, region=self._region, via=PRINCIPAL
         )
 
-    def _each(self, action: str, bucket: str, keys: Sequence[str]) -> Refusal | None:
+    def _each(self, action: str, bucket: str, keys: Sequence[str], *, ahead: bool = False) -> Refusal | None:
         if not keys:
             return None
         base = f"arn:aws:s3:::{bucket}/"
@@ -85,6 +85,7 @@ class RoleActions:
             base + _together(keys),
             region=self._region,
             via=PRINCIPAL,
+            ahead=ahead,
         )
         return None if found is None else Refusal(found[0].removeprefix(base), found[1])
 

@@ -34,13 +34,15 @@ class TrainingStorage:
         return [self._folder / name / "opt/ml" for name in names]
 
     def check_output(self, job: dict[str, Any]) -> None:
-        """A missing output bucket is said before the hours of training, not after them."""
+        """A missing output bucket, or a role that may not write, is said before the hours of training, not after."""
         uri = artifacts.model_uri(job)
         if self._objects.bucket_region(channels.location(uri).bucket) is None:
             raise artifacts.UploadError(
                 f"ClientError: Artifact upload failed:Unable to upload file to {uri} "
                 "(NoSuchBucket: The specified bucket does not exist)"
             )
+        target = f"{uri}model" if uri.endswith("/") else uri
+        artifacts.check_writable(self._role, [target], ahead=True)
 
     async def sync_checkpoints(self) -> None:
         """Upload new checkpoints every few seconds; what fails is tried again, and said once in the log."""
