@@ -220,6 +220,32 @@ def test_a_long_record_is_read_from_its_end_over_both_files(long_record: Path) -
     assert [event.members["EventId"] for event in newest] == ["request-119999", "request-119998", "request-119997"]
 
 
+def test_a_page_looks_at_so_many_events_and_may_be_empty(long_record: Path) -> None:
+    search = Search("us-east-1", ACCOUNT, attribute=("ResourceName", "bucket/key-1"))  # many lines hold that text
+    found, place = find(long_record, search, None, 50)
+    assert found == []
+    assert place is not None
+    assert list(pages(long_record, search, 50)) == ["request-1"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "count"),
+    [
+        ("ReadOnly", "true", 119_880),
+        ("ReadOnly", "false", 120),
+        ("ResourceType", "AWS::IAM::Role", 0),
+        ("ResourceType", "AWS::Nothing::Known", 0),
+        ("AccessKeyId", "AKIA", 0),
+    ],
+)
+def test_what_is_passed_over_unread_does_not_match(long_record: Path, key: str, value: str, count: int) -> None:
+    if count > 10_000:  # the newest suffice
+        assert len(find(long_record, Search("us-east-1", ACCOUNT, attribute=(key, value)), None, 999)[0]) == 999
+    else:
+        assert len(list(pages(long_record, Search("us-east-1", ACCOUNT, attribute=(key, value)), 50))) == count
+    assert find(long_record, Search("eu-west-1", ACCOUNT, attribute=(key, value)), None, 5) == ([], None)
+
+
 def test_every_line_of_a_record_is_in_exactly_one_block(long_record: Path) -> None:
     read = [block.lines for block in blocks(long_record)]
     written = long_record.with_suffix(".1.jsonl").read_bytes() + long_record.read_bytes()

@@ -14,8 +14,6 @@ from sagehound.localcloud.state import arns
 Fields = dict[str, Any]
 """A record as the gateway writes it."""
 _EVENT_VERSION = "1.11"
-_GLOBAL_REGION = "us-east-1"
-"""Where AWS keeps the events of services that have no region."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ def event(fields: Fields, account_id: str) -> Event | None:
     service, _, operation = str(fields.get("action", "")).partition(":")
     if not operation or not fields.get("caller"):
         return None
-    region = _GLOBAL_REGION if service == "iam" else str(fields.get("region") or _GLOBAL_REGION)
+    region = names.GLOBAL_REGION if service == "iam" else str(fields.get("region") or names.GLOBAL_REGION)
     moment = datetime.fromtimestamp(int(fields["time"]), UTC)
     arns_named = dict.fromkeys(
         [str(fields.get("resource", "")), *(one["resource"] for one in fields.get("authorised", []))]

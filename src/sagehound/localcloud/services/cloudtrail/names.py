@@ -8,10 +8,14 @@ from typing import NamedTuple
 from sagehound.localcloud.state import arns
 
 _DOMAIN = ".amazonaws.com"
+GLOBAL_REGION = "us-east-1"
+"""Where AWS keeps the events of services that have no region."""
 _SOURCES = {"sagemaker-runtime": "sagemaker", "cloudwatch": "monitoring"}
 """Services whose eventSource is not their own name."""
-_READING = re.compile(r"(BatchGet|Describe|Filter|Get|Head|List|Lookup|Query|Search|Select|Simulate)[A-Z]")
-_READING_TOO = frozenset(["AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "OptionsObject"])
+_READING = (
+    r"(?:(?:BatchGet|Describe|Filter|Get|Head|List|Lookup|Query|Search|Select|Simulate)[A-Z]"
+    r"|AssumeRole(?:WithSAML|WithWebIdentity)?\b|OptionsObject\b)"
+)
 _TYPES = {
     "iam": {
         "role": "AWS::IAM::Role",
@@ -53,7 +57,22 @@ def services_of(event_source: str) -> list[str]:
 
 def only_reads(operation: str) -> bool:
     """Whether an operation changes nothing."""
-    return bool(_READING.match(operation)) or operation in _READING_TOO
+    return re.match(_READING, operation) is not None
+
+
+def reading(wanted: bool) -> str:
+    """An expression for the beginning of operations that change nothing, or of all others."""
+    return _READING if wanted else f"(?!{_READING})"
+
+
+def resource_pattern(resource_type: str) -> str:
+    """An expression for records about resources of a type; of a type that none here has, one that matches nothing."""
+    if resource_type.startswith("AWS::S3::"):
+        return r'"resource":"arn:[^:"]*:s3:::'
+    found = [
+        (service, kind) for service, types in _TYPES.items() for kind, name in types.items() if name == resource_type
+    ]
+    return "|".join(rf'"resource":"arn:[^:"]*:{service}:[^:"]*:[^:"]*:{kind}[:/]' for service, kind in found) or r"(?!)"
 
 
 def is_data_event(service: str, operation: str, resource: str) -> bool:

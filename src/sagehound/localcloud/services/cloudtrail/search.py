@@ -14,6 +14,8 @@ from sagehound.localcloud.services.cloudtrail.events import Event
 from sagehound.localcloud.services.cloudtrail.record_file import Block, Position, blocks
 
 _TIME = re.compile(rb'\{"time":([0-9.e+]+)')
+_MOST_EVENTS = 5000
+"""What a page may look at, a fifth of a second: other calls wait for the interpreter meanwhile."""
 _BEGIN = b'{"time":'
 
 
@@ -42,28 +44,33 @@ class Search:
 
 
 def find(record: Path, search: Search, start: Position | None, count: int) -> tuple[list[Event], Position | None]:
-    """Up to `count` events before `start`, newest first, and where to go on; None when no further one is there."""
+    """Up to `count` events before `start`, newest first, and where to go on; None when no further one is there.
+
+    There may be fewer, or none, before a place to go on from: a page looks at so many events and not at more.
+    """
     found: list[Event] = []
     place: Position | None = None
-    for event, position in _matching(record, search, start):
-        if len(found) == count:
+    for looked_at, (event, position) in enumerate(_candidates(record, search, start)):
+        matching = event is not None and search.matches(event)
+        if (matching and len(found) == count) or looked_at == _MOST_EVENTS:
             return found, place
-        found.append(event)
+        if matching and event is not None:
+            found.append(event)
         place = position
     return found, None
 
 
-def _matching(record: Path, search: Search, start: Position | None) -> Iterator[tuple[Event, Position]]:
-    """Events and the positions of their lines: what is before a position was written before its event."""
-    trace = _trace(search.attribute)
+def _candidates(record: Path, search: Search, start: Position | None) -> Iterator[tuple[Event | None, Position]]:
+    """Events that may match and the positions of their lines: what is before one was written before its event."""
+    traces = [_region_trace(search.region)]
+    if search.attribute is not None:
+        traces.insert(0, _attribute_trace(*search.attribute))
     for block in blocks(record, start):
-        if trace is not None and not trace.search(block.lines):
+        if not all(trace.search(block.lines) for trace in traces):
             continue
         for offset, line in _backwards(block):
-            if (trace is None or trace.search(line)) and _in_time(line, search):
-                event = _event(line, search.account_id)
-                if event is not None and search.matches(event):
-                    yield event, Position(block.file, offset)
+            if all(trace.search(line) for trace in traces) and _in_time(line, search):
+                yield _event(line, search.account_id), Position(block.file, offset)
 
 
 def _backwards(block: Block) -> Iterator[tuple[int, bytes]]:
@@ -73,17 +80,23 @@ def _backwards(block: Block) -> Iterator[tuple[int, bytes]]:
         yield offset, line
 
 
-def _trace(attribute: tuple[str, str] | None) -> re.Pattern[bytes] | None:
-    """What every line that can match contains; None when nothing can be said."""
-    if attribute is None:
-        return None
-    key, value = attribute
+def _attribute_trace(key: str, value: str) -> re.Pattern[bytes]:
+    """What every line contains that can match an attribute."""
     if key == "EventSource":
-        services = (re.escape(service).encode() for service in names.services_of(value))
-        return re.compile(rb'"action":"(?:' + b"|".join(services) + rb"):")
-    if key in ("ReadOnly", "ResourceType"):
-        return None
-    return re.compile(re.escape(json.dumps(value)[1:-1].encode()))
+        text = rf'"action":"(?:{"|".join(map(re.escape, names.services_of(value)))}):'
+    elif key == "ReadOnly":
+        text = rf'"action":"[^":]*:{names.reading(value == "true")}'
+    elif key == "ResourceType":
+        text = names.resource_pattern(value)
+    else:
+        text = re.escape(json.dumps(value)[1:-1])
+    return re.compile(text.encode())
+
+
+def _region_trace(region: str) -> re.Pattern[bytes]:
+    """What every line contains whose event is one of this region."""
+    text = rf'"region":"{re.escape(region)}"'
+    return re.compile((f'{text}|"action":"iam:' if region == names.GLOBAL_REGION else text).encode())
 
 
 def _in_time(line: bytes, search: Search) -> bool:
