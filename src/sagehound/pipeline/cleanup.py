@@ -84,7 +84,8 @@ def find_belongings(clients: Clients, names: Names) -> Belongings:
         policies = _inline_policies(clients, names)
         if policies is not None and names.policy in policies:
             found.role = names.role
-            found.role_is_ours = policies == [names.policy] and _role_was_made_here(clients, names)
+            ours_only = not set(policies) - {names.policy, names.least_policy}
+            found.role_is_ours = ours_only and _role_was_made_here(clients, names)
     return found
 
 
@@ -107,7 +108,8 @@ def delete_belongings(clients: Clients, names: Names, found: Belongings, step: S
             if found.bucket_is_ours:
                 clients.s3.delete_bucket(Bucket=found.bucket)
         if found.role:
-            clients.iam.delete_role_policy(RoleName=found.role, PolicyName=names.policy)
+            for policy in (names.policy, names.least_policy):
+                _unless_missing(partial(clients.iam.delete_role_policy, RoleName=found.role, PolicyName=policy))
             if found.role_is_ours:
                 clients.iam.delete_role(RoleName=found.role)
     lines = found.lines()
@@ -247,5 +249,5 @@ def _unless_missing(delete: Callable[[], Any]) -> None:
     try:
         delete()
     except ClientError as error:
-        if not is_missing(error) and error_of(error)[0] != "ResourceNotFoundException":
+        if not is_missing(error) and error_of(error)[0] not in ("ResourceNotFoundException", "NoSuchEntity"):
             raise

@@ -16,6 +16,8 @@ from sagehound.errors import SettingsError
 from sagehound.settings import PipelineSettings
 
 PROJECT_TAG = "sagehound:project"
+LEAST_SUFFIX = "-least-privilege"
+"""Ends the name of the inline policy that `secure` puts in the place of managed ones."""
 _PROJECT = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,28}[a-z0-9])?$")
 _ENDPOINT = re.compile(r"^[a-zA-Z0-9](?:-?[a-zA-Z0-9]){0,56}$")
 _FUNCTION = re.compile(r"^[a-zA-Z0-9-_]{1,64}$")
@@ -76,6 +78,11 @@ class Names:
     def policy(self) -> str:
         """Name of the project's inline policy on the role."""
         return f"{self.project}-training"
+
+    @property
+    def least_policy(self) -> str:
+        """Name of the inline policy that `secure` writes on a role of the project."""
+        return f"{self.project}{LEAST_SUFFIX}"
 
     @property
     def function_policy(self) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from sagehound.pipeline.names import LEAST_SUFFIX
 from sagehound.pipeline.secure.findings import Finding
 from sagehound.pipeline.secure.gathering import Role
 from sagehound.pipeline.secure.kept import reason_for
@@ -16,9 +17,6 @@ from sagehound.pipeline.secure.patterns import is_pattern
 from sagehound.pipeline.secure.statements import Document, Policy
 from sagehound.pipeline.secure.trust import tightened
 from sagehound.pipeline.secure.used import Usage
-
-LEAST_SUFFIX = "-least-privilege"
-"""Ends the name of the inline policy that stands in for managed ones: PROJECT-least-privilege."""
 
 
 @dataclass(frozen=True)
