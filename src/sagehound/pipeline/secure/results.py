@@ -114,6 +114,11 @@ def _role_lines(one: Examined) -> list[str]:
                 "AWS's event history does not show data events (S3 objects, InvokeEndpoint, PutLogEvents): "
                 "what it cannot show is kept as it was granted."
             )
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for kept in one.kept:
+        by_reason[kept.reason].append(kept.action)
+    for reason, actions in by_reason.items():
+        lines.append(f"{one.role.where}: {', '.join(actions)}: not called, and kept. {reason}")
     if one.proof is not None:
         lines.append(f"{one.role.where}: {one.proof.text}")
         lines += [f"  {failure}" for failure in [*one.proof.failures, *one.proof.unproved]]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sagehound.errors import StepFailed
 from sagehound.pipeline.aws_errors import aws_step, error_of
@@ -30,6 +32,7 @@ from sagehound.pipeline.secure.used import KEPT_DAYS, Usage, usage_of
 from sagehound.pipeline.waiting import pauses
 from sagehound.settings import PipelineSettings
 
+T = TypeVar("T")
 STEP = "secure"
 _PROOF_PATIENCE = 60.0
 """Seconds that a change of IAM may take on AWS until a simulation sees it."""
@@ -67,7 +70,7 @@ def secure(
         notes = [_attach(clients.iam, names, attach)] if attach else []
         functions = project_functions(clients.lambda_, names.tags[0], names.function)
         looked_at = _roles(clients.iam, names, [arn for _, arn in functions], roles)
-        usages = _usages(clients, looked_at, options.days)
+        usages = _usages(clients, looked_at, options.days, notes)
         examined = [Examined(role, usages[role.arn], kept_unused(role, usages[role.arn])) for role in looked_at]
         around = [*_around(clients, names, [name for name, _ in functions], notes)]
         findings = in_order([*_of_roles(clients, examined), *around])
@@ -78,7 +81,7 @@ def secure(
         if changing:
             result.saved = save([one.plan for one in changing if one.plan], clients.account_id, options.folder)
         for one in examined:
-            _finish(clients, one, result.saved if one in changing else None)
+            _finish(clients, one, result.saved if one in changing else None, notes)
         if changing:
             result.left = in_order([*_of_roles(clients, examined), *around])
         if options.prove:
@@ -118,9 +121,14 @@ def _roles(iam: Any, names: Names, of_functions: Sequence[str], named: Sequence[
     return found
 
 
-def _usages(clients: Clients, roles: Sequence[Role], days: int) -> dict[str, Usage]:
+def _usages(clients: Clients, roles: Sequence[Role], days: int, notes: list[str]) -> dict[str, Usage]:
     made = {role.arn: role.created for role in roles}
-    return usage_of(clients.cloudtrail, made, whole=clients.local, days=days)
+    found = _where_allowed(lambda: usage_of(clients.cloudtrail, made, whole=clients.local, days=days))
+    if found is not None:
+        return found
+    notes.append("what was called is not known: you may not read CloudTrail's event history (cloudtrail:LookupEvents)")
+    now = datetime.now(UTC)
+    return {arn: Usage(now, now, clients.local, read=False) for arn in made}
 
 
 def _of_roles(clients: Clients, examined: Sequence[Examined]) -> Iterator[Finding]:
@@ -134,17 +142,25 @@ def _of_roles(clients: Clients, examined: Sequence[Examined]) -> Iterator[Findin
 
 def _around(clients: Clients, names: Names, functions: Sequence[str], notes: list[str]) -> Iterator[Finding]:
     """Findings about what is no role: the bucket, the functions, and long-term keys where they may be listed."""
-    from botocore.exceptions import ClientError
-
     yield from check_bucket(clients.s3, names.bucket)
     for function in functions:
         yield from check_function(clients.lambda_, function)
+    keys = _where_allowed(lambda: list(check_keys(clients.iam, local=clients.local)))
+    if keys is None:
+        notes.append("access keys were not looked at: you may not list the users of this account")
+    yield from keys or []
+
+
+def _where_allowed(ask: Callable[[], T]) -> T | None:
+    """The answer; None where the caller may not ask, which is no reason to leave the rest."""
+    from botocore.exceptions import ClientError
+
     try:
-        yield from check_keys(clients.iam, local=clients.local)
+        return ask()
     except ClientError as error:
         if not error_of(error)[0].startswith("AccessDenied"):
             raise
-        notes.append("access keys were not looked at: you may not list the users of this account")
+        return None
 
 
 def _named(roles: Sequence[Role], functions: Sequence[tuple[str, str]], names: Names) -> list[str]:
@@ -158,14 +174,16 @@ def _may_change(role: Role, named: Sequence[str], notes: list[str]) -> bool:
     return False
 
 
-def _finish(clients: Clients, one: Examined, saved: Path | None) -> None:
+def _finish(clients: Clients, one: Examined, saved: Path | None, notes: list[str]) -> None:
     """Apply the plan where the old documents are saved, and prove what is or would be; undo it where that fails."""
     iam, plan = clients.iam, one.plan
     documents = list(plan.after.values()) if plan else [policy.document for policy in one.role.policies]
     if saved is None or plan is None:
+        simulate = of_role(iam, one.role) if plan is None else of_documents(iam, documents)
         if one.usage.calls:
-            simulate = of_role(iam, one.role) if plan is None else of_documents(iam, documents)
-            one.proof = prove(simulate, documents, one.usage, applied=plan is None)
+            one.proof = _where_allowed(lambda: prove(simulate, documents, one.usage, applied=plan is None))
+            if one.proof is None:
+                notes.append(f"{one.role.where}: not proved, since you may not ask IAM to simulate policies")
         return
     try:
         apply_plan(iam, plan)
@@ -193,8 +211,6 @@ def _answer(clients: Clients, names: Names, settings: PipelineSettings, saved: P
 
 def _proved(clients: Clients, one: Examined, documents: list[dict[str, Any]]) -> Proof:
     """The proof on the role itself; AWS takes a while until a change is seen everywhere."""
-    import time
-
     deadline = time.monotonic() + (0.0 if clients.local else _PROOF_PATIENCE)
     for pause in pauses(clients.local):
         proof = prove(of_role(clients.iam, one.role), documents, one.usage, applied=True)

@@ -21,7 +21,7 @@ _WHY = "What is not needed serves only the one who gets in: it is the difference
 def check_unused(role: Role, usage: Usage) -> Iterator[Finding]:
     """Policies with permissions that were not used, and a role that was not used at all."""
     if not usage.calls:
-        if role.last_used is None:
+        if usage.read and role.last_used is None:
             yield _unused_role(role, usage)
         return
     for policy in role.policies:

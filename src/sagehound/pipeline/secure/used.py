@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -23,6 +22,8 @@ class Usage:
     until: datetime
     whole: bool
     """Whether every call is there; on AWS data events (S3 objects, InvokeEndpoint, log events) are not."""
+    read: bool = True
+    """Whether the history could be read; where it could not, nothing is called unused and nothing derived."""
     calls: int = 0
     uses: dict[tuple[str, str], Use] = field(default_factory=dict)
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -102,11 +103,3 @@ def _events(cloudtrail: Any, start: datetime, until: datetime) -> Iterator[dict[
     )
     for page in pages:
         yield from page["Events"]
-
-
-def by_action(usage: Usage) -> dict[str, set[str]]:
-    """The resources of each used action."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for action, resource in usage.uses:
-        found[action].add(resource)
-    return found
