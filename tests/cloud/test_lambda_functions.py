@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import secrets
+import shutil
 import stat
 import urllib.error
 import urllib.request
@@ -334,6 +335,26 @@ def test_what_was_acknowledged_survives_the_death_of_the_server(own_cloud: Cloud
     assert (folder / "app.py").read_text() == ECHO
     assert stat.S_IMODE((folder / "app.py").stat().st_mode) == 0o444
     assert stat.S_IMODE(folder.stat().st_mode) == 0o555
+
+
+def test_code_that_is_lost_is_unpacked_again_or_fails_its_function(own_cloud: CloudProcess) -> None:
+    bench = Bench(own_cloud)
+    kept, lost = bench.create(ECHO), bench.create(OTHER)
+    own_cloud.stop()
+    for code in (ECHO, OTHER):
+        digest = hashlib.sha256(zipped(code)).hexdigest()
+        folder = own_cloud.data_dir / "lambda" / "unpacked" / digest
+        folder.chmod(0o755)
+        shutil.rmtree(folder)
+    (own_cloud.data_dir / "lambda" / "packages" / f"{digest}.zip").unlink()
+    own_cloud.start()
+    assert json.loads(bench.client.invoke(FunctionName=kept, Payload=b"[1]")["Payload"].read()) == [1]
+    failed = bench.client.get_function_configuration(FunctionName=lost)
+    assert (failed["State"], failed["StateReasonCode"]) == ("Failed", "InvalidZipFileException")
+    assert refusal(bench.client.invoke, FunctionName=lost)["Code"] == "InvalidZipFileException"
+    bench.client.update_function_code(FunctionName=lost, ZipFile=zipped(OTHER))
+    bench.active(lost)
+    assert json.loads(bench.client.invoke(FunctionName=lost)["Payload"].read()) == "other"
 
 
 def test_what_no_function_has_is_answered_as_aws_does(bench: Bench) -> None:

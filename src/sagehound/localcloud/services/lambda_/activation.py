@@ -34,7 +34,7 @@ class Activation:
             if status.is_working(record):
                 self.begin(region, record)
             elif record["State"] == "Active":
-                await asyncio.to_thread(self._unpack, record.get("Serving", record))
+                await asyncio.to_thread(self._restore, region, record)
 
     async def stop(self) -> None:
         """Let go of what is under way."""
@@ -58,6 +58,13 @@ class Activation:
             self._finish(region, record, status.fail(record, "InternalError", f"Internal fault: {reason}"))
         else:
             self._finish(region, record, status.succeed(record))
+
+    def _restore(self, region: str, record: Record) -> None:
+        try:
+            self._unpack(record.get("Serving", record))
+        except (BadPackage, OSError) as reason:
+            logger.error("the code of %s is lost: %s", record["FunctionArn"], reason)
+            self._table.put_version(region, status.lose(record, str(reason)))
 
     def _unpack(self, record: Record) -> None:
         for code_sha256 in _code(record):

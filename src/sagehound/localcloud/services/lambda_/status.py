@@ -74,6 +74,11 @@ def fail(record: Record, code: str, reason: str) -> Record:
     return UPDATE.advance(record, "Failed", LastUpdateStatusReason=reason, LastUpdateStatusReasonCode=code)
 
 
+def lose(record: Record, reason: str) -> Record:
+    """An active version whose code is no longer there: neither packed nor unpacked."""
+    return STATE.advance(record, "Failed", StateReason=reason, StateReasonCode="InvalidZipFileException")
+
+
 def check_idle(record: Record) -> None:
     """ResourceConflictException while the version is being made or changed."""
     if record["State"] == "Pending":
