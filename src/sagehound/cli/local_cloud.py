@@ -154,7 +154,7 @@ def _after_the_end(folder: Path) -> list[str]:
 
 
 def _counts(folder: Path) -> dict[str, dict[str, int]]:
-    """Training jobs, tuning jobs and endpoints by status, asked of the cloud itself."""
+    """Training jobs, tuning jobs, endpoints and functions by status, asked of the cloud itself."""
     from collections import Counter
 
     from sagehound.pipeline.aws_errors import aws_step
@@ -171,8 +171,15 @@ def _counts(folder: Path) -> dict[str, dict[str, int]]:
         ("endpoints", "list_endpoints", "Endpoints", "EndpointStatus"),
     )
     with aws_step("status"):
-        sagemaker = connect_local(folder, _region(folder)).sagemaker
-        return {
+        clients = connect_local(folder, _region(folder))
+        sagemaker, functions = clients.sagemaker, clients.lambda_
+        names = [
+            one["FunctionName"]
+            for page in functions.get_paginator("list_functions").paginate()
+            for one in page["Functions"]
+        ]
+        states = Counter(functions.get_function_configuration(FunctionName=name)["State"] for name in names)
+        counts = {
             kind: dict(
                 Counter(
                     entry[status] for page in sagemaker.get_paginator(operation).paginate() for entry in page[member]
@@ -180,6 +187,7 @@ def _counts(folder: Path) -> dict[str, dict[str, int]]:
             )
             for kind, operation, member, status in counted
         }
+    return counts | {"functions": dict(states)}
 
 
 def _region(folder: Path) -> str:

@@ -11,7 +11,7 @@ from sagehound.errors import StepFailed
 from sagehound.pipeline.aws_errors import aws_step, error_of
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.function_code import FunctionCode, find_function_code
-from sagehound.pipeline.function_event import FunctionAnswer, EventPicture, send_event
+from sagehound.pipeline.function_event import EventPicture, FunctionAnswer, send_event
 from sagehound.pipeline.function_role import FunctionRole, ensure_function_role
 from sagehound.pipeline.function_state import (
     ENDPOINT_VARIABLE,
