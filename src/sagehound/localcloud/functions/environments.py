@@ -47,8 +47,9 @@ class Environments:
         idle_seconds: float = 600.0,
         look_seconds: float = LOOK_SECONDS,
         init_seconds: float = INIT_SECONDS,
+        sandbox: bool = True,
     ) -> None:
-        self._machine = Machine(folder, hidden)
+        self._machine = Machine(folder, hidden, sandbox)
         self._credentials = credentials
         self._logs = logs
         self._endpoint_url = endpoint_url
@@ -231,6 +232,11 @@ class Environments:
         """(initialised, of these idle) provisioned environments of a version."""
         pool = self._pools.get(key)
         return (len(pool.allocated), len(pool.provisioned)) if pool is not None else (0, 0)
+
+    def idle(self, key: str) -> int:
+        """How many environments of a version wait for an invocation."""
+        pool = self._pools.get(key)
+        return len(pool.provisioned) + len(pool.on_demand) if pool is not None else 0
 
     def retire(self, key: str) -> None:
         """The version has changed or gone: idle environments end now, busy ones when they have answered."""

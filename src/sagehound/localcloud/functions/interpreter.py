@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import sys
+import sysconfig
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -41,6 +42,9 @@ def make(folder: Path) -> Interpreter:
     for name in ("python", "python3", f"python{VERSION}"):
         (language / "bin" / name).symlink_to(program)
     (language / "pyvenv.cfg").write_text(f"home = {program.parent}\ninclude-system-site-packages = false\n")
+    # Found first by LD_LIBRARY_PATH, as on AWS: the system may have a library of the same name for another Python.
+    for library in Path(sysconfig.get_config_var("LIBDIR") or "/nowhere").glob("libpython*.so*"):
+        (language / "lib" / library.name).symlink_to(library)
     packages = _provided_packages()
     for path in packages:
         (runtime / path.name).symlink_to(path)

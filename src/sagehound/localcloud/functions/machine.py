@@ -28,9 +28,10 @@ USER_INSIDE = 993
 class Machine:
     """Made once; `start` finds out what the kernel allows."""
 
-    def __init__(self, folder: Path, hidden: tuple[Path, ...]) -> None:
+    def __init__(self, folder: Path, hidden: tuple[Path, ...], sandbox: bool) -> None:
         self._folder = folder
         self._hidden = [str(path.absolute()) for path in hidden]
+        self._sandbox_wanted = sandbox
         self._next_uid = 0
         self.launcher = Launcher()
         self.memory = MemoryWatch()
@@ -40,7 +41,9 @@ class Machine:
     async def start(self) -> None:
         """Lay out the interpreter, forget what an earlier server left, and try a sandbox."""
         await asyncio.to_thread(self._lay_out)
-        if LINUX:
+        if not self._sandbox_wanted:
+            self.why_not_private = "it is switched off"
+        elif LINUX:
             await self._try_sandbox()
 
     def _lay_out(self) -> None:

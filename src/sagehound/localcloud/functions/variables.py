@@ -52,7 +52,7 @@ def _changeable(paths: Paths, endpoint_url: str) -> dict[str, str]:
         "TZ": ":UTC",
         "LANG": "en_US.UTF-8",
         "PATH": f"{lang}/bin:/usr/local/bin:/usr/bin:/bin:{opt}/bin",
-        "LD_LIBRARY_PATH": f"{lang}/lib:/lib64:/usr/lib64:{runtime}:{runtime}/lib:{task}:{task}/lib:{opt}/lib",
+        "LD_LIBRARY_PATH": f"{lang}/lib:{runtime}:{runtime}/lib:{task}:{task}/lib:{opt}/lib",
         "AWS_XRAY_CONTEXT_MISSING": "LOG_ERROR",
         "AWS_XRAY_DAEMON_ADDRESS": "169.254.79.129:2000",
         "AWS_ENDPOINT_URL": endpoint_url,
