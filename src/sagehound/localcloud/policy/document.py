@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -99,7 +98,7 @@ def compile_policy(document: str, name: str = "") -> Policy:
             raise ValueError(f"no such Version: {version!r}")
         compiled = [_statement(number, item, version == "2012-10-17") for number, item in enumerate(listed, 1)]
         return Policy(name, tuple(compiled))
-    except (ValueError, RecursionError, re.error) as reason:
+    except (ValueError, RecursionError) as reason:
         return Policy(name, (_DENY_ALL,), f"{type(reason).__name__}: {reason}")
 
 
@@ -159,9 +158,15 @@ def _strings(value: Any, what: str) -> list[str]:
 
 
 def _actions(element: Any, inverted: bool) -> Callable[[str], bool]:
-    sources = [patterns.text_source(patterns.parse(text, variables=False)) for text in _strings(element, "Action")]
-    match = patterns.any_of(sources, ignore_case=True)
-    return lambda action: (match(action) is None) is inverted
+    listed = _strings(element, "Action")
+    plain = frozenset(text.lower() for text in listed if "*" not in text and "?" not in text)
+    wild = [text for text in listed if "*" in text or "?" in text]
+    if "*" in wild:
+        return lambda action: not inverted
+    match = patterns.AnyOf(
+        (patterns.text_source(patterns.parse(text, variables=False)) for text in wild), ignore_case=True
+    )
+    return lambda action: (action.lower() in plain or match(action) is not None) is not inverted
 
 
 def _resources(element: Any, inverted: bool, variables: bool, deny: bool) -> Covers:
@@ -172,7 +177,7 @@ def _resources(element: Any, inverted: bool, variables: bool, deny: bool) -> Cov
         return lambda resource, facts: not inverted
     parsed = [_padded(patterns.split_arn(patterns.parse(text, variables=variables))) for text in listed]
     moving = [tuple(fields) for fields in parsed if any(map(patterns.has_variables, fields))]
-    match = patterns.any_of(patterns.arn_source(fields) for fields in parsed if tuple(fields) not in moving)
+    match = patterns.AnyOf(patterns.arn_source(fields) for fields in parsed if tuple(fields) not in moving)
     if not moving:
         return lambda resource, facts: (match(resource) is None) is inverted
 

@@ -60,7 +60,7 @@ def _bool(values: Sequence[str], variables: bool) -> Test:
 
 def _like(values: Sequence[str], variables: bool) -> Test:
     parsed = [patterns.parse(value, variables=variables) for value in values]
-    fixed = patterns.any_of(patterns.text_source(parts) for parts in parsed if not patterns.has_variables(parts))
+    fixed = patterns.AnyOf(patterns.text_source(parts) for parts in parsed if not patterns.has_variables(parts))
     moving = [parts for parts in parsed if patterns.has_variables(parts)]
 
     def test(found: str, facts: Facts) -> bool:
@@ -80,7 +80,7 @@ def _arn(values: Sequence[str], variables: bool) -> Test:
     if any(len(fields) != patterns.ARN_FIELDS for fields in parsed):
         raise ValueError("an ARN has six fields")
     moving = [fields for fields in parsed if any(map(patterns.has_variables, fields))]
-    fixed = patterns.any_of(patterns.arn_source(fields) for fields in parsed if fields not in moving)
+    fixed = patterns.AnyOf(patterns.arn_source(fields) for fields in parsed if fields not in moving)
 
     def test(found: str, facts: Facts) -> bool:
         if found.count(":") < patterns.ARN_FIELDS - 1:

@@ -134,22 +134,37 @@ def _source(parts: Parts, character: str) -> str:
 Match = Callable[[str], object]
 
 
-def any_of(sources: Iterable[str], *, ignore_case: bool = False) -> Match:
-    """A match of the whole text by one of the expressions."""
-    flags = re.DOTALL | (re.IGNORECASE if ignore_case else 0)
-    return re.compile("|".join(f"(?:{source})" for source in sources) or r"(?!)", flags).fullmatch
+class AnyOf:
+    """Matches the whole of a text by one of several expressions, which are compiled when the first text comes.
+
+    AWS's own policies have hundreds of them, of which a request asks a few.
+    """
+
+    __slots__ = ("_flags", "_match", "_sources")
+
+    def __init__(self, sources: Iterable[str], *, ignore_case: bool = False) -> None:
+        self._sources = tuple(sources)
+        self._flags = re.DOTALL | (re.IGNORECASE if ignore_case else 0)
+        self._match: Match | None = None if self._sources else lambda text: None
+
+    def __call__(self, text: str) -> object:
+        """Something for a match, None for none."""
+        match = self._match
+        if match is None:
+            match = self._match = re.compile("|".join(f"(?:{one})" for one in self._sources), self._flags).fullmatch
+        return match(text)
 
 
 @lru_cache(maxsize=4096)
 def filled_text_match(parts: Parts) -> Match:
     """The match of a filled pattern; people come back with the same names."""
-    return any_of([text_source(parts)])
+    return AnyOf([text_source(parts)])
 
 
 @lru_cache(maxsize=4096)
 def filled_arn_match(fields: tuple[Parts, ...]) -> Match:
     """The match of an ARN pattern whose fields are filled."""
-    return any_of([arn_source(fields)])
+    return AnyOf([arn_source(fields)])
 
 
 def fill_arn(fields: Sequence[Parts], facts: Facts) -> tuple[Parts, ...] | None:

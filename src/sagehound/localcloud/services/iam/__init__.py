@@ -5,10 +5,11 @@ Covered
 - Access keys: create (two a user), list, update (an inactive one is refused), last used, delete.
 - Roles: create, get, list, update, trust policy, delete, tags, permissions boundary, last used.
 - Inline policies of users and roles; customer managed policies with up to five versions; AWS's own managed policies.
+- SimulatePrincipalPolicy, SimulateCustomPolicy and the context keys that policies use. Deciding itself: `policy/`.
 - Instance profiles. Account summary and aliases. The grammar of policy documents, paging, quotas.
 
 Not covered
-- Deciding: policies are kept and checked for form, not evaluated (SimulatePrincipalPolicy is missing for that reason).
+- In simulations: service control policies, EvalDecisionDetails, the EC2 scenarios of ResourceHandlingOption.
 - Groups, passwords, MFA devices, identity providers, certificates, service-linked roles.
 - Quotas other than those named in `limits.py` can be exceeded.
 """

@@ -14,6 +14,7 @@ from sagehound.localcloud.services.iam.inline import InlinePolicies
 from sagehound.localcloud.services.iam.instance_profiles import InstanceProfiles
 from sagehound.localcloud.services.iam.policies import Policies
 from sagehound.localcloud.services.iam.roles import Roles
+from sagehound.localcloud.services.iam.simulation import Simulation
 from sagehound.localcloud.services.iam.users import Users
 from sagehound.localcloud.state.clock import Clock
 from sagehound.localcloud.state.store import Record, Store
@@ -40,6 +41,7 @@ class IAM:
             InlinePolicies(store),
             InstanceProfiles(store, clock, account_id),
             Account(store),
+            Simulation(store, self.policies, account_id),
         )
 
     @property
@@ -64,10 +66,13 @@ class IAM:
         """What a role's policies are now."""
         return self.effective.rights_of_role(role_arn).policies
 
-    def role_trust(self, role_arn: str, service_principal: str) -> None:
-        """ValidationException when there is no such role, or when it does not trust the service."""
+    def role_trust(self, role_arn: str, service_principal: str, source_arn: str = "") -> None:
+        """ValidationException when there is no such role, or when it does not trust the service.
+
+        `source_arn` is the resource for which the service would assume it: aws:SourceArn in the trust policy.
+        """
         role = self.roles.by_arn(role_arn)
-        context = {"aws:SourceAccount": self.account_id}
+        context = {"aws:SourceAccount": self.account_id, **({"aws:SourceArn": source_arn} if source_arn else {})}
         if role is None or not trust.trusts_service(role["AssumeRolePolicyDocument"], service_principal, context):
             raise validation(
                 "Could not assume role " + role_arn + ". Please ensure that the role exists and allows principal "
