@@ -83,7 +83,7 @@ def test_the_calls_of_a_role_and_of_no_other(own_cloud: CloudProcess) -> None:
     own_cloud.calls(66)
     made = datetime.now(UTC) - timedelta(hours=1)
     arns = {name: f"arn:aws:iam::{clients.account_id}:role/{name}" for name in ("anna", "ben", "carl")}
-    found = usage_of(clients.cloudtrail, dict.fromkeys(arns.values(), made), whole=True)
+    found = usage_of(clients.cloudtrails, dict.fromkeys(arns.values(), made), whole=True)
     anna_used, ben_used, carl_used = (found[arns[name]] for name in ("anna", "ben", "carl"))
     assert anna_used.counts == {("s3:GetObject", "arn:aws:s3:::pictures/p1/a.png"): 60}
     assert (anna_used.calls, ben_used.calls, carl_used.calls) == (60, 2, 0)
@@ -95,8 +95,19 @@ def test_the_calls_of_a_role_and_of_no_other(own_cloud: CloudProcess) -> None:
     assert json.dumps(anna_used.as_dict())
 
 
-def session(cloud: CloudProcess, clients: Clients, name: str) -> Any:
-    """An S3 client of a role that may read."""
+def test_calls_of_iam_are_kept_in_another_region(own_cloud: CloudProcess) -> None:
+    clients = connect_local(own_cloud.data_dir, "eu-west-1")
+    dora = session(own_cloud, clients, "dora", "iam")
+    with pytest.raises(dora.exceptions.ClientError, match="AccessDenied"):
+        dora.list_users()
+    own_cloud.calls(4)
+    arn = f"arn:aws:iam::{clients.account_id}:role/dora"
+    found = usage_of(clients.cloudtrails, {arn: datetime.now(UTC) - timedelta(hours=1)}, whole=True)
+    assert [action for action, _ in found[arn].denied] == ["iam:ListUsers"]
+
+
+def session(cloud: CloudProcess, clients: Clients, name: str, service: str = "s3") -> Any:
+    """A client of a role that may read from S3."""
     account = clients.account_id
     trust = {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{account}:root"}, "Action": "sts:AssumeRole"}
     reading = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": "*"}
@@ -108,7 +119,7 @@ def session(cloud: CloudProcess, clients: Clients, name: str) -> Any:
     sts = clients.client("sts")
     keys = sts.assume_role(RoleArn=f"arn:aws:iam::{account}:role/{name}", RoleSessionName="test")["Credentials"]
     return cloud.client(
-        "s3",
+        service,
         aws_access_key_id=keys["AccessKeyId"],
         aws_secret_access_key=keys["SecretAccessKey"],
         aws_session_token=keys["SessionToken"],

@@ -78,9 +78,13 @@ class Clients:
         return self.client("logs")
 
     @cached_property
-    def cloudtrail(self) -> Any:
-        """CloudTrail, whose event history says what was called."""
-        return self.client("cloudtrail")
+    def cloudtrails(self) -> list[Any]:
+        """CloudTrail, whose event history says what was called: here, and where AWS keeps the calls of IAM."""
+        regions = dict.fromkeys((self.region, "us-east-1"))
+        return [
+            self._session.client("cloudtrail", region_name=one, endpoint_url=self.endpoint_url, config=self._config)
+            for one in regions
+        ]
 
     @cached_property
     def account_id(self) -> str:

@@ -123,7 +123,7 @@ def _roles(iam: Any, names: Names, of_functions: Sequence[str], named: Sequence[
 
 def _usages(clients: Clients, roles: Sequence[Role], days: int, notes: list[str]) -> dict[str, Usage]:
     made = {role.arn: role.created for role in roles}
-    found = _where_allowed(lambda: usage_of(clients.cloudtrail, made, whole=clients.local, days=days))
+    found = _where_allowed(lambda: usage_of(clients.cloudtrails, made, whole=clients.local, days=days))
     if found is not None:
         return found
     notes.append("what was called is not known: you may not read CloudTrail's event history (cloudtrail:LookupEvents)")

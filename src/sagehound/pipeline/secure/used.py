@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -68,21 +68,18 @@ class Usage:
 
 
 def usage_of(
-    cloudtrail: Any,
+    cloudtrails: Sequence[Any],
     roles: dict[str, datetime],
     *,
     whole: bool,
     days: int = KEPT_DAYS,
-    progress: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Usage]:
-    """What the sessions of each role (ARN -> when it was made) called, from the event history of some days."""
+    """What the sessions of each role (ARN -> when it was made) called, from the event histories of some days."""
     until = datetime.now(UTC)
     start = max(until - timedelta(days=days), min(roles.values(), default=until))
     usages = {arn: Usage(max(start, made), until, whole) for arn, made in roles.items()}
     oldest: datetime | None = None
-    for number, event in enumerate(_events(cloudtrail, start, until), 1):
-        if number % 1000 == 0:
-            progress(number)
+    for event in _events(cloudtrails, start, until):
         happened = event["EventTime"]
         oldest = happened if oldest is None else min(oldest, happened)
         record = parsed(event["CloudTrailEvent"])
@@ -97,9 +94,10 @@ def usage_of(
     return usages
 
 
-def _events(cloudtrail: Any, start: datetime, until: datetime) -> Iterator[dict[str, Any]]:
-    pages = cloudtrail.get_paginator("lookup_events").paginate(
-        StartTime=start, EndTime=until, PaginationConfig={"PageSize": _PAGE}
-    )
-    for page in pages:
-        yield from page["Events"]
+def _events(cloudtrails: Sequence[Any], start: datetime, until: datetime) -> Iterator[dict[str, Any]]:
+    for cloudtrail in cloudtrails:
+        pages = cloudtrail.get_paginator("lookup_events").paginate(
+            StartTime=start, EndTime=until, PaginationConfig={"PageSize": _PAGE}
+        )
+        for page in pages:
+            yield from page["Events"]
