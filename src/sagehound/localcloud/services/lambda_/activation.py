@@ -53,9 +53,10 @@ class Activation:
             await asyncio.to_thread(self._unpack, record)
         except BadPackage as reason:
             self._finish(region, record, status.fail(record, "InvalidZipFileException", str(reason)))
-        except OSError as reason:
+        except Exception as fault:
             logger.exception("%s could not be made ready", record["FunctionArn"])
-            self._finish(region, record, status.fail(record, "InternalError", f"Internal fault: {reason}"))
+            words = f"Internal fault: {type(fault).__name__}: {fault}"
+            self._finish(region, record, status.fail(record, "InternalError", words))
         else:
             self._finish(region, record, status.succeed(record))
 

@@ -23,6 +23,7 @@ class Reserved:
     def __init__(self, table: FunctionTable, concurrency: Concurrency) -> None:
         self._table = table
         self._concurrency = concurrency
+        table.listeners.append(self._changed)
 
     def PutFunctionConcurrency(self, call: Call, request: Request) -> Response:
         """Reserve, as long as at least 100 executions of the account stay unreserved."""
@@ -42,6 +43,11 @@ class Reserved:
         function = self._function(call, request)
         self._write(call.region, {key: value for key, value in function.items() if key != MEMBER})
         return {}
+
+    def _changed(self, region: str, name: str, qualifier: str | None) -> None:
+        if qualifier is None:
+            # What a deleted function had reserved is free again.
+            self._concurrency.forget(region)
 
     def _function(self, call: Call, request: Request) -> Record:
         name, qualifier = names.parse(request["FunctionName"], None, call.region, call.account_id)

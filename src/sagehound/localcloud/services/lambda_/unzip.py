@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import lzma
 import os
 import stat
 import zipfile
@@ -13,7 +14,18 @@ MAX_UNZIPPED = 262_144_000
 """Bytes of a function's code with its layers, unpacked: AWS's 250 MB."""
 _MAX_MEMBERS = 200_000
 _BLOCK = 1 << 20
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
+_LONGEST_PATH = 4096
+_BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    OSError,
+)
+"""What reading a damaged package raises: an unknown compression, a password, a name that no file can have."""
 
 
 class BadPackage(Exception):
@@ -53,6 +65,8 @@ def unpack(package: Path, folder: Path) -> None:
                 _check_name(member.filename)
                 mode = member.external_attr >> 16
                 if stat.S_ISLNK(mode):
+                    if member.file_size > _LONGEST_PATH:
+                        raise BadPackage(f"The member {member.filename!r} of the package is no link.")
                     links.append((member.filename, os.fsdecode(archive.read(member))))
                 elif not member.is_dir():
                     _write(archive, member, folder / member.filename, 0o555 if mode & 0o111 else 0o444)
