@@ -6,8 +6,9 @@ Covered
   RevisionId), UpdateFunctionConfiguration, DeleteFunction: names, partial ARNs and ARNs, qualifiers in them or beside.
 - State and LastUpdateStatus: Pending and InProgress while a package is unpacked, then Active and Successful, or Failed
   with the reason; an update that fails leaves what was there serving.
-- PublishVersion, ListVersionsByFunction; CreateAlias, GetAlias, ListAliases, UpdateAlias, DeleteAlias with RoutingConfig;
-  PublishLayerVersion, GetLayerVersion, GetLayerVersionByArn, ListLayers, ListLayerVersions, DeleteLayerVersion.
+- PublishVersion, ListVersionsByFunction; CreateAlias, GetAlias, ListAliases, UpdateAlias, DeleteAlias, with
+  RoutingConfig; PublishLayerVersion, GetLayerVersion, GetLayerVersionByArn, ListLayers, ListLayerVersions,
+  DeleteLayerVersion.
 - AddPermission, RemovePermission, GetPolicy of functions, versions and aliases; TagResource, UntagResource, ListTags.
 - PutFunctionConcurrency, GetFunctionConcurrency, DeleteFunctionConcurrency; GetAccountSettings.
 - Invoke, provisioned concurrency, event invoke configs and function URLs: invocations.py puts them together.
@@ -15,9 +16,9 @@ Covered
   function answers that has none of it.
 
 Not covered, and refused by name
-- Runtimes other than python3.x; PackageType Image, VpcConfig, DeadLetterConfig, FileSystemConfigs, SnapStart, KMSKeyArn,
-  LogFormat JSON, code signing, capacity providers, durable executions; layers of other accounts and their permissions;
-  event source mappings; S3ObjectStorageMode REFERENCE.
+- Runtimes other than python3.x; PackageType Image, VpcConfig, DeadLetterConfig, FileSystemConfigs, SnapStart,
+  KMSKeyArn, LogFormat JSON, code signing, capacity providers, durable executions; layers of other accounts and
+  permissions of layers; event source mappings; S3ObjectStorageMode REFERENCE.
 
 Accepted without effect
 - TracingConfig and Architectures are kept: nothing is traced, and code runs on this machine's own architecture.
