@@ -314,6 +314,28 @@ class TestAssumeRole:
         named.client("sts").assume_role(RoleArn=role, RoleSessionName="s1")
         assert refusal(other.client("sts").assume_role, RoleArn=role, RoleSessionName="s1")[0] == "AccessDenied"
 
+    @pytest.mark.parametrize(
+        ("condition", "holds"),
+        [
+            ({"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}, True),
+            ({"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}, False),
+            ({"StringEquals": {"aws:PrincipalTag/team": "dogs"}}, True),
+            ({"StringEquals": {"aws:PrincipalTag/team": "cats"}}, False),
+            ({"StringLike": {"sts:RoleSessionName": "${aws:username}"}}, True),
+        ],
+    )
+    def test_conditions_of_the_trust_policy(self, people: People, condition: dict[str, Any], holds: bool) -> None:
+        role = people.role()
+        trust = statement("Allow", "sts:AssumeRole", Principal={"AWS": "*"}, Condition=condition)
+        del trust["Resource"]
+        people.iam.update_assume_role_policy(RoleName=role.rpartition("/")[2], PolicyDocument=document(trust))
+        person = people.user(Tags=[{"Key": "team", "Value": "dogs"}])
+        asked = {"RoleArn": role, "RoleSessionName": person.name}
+        if holds:
+            person.client("sts").assume_role(**asked)
+        else:
+            assert refusal(person.client("sts").assume_role, **asked)[0] == "AccessDenied"
+
     def test_session_tags_need_their_own_permission(self, people: People) -> None:
         person = people.user(allow("sts:AssumeRole"))
         role = people.role()

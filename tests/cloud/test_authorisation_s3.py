@@ -276,6 +276,29 @@ class TestNobody:
         assert refusal(s3.get_object, Bucket=bucket, Key="in/dog")[0] == "AccessDenied"
         people.user().client("s3").get_object(Bucket=bucket, Key="in/dog")  # those of the account stay in
 
+    @pytest.mark.parametrize(
+        ("condition", "public"),
+        [
+            ({"IpAddress": {"aws:SourceIp": "127.0.0.0/8"}}, False),
+            ({"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}, True),
+            ({"StringLike": {"aws:UserAgent": "*"}}, True),
+            ({"StringNotEquals": {"aws:PrincipalAccount": "123456789012"}}, True),
+            ({"StringEquals": {"aws:PrincipalAccount": "123456789012"}}, False),
+            ({"StringLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/x"}}, True),
+        ],
+    )
+    def test_what_a_condition_makes_of_a_public_policy(
+        self, bucket: str, cloud: CloudProcess, condition: dict[str, Any], public: bool
+    ) -> None:
+        """Block Public Access, which new buckets have, refuses what is public in spite of its condition."""
+        put = cloud.client("s3").put_bucket_policy
+        policy = document(self.policy(bucket, Condition=condition))
+        if public:
+            assert refusal(put, Bucket=bucket, Policy=policy)[0] == "AccessDenied"
+        else:
+            put(Bucket=bucket, Policy=policy)
+            assert not cloud.client("s3").get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"]
+
     def test_writing_is_let_in_alike(self, bucket: str, cloud: CloudProcess) -> None:
         cloud.client("s3").put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=OPEN)
         put_policy(cloud, bucket, self.policy(bucket, "s3:PutObject"))

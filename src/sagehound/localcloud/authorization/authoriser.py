@@ -54,7 +54,6 @@ class Authoriser:
         self._resource_tags: dict[str, ResourceTags] = {}
         self._restricts_public: dict[str, Callable[[str], bool]] = {}
         self._subjects: dict[str, _Subject] = {}
-        self._time = keys.TimeKeys()
 
     def add_resource_policies(
         self, service: str, provider: ResourcePolicies, *, restricts_public: Callable[[str], bool] | None = None
@@ -82,14 +81,7 @@ class Authoriser:
         if caller.is_root:
             return
         subject = self._subject(caller)
-        known = {
-            **subject.keys,
-            **keys.of_request(call.http),
-            **self._time.at(self._clock.time()),
-            "aws:requestedregion": call.region,
-            "aws:resourceaccount": self._account_id,
-            "aws:viaawsservice": "false",
-        }
+        known = {**subject.keys, **keys.of_call(call, self._clock.time())}
         for check in checks:
             decision = self._decide(caller, subject, check, {**known, **check.context})
             call.authorised.append(_entry(check, decision))
@@ -209,14 +201,8 @@ class Authoriser:
         return error
 
     def _known(self, subject: _Subject, region: str, context: Context | None) -> dict[str, Value]:
-        return {
-            **subject.keys,
-            **self._time.at(self._clock.time()),
-            "aws:requestedregion": region,
-            "aws:resourceaccount": self._account_id,
-            "aws:viaawsservice": "false",
-            **(context or {}),
-        }
+        moment = keys.of_moment(self._clock.time(), region, self._account_id)
+        return {**subject.keys, **moment, **(context or {})}
 
     def _subject(self, caller: Caller) -> _Subject:
         if not caller.arn:
@@ -230,7 +216,8 @@ class Authoriser:
         subject = _Subject(rights, principal, keys.of_principal(caller, rights.tags))
         if len(self._subjects) >= _REMEMBERED:
             self._subjects.clear()
-        self._subjects[caller.access_key_id] = subject
+        if caller.access_key_id:
+            self._subjects[caller.access_key_id] = subject
         return subject
 
     def _decide(self, caller: Caller, subject: _Subject, check: Check, known: dict[str, Value]) -> Decision:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Mapping
 
 from sagehound.localcloud.authorization.check import Value, bool_text
-from sagehound.localcloud.call import Caller, HttpRequest
+from sagehound.localcloud.call import Call, Caller
 from sagehound.localcloud.state import arns
 
 
@@ -39,10 +40,14 @@ def of_principal(caller: Caller, tags: Mapping[str, str]) -> dict[str, Value]:
     return keys
 
 
-def of_request(http: HttpRequest) -> dict[str, Value]:
-    """The keys about the HTTP message."""
-    headers = http.headers
-    keys: dict[str, Value] = {"aws:sourceip": http.client, "aws:securetransport": bool_text(http.scheme == "https")}
+def of_call(call: Call, now: float) -> dict[str, Value]:
+    """The keys about a call: its message, its moment, its place."""
+    headers = call.http.headers
+    keys: dict[str, Value] = {
+        "aws:sourceip": call.http.client,
+        "aws:securetransport": bool_text(call.http.scheme == "https"),
+        **of_moment(now, call.region, call.account_id),
+    }
     if "user-agent" in headers:
         keys["aws:useragent"] = headers["user-agent"]
     if "referer" in headers:
@@ -50,21 +55,20 @@ def of_request(http: HttpRequest) -> dict[str, Value]:
     return keys
 
 
-class TimeKeys:
-    """aws:CurrentTime and aws:EpochTime, written anew once a second."""
+def of_moment(now: float, region: str, account_id: str) -> dict[str, Value]:
+    """The keys that what a service does for somebody has too."""
+    return {
+        **_of_second(int(now)),
+        "aws:requestedregion": region,
+        "aws:resourceaccount": account_id,
+        "aws:viaawsservice": "false",
+    }
 
-    def __init__(self) -> None:
-        self._second = -1
-        self._keys: dict[str, Value] = {}
 
-    def at(self, now: float) -> dict[str, Value]:
-        """The keys of a moment."""
-        second = int(now)
-        if second != self._second:
-            text = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
-            self._keys = {"aws:currenttime": text, "aws:epochtime": str(second)}
-            self._second = second
-        return self._keys
+@functools.lru_cache(maxsize=4)
+def _of_second(second: int) -> dict[str, Value]:
+    text = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
+    return {"aws:currenttime": text, "aws:epochtime": str(second)}
 
 
 def _type(caller: Caller) -> str:

@@ -40,7 +40,7 @@ class EffectivePolicies:
         if kept is not None and kept.state == state:
             return kept.rights
         rights = self._of_session(caller) if "RoleArn" in caller.session else self._made(self._user(caller))
-        return self._keep(caller.access_key_id, state, rights)
+        return self._keep(caller.access_key_id, state, rights) if caller.access_key_id else rights
 
     def rights_of_role(self, role_arn: str, role_id: str = "") -> Rights:
         """Those of a role; nothing when there is none. `role_id` tells it from an earlier one of the same name."""

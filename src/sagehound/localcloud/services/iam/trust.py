@@ -50,7 +50,7 @@ def _exists(value: str, store: Store, account_id: str) -> bool:
     return found is not None and found["Arn"] == value
 
 
-def trusts_service(document: str, service: str, context: Mapping[str, str]) -> bool:
+def trusts_service(document: str, service: str, context: Mapping[str, str | list[str]]) -> bool:
     """Whether a service (`sagemaker.amazonaws.com`) may assume a role with this trust policy.
 
     The policy must name it: `"AWS": "*"` means people, and lets no service in.
@@ -59,7 +59,7 @@ def trusts_service(document: str, service: str, context: Mapping[str, str]) -> b
 
 
 def trusts_caller(
-    document: str, arn: str, account_id: str, action: str, context: Mapping[str, str], *, role_arn: str = ""
+    document: str, arn: str, account_id: str, action: str, context: Mapping[str, str | list[str]], *, role_arn: str = ""
 ) -> bool:
     """Whether a principal of an account may call `action` (sts:AssumeRole, sts:TagSession) on the role.
 
@@ -69,7 +69,7 @@ def trusts_caller(
     return principal.account_id == account_id and _grade(document, principal, action, context) >= Grade.ACCOUNT
 
 
-def _grade(document: str, principal: Principal, action: str, context: Mapping[str, str]) -> Grade:
+def _grade(document: str, principal: Principal, action: str, context: Mapping[str, str | list[str]]) -> Grade:
     """How closely the policy trusts a principal; an explicit Deny is final."""
     query = Query(action, "*", dict(context), principal)
     policy = compile_policy(document, "trust policy")

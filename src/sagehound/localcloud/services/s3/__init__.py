@@ -8,6 +8,8 @@ Covered:
 - objects: put, get, head, copy, delete, delete many, attributes, tags; ranges, parts, conditions on reads, writes,
   copies and deletes; all ten checksum algorithms, CRC64NVME where none is given; versions and delete markers;
   lists v1, v2 and of versions; multipart uploads with every operation; presigned URLs; browsers' forms (PostObject).
+- bucket policies decide, with IAM's policies, about every call; callers without a signature are let in where one says
+  so and Block Public Access does not keep them out.
 - keys of any spelling: `a`, `a/` and `a/b` are three objects.
 
 Not covered, and refused by name:
@@ -16,5 +18,4 @@ Not covered, and refused by name:
 - storage classes that archive, lifecycle transitions, restore; object lock, legal holds, MFA delete.
 - ACLs that grant anybody anything; access points; directory buckets; Select; Inventory, Analytics, Metrics,
   Replication, Website, Logging and Notification configurations.
-- the evaluation of bucket policies.
 """

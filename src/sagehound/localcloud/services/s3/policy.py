@@ -1,4 +1,7 @@
-"""Bucket policies: kept, checked for their form, and refused when Block Public Access says so."""
+"""Bucket policies: kept, checked for their form, and refused when Block Public Access says so.
+
+Who they let in is decided where every call is (authorization/).
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,22 @@ from sagehound.localcloud.services.s3.errors import access_denied
 from sagehound.localcloud.services.s3.records import BucketTable
 
 _MAX_POLICY = 20 * 1024
+_NARROWING = frozenset(
+    (
+        "aws:principalaccount",
+        "aws:principalarn",
+        "aws:principalorgid",
+        "aws:sourceaccount",
+        "aws:sourcearn",
+        "aws:sourceip",
+        "aws:sourceowner",
+        "aws:sourcevpc",
+        "aws:sourcevpce",
+        "aws:userid",
+        "s3:x-amz-server-side-encryption-aws-kms-key-id",
+    )
+)
+_POSITIVE = ("stringequals", "stringlike", "arnequals", "arnlike", "ipaddress")
 
 
 class Policies:
@@ -71,10 +90,26 @@ def check_policy(text: str, bucket: str) -> dict[str, Any]:
 
 
 def is_public(policy: dict[str, Any]) -> bool:
-    """Whether a statement allows something to everybody, without a condition."""
+    """Whether a statement allows something to everybody, without a condition that narrows that to somebody.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html#access-control-block-public-access-policy-status
+    """
     return any(
-        statement.get("Effect") == "Allow" and not statement.get("Condition") and _is_everybody(statement)
+        statement.get("Effect") == "Allow" and _is_everybody(statement) and not _narrows(statement.get("Condition"))
         for statement in _list(policy["Statement"])
+    )
+
+
+def _narrows(condition: Any) -> bool:
+    """A condition on where somebody comes from or who it is, with values that are fixed."""
+    if not isinstance(condition, dict):
+        return False
+    return any(
+        key.lower() in _NARROWING and not any(set(str(value)) & {"*", "?", "$"} for value in _list(values))
+        for operator, keys in condition.items()
+        if operator.lower().startswith(_POSITIVE) and not operator.lower().endswith("ifexists")
+        for key, values in keys.items()
+        if key.lower() != "aws:sourceip" or not any(str(value).endswith("/0") for value in _list(values))
     )
 
 

@@ -2,14 +2,13 @@
 
 Covered
 - GetCallerIdentity, AssumeRole, GetSessionToken, GetAccessKeyInfo.
-- The trust policy decides who may assume a role: account, user, role or session, with conditions on strings, ARNs and
-  booleans (sts:ExternalId, sts:RoleSessionName, aws:PrincipalArn, aws:PrincipalAccount, sts:SourceIdentity).
+- The trust policy decides who may assume a role, and the caller's own policies where it names the account; every
+  condition (sts:ExternalId, sts:RoleSessionName, aws:PrincipalTag, aws:SourceIp, sts:SourceIdentity and the rest).
 - Durations against the role's maximum and against chaining; session tags, source identity and session
-  policies are kept.
-- Sessions survive a restart of the server, and end when AWS's would.
+  policies count in every decision about the session.
+- Sessions survive a restart of the server, and end when AWS's would: at their time, or with their user or role.
 
 Not covered
-- The caller's own permission to call sts:AssumeRole is not evaluated, nor are session policies.
 - The root user may assume a role whose trust policy names the account; AWS refuses root. A fresh local cloud has no
   other caller.
 - Federation (SAML, web identity, GetFederationToken), MFA, DecodeAuthorizationMessage.

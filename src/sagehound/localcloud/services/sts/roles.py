@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from sagehound.localcloud.authorization.context import of_call, of_principal
+from sagehound.localcloud.authorization.sts import checks
 from sagehound.localcloud.call import Call, Request, Response
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.services.iam import grammar, trust
 from sagehound.localcloud.services.iam.service import IAM
 from sagehound.localcloud.services.sts.sessions import Sessions
 from sagehound.localcloud.state import arns
+from sagehound.localcloud.state.clock import Clock
 from sagehound.localcloud.state.store import Record
 
 CHAINED_SECONDS = 3600
@@ -21,10 +24,11 @@ _SESSION_MEMBERS = ("Policy", "PolicyArns", "Tags", "TransitiveTagKeys", "Source
 class AssumedRoles:
     """Temporary keys."""
 
-    def __init__(self, account_id: str, iam: IAM, sessions: Sessions) -> None:
+    def __init__(self, account_id: str, iam: IAM, sessions: Sessions, clock: Clock) -> None:
         self._account_id = account_id
         self._iam = iam
         self._sessions = sessions
+        self._clock = clock
 
     def AssumeRole(self, call: Call, request: Request) -> Response:
         """Keys of a role, if its trust policy names the caller."""
@@ -86,22 +90,21 @@ class AssumedRoles:
         return {"Credentials": self._sessions.make(record, seconds)}
 
     def _trusts(self, call: Call, role: Record, request: Request) -> bool:
-        context = {
-            "aws:PrincipalArn": call.caller.arn,
-            "aws:PrincipalAccount": self._account_id,
-            "sts:RoleSessionName": request["RoleSessionName"],
-        }
-        for member, key in (("ExternalId", "sts:ExternalId"), ("SourceIdentity", "sts:SourceIdentity")):
-            if member in request:
-                context[key] = request[member]
-        actions = ["sts:AssumeRole"]
-        if "Tags" in request:
-            actions.append("sts:TagSession")
-        if "SourceIdentity" in request:
-            actions.append("sts:SetSourceIdentity")
-        document = role["AssumeRolePolicyDocument"]
+        """The trust policy allows all that is asked for; the caller's own policies were asked before."""
+        caller = call.caller
+        tags = {} if caller.is_root else self._iam.effective.rights_of(caller).tags
+        known = {**of_principal(caller, tags), **of_call(call, self._clock.time())}
+        document, role_arn = role["AssumeRolePolicyDocument"], caller.session.get("RoleArn", "")
         return all(
-            trust.trusts_caller(document, call.caller.arn, self._account_id, action, context) for action in actions
+            trust.trusts_caller(
+                document,
+                caller.arn,
+                self._account_id,
+                check.action,
+                {**known, **check.context},
+                role_arn=role_arn,
+            )
+            for check in checks(call, request)
         )
 
     def _packed(self, request: Request) -> int | None:

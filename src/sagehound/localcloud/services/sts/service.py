@@ -21,7 +21,7 @@ class STS:
         self._iam = iam
         self._region = region
         self._sessions = Sessions(store, clock, iam.access_keys, iam.effective.is_alive)
-        self._roles = AssumedRoles(account_id, iam, self._sessions)
+        self._roles = AssumedRoles(account_id, iam, self._sessions, clock)
         self._operations = operations_of(Identity(self._sessions), self._roles)
 
     @property
