@@ -20,7 +20,7 @@ from botocore.awsrequest import AWSRequest
 
 from sagehound.errors import StepFailed
 from sagehound.pipeline.cleanup import delete_belongings, find_belongings
-from sagehound.pipeline.clients import Clients, connect_local
+from sagehound.pipeline.clients import Clients, connect_endpoint, connect_local
 from sagehound.pipeline.deploy import Placement, deploy
 from sagehound.pipeline.function import DeployedFunction, Trial, deploy_function
 from sagehound.pipeline.function_code import zip_of
@@ -315,7 +315,7 @@ def test_an_address_of_its_own_takes_signed_requests_only(shop, recorded) -> Non
     request = AWSRequest("POST", function.url, data=body, headers=headers)
     SigV4Auth(shop.clients._session.get_credentials(), "lambda", shop.clients.region).add_auth(request)
     answer = requests.post(function.url, data=body, headers=dict(request.headers), timeout=60)
-    assert answer.status_code == 200
+    assert answer.status_code == 200, answer.text
     assert answer.json()["predictions"][0]["label"] == shop.trial().picture.label
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
 
@@ -341,6 +341,32 @@ def test_a_concurrency_that_the_account_has_not_is_refused_with_the_way_out(shop
         shop.put(recorded, settings, names)
     assert "5000 provisioned environments" in failed.value.cause
     assert "function.provisioned_concurrency=0" in failed.value.hint
+
+
+def test_a_person_who_may_not_is_told_which_permission_is_missing(shop, recorded) -> None:
+    iam, name = shop.clients.iam, "fn-person"
+    iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    person = connect_endpoint(
+        shop.clients.endpoint_url, key["AccessKeyId"], key["SecretAccessKey"], shop.clients.region
+    )
+    settings, names = shop.called("fn-not-mine", provisioned_concurrency=0)
+    allowed = ["logs:*", "sagemaker:DescribeEndpoint", "iam:GetRole", "iam:CreateRole", "iam:TagRole"]
+    allowed += ["iam:GetRolePolicy", "iam:PutRolePolicy"]
+
+    def refused(*actions: str) -> str:
+        document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}]}
+        iam.put_user_policy(UserName=name, PolicyName="some", PolicyDocument=json.dumps(document))
+        with recorded.reporter.step("function") as step, pytest.raises(StepFailed) as failed:
+            deploy_function(person, names, settings, shop.names.endpoint, recorded.reporter, step)
+        assert "AccessDenied" in failed.value.cause
+        assert "permission named above" in failed.value.hint
+        return failed.value.cause
+
+    assert "not authorized to perform: logs:CreateLogGroup" in refused("sts:GetCallerIdentity")
+    assert "not authorized to perform: lambda:GetFunctionConfiguration" in refused(*allowed)
+    assert "not authorized to perform: iam:PassRole" in refused(*allowed, "lambda:*")
+    assert not any(one["FunctionName"] == "fn-not-mine" for one in shop.clients.lambda_.list_functions()["Functions"])
 
 
 def test_everything_of_the_function_is_deleted_with_the_project(shop, recorded) -> None:

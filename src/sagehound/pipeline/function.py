@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,8 +25,10 @@ from sagehound.pipeline.function_state import (
 )
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import Reporter, Step
+from sagehound.pipeline.waiting import pauses
 from sagehound.settings import FunctionSettings
 
+_POLICY_SECONDS = 60.0
 _SHOWN = 3
 _SHOWN_CHARACTERS = 300
 
@@ -168,9 +171,20 @@ def _try(clients: Clients, function: DeployedFunction, trial: Trial) -> None:
         events.append({**trial.picture.event, "names": True, "top": _SHOWN})
     for event in events:
         with aws_step("function"):
-            answer = send_event(clients, function.name, function.alias, event, function.timeout)
+            answer = _answered(clients, function, event)
         function.answers.append(answer)
         _check(clients, function, trial, answer)
+
+
+def _answered(clients: Clients, function: DeployedFunction, event: dict[str, Any]) -> FunctionAnswer:
+    """The answer; on AWS a policy that was just written counts only some seconds later, so a denial is asked again."""
+    until = time.monotonic() + (0.0 if clients.local else _POLICY_SECONDS)
+    for pause in pauses(clients.local):
+        answer = send_event(clients, function.name, function.alias, event, function.timeout)
+        if answer.refusal != "AccessDenied" or time.monotonic() >= until:
+            return answer
+        time.sleep(pause)
+    raise AssertionError("pauses never end")
 
 
 def _check(clients: Clients, function: DeployedFunction, trial: Trial, answer: FunctionAnswer) -> None:
