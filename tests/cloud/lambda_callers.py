@@ -122,10 +122,16 @@ class Gate:
 
     def __init__(self) -> None:
         self.arrived: list[str] = []
+        self.posted: list[Any] = []
+        """The JSON that came with those who posted some."""
         self._open = threading.Event()
         gate = self
 
         class Guard(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                gate.posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                self.do_GET()
+
             def do_GET(self) -> None:
                 gate.arrived.append(self.path)
                 gate._open.wait(LIMIT)

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.services.lambda_.destinations import Destinations, record_of, service_of
-from sagehound.localcloud.services.lambda_.event_table import Event, EventTable
+from sagehound.localcloud.services.lambda_.event_table import MAX_EVENT, Event, EventTable, too_large_an_event
 from sagehound.localcloud.services.lambda_.invocation_needs import Functions, Target
 from sagehound.localcloud.services.lambda_.invoker import Ran
 from sagehound.localcloud.services.lambda_.metrics import FunctionMetrics
@@ -18,6 +18,8 @@ from sagehound.localcloud.state.clock import Clock
 logger = logging.getLogger(__name__)
 
 Record = dict[str, Any]
+
+RECURSIVE = "RecursiveInvocation"
 
 
 class Enqueue(Protocol):
@@ -63,6 +65,8 @@ class EventOutcomes:
     async def failed(self, event: Event, target: Target, config: Record, condition: str, ran: Ran | None) -> None:
         """The event will not be tried again; without a destination it is dropped."""
         self._metrics.event(event.region, target, "AsyncEventsDropped")
+        if condition == RECURSIVE:
+            self._metrics.event(event.region, target, "RecursiveInvocationsDropped")
         await self._deliver(event, target, config, "OnFailure", condition, ran)
 
     async def _deliver(
@@ -86,6 +90,8 @@ class EventOutcomes:
                 self._table.remove(event.number)
             else:
                 receiver = self._destinations.target(event.region, arn)
+                if len(record) > MAX_EVENT:
+                    raise too_large_an_event(len(record))
                 with self._table.store.transaction():
                     self._table.remove(event.number)
                     self.enqueue(event.region, receiver, record, str(uuid.uuid4()), hops=event.hops + 1)

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any
 
 from sagehound.localcloud.errors import AwsError
-from sagehound.localcloud.services.lambda_.event_outcomes import EventOutcomes
+from sagehound.localcloud.services.lambda_.event_outcomes import RECURSIVE, EventOutcomes
 from sagehound.localcloud.services.lambda_.event_table import Event, EventTable
 from sagehound.localcloud.services.lambda_.invocation_needs import Functions, Target
 from sagehound.localcloud.services.lambda_.invoker import Invoker, Ran, new_trace_id
@@ -176,7 +176,7 @@ class EventQueue:
         self._metrics.event(event.region, target, "AsyncEventAge", max(0.0, now - event.accepted) * 1000)
         failed = replace(event, attempts=event.failures)
         if event.hops > MAX_HOPS:
-            await self._outcomes.failed(failed, target, config, "RecursiveInvocation", None)
+            await self._outcomes.failed(failed, target, config, RECURSIVE, None)
         elif self._functions.reserved(event.region, event.name) == 0:
             await self._outcomes.failed(failed, target, config, "ZeroReservedConcurrency", None)
         elif now - event.accepted >= config.get("MaximumEventAgeInSeconds", MAX_AGE):

@@ -5,8 +5,11 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
+from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.state.store import Store
 
+MAX_EVENT = 1024 * 1024
+"""Bytes of an event that is taken for later."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS lambda_event (
     number INTEGER PRIMARY KEY, request_id TEXT NOT NULL, region TEXT NOT NULL, name TEXT NOT NULL,
@@ -102,3 +105,9 @@ class EventTable:
 
 def _event(row: sqlite3.Row) -> Event:
     return Event(**{name: row[name] for name in row.keys()})  # noqa: SIM118 (a Row iterates over its values)
+
+
+def too_large_an_event(size: int) -> AwsError:
+    """RequestTooLargeException, as Invoke answers it."""
+    message = f"{size} byte payload is too large for the Event invocation type (limit {MAX_EVENT} bytes)"
+    return AwsError("RequestTooLargeException", message, 413, members={"Type": "User"})

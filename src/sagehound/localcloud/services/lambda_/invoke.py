@@ -10,10 +10,9 @@ from sagehound.localcloud.call import Call, Request, Response
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.services.lambda_.errors import unsupported
 from sagehound.localcloud.services.lambda_.event_queue import EventQueue
+from sagehound.localcloud.services.lambda_.event_table import MAX_EVENT, too_large_an_event
 from sagehound.localcloud.services.lambda_.invoker import MAX_PAYLOAD, Invoker
 
-MAX_EVENT = 1024 * 1024
-"""Bytes of an event that is taken for later."""
 MAX_CLIENT_CONTEXT = 3583
 """Bytes of the header, as it is sent in base64."""
 _NOT_HERE = ("DurableExecutionName", "TenantId")
@@ -84,11 +83,10 @@ def client_context(header: str | None) -> str | None:
 
 def _check_size(payload: bytes, kind: str) -> None:
     if kind == "Event" and len(payload) > MAX_EVENT:
-        raise _too_large(
-            f"{len(payload)} byte payload is too large for the Event invocation type (limit {MAX_EVENT} bytes)"
-        )
+        raise too_large_an_event(len(payload))
     if len(payload) > MAX_PAYLOAD:
-        raise _too_large(f"Request must be smaller than {MAX_PAYLOAD} bytes for the InvokeFunction operation")
+        message = f"Request must be smaller than {MAX_PAYLOAD} bytes for the InvokeFunction operation"
+        raise AwsError("RequestTooLargeException", message, 413, members={"Type": "User"})
 
 
 def _check_json(payload: bytes) -> None:
@@ -100,10 +98,6 @@ def _check_json(payload: bytes) -> None:
         ) from reason
     except RecursionError as reason:
         raise _invalid("Could not parse request body into json: it is nested too deeply") from reason
-
-
-def _too_large(message: str) -> AwsError:
-    return AwsError("RequestTooLargeException", message, 413, members={"Type": "User"})
 
 
 def _invalid(message: str) -> AwsError:
