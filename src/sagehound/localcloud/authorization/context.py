@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 
 from sagehound.localcloud.authorization.check import Value, bool_text
-from sagehound.localcloud.call import Call, Caller
+from sagehound.localcloud.call import Call, Caller, HttpRequest
 from sagehound.localcloud.state import arns
 
 
@@ -42,12 +42,13 @@ def of_principal(caller: Caller, tags: Mapping[str, str]) -> dict[str, Value]:
 
 def of_call(call: Call, now: float) -> dict[str, Value]:
     """The keys about a call: its message, its moment, its place."""
-    headers = call.http.headers
-    keys: dict[str, Value] = {
-        "aws:sourceip": call.http.client,
-        "aws:securetransport": bool_text(call.http.scheme == "https"),
-        **of_moment(now, call.region, call.account_id),
-    }
+    return {**of_request(call.http), **of_moment(now, call.region, call.account_id)}
+
+
+def of_request(http: HttpRequest) -> dict[str, Value]:
+    """The keys about the HTTP message."""
+    headers = http.headers
+    keys: dict[str, Value] = {"aws:sourceip": http.client, "aws:securetransport": bool_text(http.scheme == "https")}
     if "user-agent" in headers:
         keys["aws:useragent"] = headers["user-agent"]
     if "referer" in headers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sagehound.localcloud.authorization.check import Check, Value, passing, request_tags, tag_keys
 from sagehound.localcloud.authorization.needs import Entities
 from sagehound.localcloud.call import Call, Request
+from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.state import arns
 
 USER, ROLE, PROFILE = "user", "role", "instance-profile"
@@ -38,6 +39,9 @@ class IamChecks:
     def __call__(self, call: Call, params: Request) -> list[Check]:
         """The permissions that a call of IAM needs."""
         operation = call.operation
+        if call.caller.access_key_id.startswith("ASIA") and "RoleArn" not in call.caller.session:
+            # IAM does not take the keys of GetSessionToken without a second factor.
+            raise AwsError("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
         kind, name = self._named(call, params)
         keys: dict[str, Value] = request_tags(params.get("Tags")) | tag_keys(params.get("TagKeys"))
         if kind:
