@@ -10,12 +10,20 @@ from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.training_request import IMAGE_ACCOUNT
 
-TRUST_POLICY: dict[str, Any] = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"},
-    ],
-}
+
+def trust_policy(account_id: str) -> dict[str, Any]:
+    """Who may be the role: SageMaker, and only for this account."""
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "sagemaker.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+                "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
+            }
+        ],
+    }
 
 
 def training_policy(names: Names, region: str, account_id: str) -> dict[str, Any]:
@@ -78,7 +86,7 @@ def ensure_role(clients: Clients, names: Names, step: str) -> str:
                 raise
             role = clients.iam.create_role(
                 RoleName=names.role,
-                AssumeRolePolicyDocument=json.dumps(TRUST_POLICY),
+                AssumeRolePolicyDocument=json.dumps(trust_policy(clients.account_id)),
                 Description="Runs the training jobs and endpoints of sagehound",
                 Tags=[{"Key": "sagehound:role", "Value": "training"}],
             )["Role"]
