@@ -179,9 +179,10 @@ def _finish(clients: Clients, one: Examined, saved: Path | None, notes: list[str
     iam, plan = clients.iam, one.plan
     documents = list(plan.after.values()) if plan else [policy.document for policy in one.role.policies]
     if saved is None or plan is None:
-        simulate = of_role(iam, one.role) if plan is None else of_documents(iam, documents)
+        as_it_is = plan is None or not plan.changes_policies
+        simulate = of_role(iam, one.role) if as_it_is else of_documents(iam, documents)
         if one.usage.calls:
-            one.proof = _where_allowed(lambda: prove(simulate, documents, one.usage, applied=plan is None))
+            one.proof = _where_allowed(lambda: prove(simulate, documents, one.usage, applied=as_it_is))
             if one.proof is None:
                 notes.append(f"{one.role.where}: not proved, since you may not ask IAM to simulate policies")
         return
