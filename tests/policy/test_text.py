@@ -20,21 +20,9 @@ def test_positions_are_those_of_awss_examples() -> None:
     )
     (found,) = statements(one)
     assert (found.start, found.end) == (Position(1, 38), Position(1, 167))
-    lines = [
-        "{",
-        '    "Version": "2012-10-17",',
-        '    "Statement": [',
-        "        {",
-        '            "Sid": "VisualEditor0",',
-    ]
-    lines += ['            "Sid": "VisualEditor0",', '            "Effect": "Allow",']
-    lines += [
-        '            "Action": "codecommit:ListRepositories",',
-        '            "Resource": "*"',
-        "        }",
-        "    ]",
-        "}",
-    ]
+    lines = ["{", '    "Version": "2012-10-17",', '    "Statement": [', "        {", '            "Sid": "Editor",']
+    lines += ['            "Effect": "Allow",', '            "Action": "codecommit:ListRepositories",']
+    lines += ['            "Resource": "*"', "        }", "    ]", "}"]
     (found,) = statements("\n".join(lines))
     assert (found.start, found.end) == (Position(3, 19), Position(9, 10))
 
