@@ -344,6 +344,14 @@ class TestAssumeRole:
         assert "sts:TagSession" in message
 
 
+def test_iam_does_not_take_the_keys_of_get_session_token(people: People) -> None:
+    """Nor does AWS, without a second factor."""
+    person = people.user(allow("*"))
+    session = type(person)(people.cloud, person.arn, person.client("sts").get_session_token()["Credentials"])
+    session.client("sagemaker").list_models()
+    assert refusal(session.client("iam").list_users)[:2] == ("InvalidClientTokenId", 403)
+
+
 class TestConditions:
     def test_tags_of_who_asks_and_of_what_is_asked_about(self, people: People, cloud: CloudProcess) -> None:
         condition = {"StringEquals": {"aws:ResourceTag/team": "${aws:PrincipalTag/team}"}}
