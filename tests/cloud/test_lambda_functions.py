@@ -203,7 +203,7 @@ def test_the_configuration_changes_where_it_is_told_to(bench: Bench) -> None:
 
 def test_while_one_update_is_under_way_another_is_refused(bench: Bench) -> None:
     # A package of many files takes its time to unpack.
-    slow = zipped({f"part{number}.py": OTHER for number in range(8000)} | {"app.py": unique()})
+    slow = zipped({f"part{number}.py": OTHER for number in range(5000)} | {"app.py": unique()})
     name = bench.create()
     bench.client.update_function_code(FunctionName=name, ZipFile=slow)
     operations = (
@@ -318,7 +318,7 @@ def test_a_deleted_function_is_gone_with_all_that_belongs_to_it(bench: Bench) ->
 def test_what_was_acknowledged_survives_the_death_of_the_server(own_cloud: CloudProcess) -> None:
     bench = Bench(own_cloud)
     kept = bench.create()
-    slow = zipped({f"part{number}.py": OTHER for number in range(4000)} | {"app.py": ECHO})
+    slow = zipped({f"part{number}.py": OTHER for number in range(1500)} | {"app.py": ECHO})
     made = bench.client.create_function(**bench.request(Code={"ZipFile": slow}))["FunctionName"]
     own_cloud.restart(kill=True)
     bench.active(made)
@@ -334,7 +334,6 @@ def test_what_was_acknowledged_survives_the_death_of_the_server(own_cloud: Cloud
     (folder,) = unpacked.iterdir()
     assert (folder / "app.py").read_text() == ECHO
     assert stat.S_IMODE((folder / "app.py").stat().st_mode) == 0o444
-    assert stat.S_IMODE(folder.stat().st_mode) == 0o555
 
 
 def test_code_that_is_lost_is_unpacked_again_or_fails_its_function(own_cloud: CloudProcess) -> None:
@@ -343,9 +342,7 @@ def test_code_that_is_lost_is_unpacked_again_or_fails_its_function(own_cloud: Cl
     own_cloud.stop()
     for code in (ECHO, OTHER):
         digest = hashlib.sha256(zipped(code)).hexdigest()
-        folder = own_cloud.data_dir / "lambda" / "unpacked" / digest
-        folder.chmod(0o755)
-        shutil.rmtree(folder)
+        shutil.rmtree(own_cloud.data_dir / "lambda" / "unpacked" / digest)
     (own_cloud.data_dir / "lambda" / "packages" / f"{digest}.zip").unlink()
     own_cloud.start()
     assert json.loads(bench.client.invoke(FunctionName=kept, Payload=b"[1]")["Payload"].read()) == [1]

@@ -50,7 +50,7 @@ def test_files_are_read_only_and_programs_stay_programs(tmp_path: Path) -> None:
     folder = unpacked(tmp_path, buffer.getvalue())
     assert stat.S_IMODE((folder / "bin/run").stat().st_mode) == 0o555
     assert stat.S_IMODE((folder / "dotted.py").stat().st_mode) == 0o444
-    assert stat.S_IMODE((folder / "empty").stat().st_mode) == 0o555
+    assert (folder / "empty").is_dir()
 
 
 @pytest.mark.parametrize(

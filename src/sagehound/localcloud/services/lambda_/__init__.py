@@ -24,7 +24,8 @@ Accepted without effect
 - TracingConfig and Architectures are kept: nothing is traced, and code runs on this machine's own architecture.
 
 To know
+- Runtime is kept as it is said; the Python that runs is the cloud's own.
 - RecursiveLoop is Allow: loops of functions are not looked for.
-- Packages are kept once by their digest and unpacked once, read-only; those that nothing names go at the next start.
+- Packages are kept once by their digest and unpacked once; those that nothing names go at the next start.
 - TotalCodeSize is counted and not limited.
 """

@@ -1,4 +1,4 @@
-"""Deployment packages on disk: each kept once by its digest, and unpacked once into a read-only folder."""
+"""Deployment packages on disk: each kept once by its digest, and unpacked once into a folder that functions share."""
 
 from __future__ import annotations
 
@@ -52,6 +52,8 @@ class Packages:
                     file.flush()
                     os.fsync(file.fileno())
             temporary.replace(path)
+            if self._durable:
+                _flush_folder(self._zips)
         return Package(base64.b64encode(digest.digest()).decode(), len(data), size)
 
     def zip_of(self, code_sha256: str) -> Path:
@@ -77,10 +79,7 @@ class Packages:
             temporary = self._work / uuid.uuid4().hex
             try:
                 unzip.unpack(self.zip_of(code_sha256), temporary)
-                # A folder that its owner may not write to cannot be moved.
-                temporary.chmod(0o755)
                 temporary.rename(folder)
-                folder.chmod(0o555)
             except BaseException:
                 _remove(temporary)
                 raise
@@ -102,11 +101,17 @@ def _hex(code_sha256: str) -> str:
     return base64.b64decode(code_sha256).hex()
 
 
+def _flush_folder(folder: Path) -> None:
+    """A file's name is safe from a power cut when its folder is."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _remove(path: Path) -> None:
-    """A file, or a folder whose folders are read-only."""
-    if path.is_dir() and not path.is_symlink():
-        for parent, _, _ in os.walk(path):
-            os.chmod(parent, 0o755)
+    if path.is_dir():
         shutil.rmtree(path)
     else:
         with contextlib.suppress(FileNotFoundError):

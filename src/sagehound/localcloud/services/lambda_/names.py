@@ -26,7 +26,7 @@ def parse(text: str, qualifier: str | None, region: str, account_id: str) -> Fun
     """The function that a request in `region` means; ResourceNotFoundException for other regions and accounts."""
     found = _NAME.fullmatch(text)
     if found is None:
-        raise function_not_found(text)
+        raise function_not_found(arn(region, account_id, text, qualifier))
     if found["region"] not in (None, region):
         raise not_found(f"Functions from '{found['region']}' are not reachable in this region ('{region}')")
     embedded = found["qualifier"]

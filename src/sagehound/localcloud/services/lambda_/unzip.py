@@ -53,9 +53,10 @@ def inspect(data: bytes) -> int:
 
 
 def unpack(package: Path, folder: Path) -> None:
-    """Unpack into `folder`, which must be new; read-only for its owner. BadPackage when a member is not what it says.
+    """Unpack into `folder`, which must be new. BadPackage when a member is not what it says.
 
-    Links are made last and may only lead to places inside the folder.
+    Files are read-only; folders are not, so that a data directory can be removed as any other (a function sees all of
+    it read-only). Links are made last and may only lead to places inside the folder.
     """
     folder.mkdir(mode=0o755)
     links: list[tuple[str, str]] = []
@@ -77,8 +78,6 @@ def unpack(package: Path, folder: Path) -> None:
         _check_links(folder, [name for name, _ in links])
     except _BROKEN as reason:
         raise BadPackage(f"Lambda could not unzip the deployment package: {reason}") from reason
-    for parent, _, _ in os.walk(folder):
-        os.chmod(parent, 0o555)
 
 
 def _check_name(name: str) -> None:
