@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sagehound.localcloud.authorization.authoriser import Authoriser
-from sagehound.localcloud.call import Call, CredentialSource, HttpRequest, Request, Response, Service
+from sagehound.localcloud.call import Body, Call, CredentialSource, HttpRequest, Request, Response, Service
 from sagehound.localcloud.errors import AwsError, not_implemented
 from sagehound.localcloud.recorder import Recorder
 from sagehound.localcloud.sending import send_response
@@ -185,7 +185,7 @@ class Gateway:
         except AwsError:
             if authentication.payload.at_end is not None and call.body is not None:
                 # The signature covers the body: nobody is told what a key may not do before it is theirs.
-                await call.body.read(MAX_BODY_BYTES)
+                await _read_away(call.body)
             raise
 
     async def dispatch(self, exchange: Exchange) -> None:
@@ -317,6 +317,15 @@ def _decompress(body: bytes, limit: int) -> bytes:
     if not inflater.eof:
         raise AwsError("RequestEntityTooLarge", f"The body is cut short or unpacks to over {limit} bytes.", 413)
     return plain
+
+
+async def _read_away(body: Body) -> None:
+    """To the end, where the signature is verified, without keeping any of it."""
+    size = 0
+    async for chunk in body:
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            raise AwsError("RequestEntityTooLarge", f"The request body exceeds {MAX_BODY_BYTES} bytes.", 413)
 
 
 async def _read(http: HttpRequest, limit: int) -> bytes:
