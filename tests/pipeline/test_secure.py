@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from sagehound.errors import StepFailed
-from sagehound.pipeline.clients import Clients, connect_local
+from sagehound.pipeline.clients import Clients, connect_endpoint, connect_local
 from sagehound.pipeline.log_tail import function_group
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import Step
@@ -289,3 +289,54 @@ def test_the_command_tells_machines_everything(shop: Shop, tmp_path: Path) -> No
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"as they were: role {shop.names.function_role}" in done.stdout
     assert shop.attached() == [FULL, BASIC]
+
+
+def test_what_may_not_be_asked_is_said_and_the_rest_is_looked_at(shop: Shop, tmp_path: Path) -> None:
+    """Somebody who may read roles, but neither the event history, nor users, nor simulations."""
+    shop.call({"url": "x"})
+    iam, user = shop.clients.iam, f"{shop.names.project}-reader"
+    iam.create_user(UserName=user)
+    hidden = ["cloudtrail:LookupEvents", "iam:ListUsers", "iam:SimulatePrincipalPolicy", "iam:SimulateCustomPolicy"]
+    statements = [
+        {"Effect": "Allow", "Action": ["iam:*", "s3:*", "lambda:*", "cloudtrail:*"], "Resource": "*"},
+        {"Effect": "Deny", "Action": hidden, "Resource": "*"},
+    ]
+    document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+    iam.put_user_policy(UserName=user, PolicyName="reader", PolicyDocument=document)
+    keys = iam.create_access_key(UserName=user)["AccessKey"]
+    cloud = shop.cloud
+    reader = connect_endpoint(cloud.endpoint_url, keys["AccessKeyId"], keys["SecretAccessKey"], cloud.region)
+    step = Step("secure")
+    found = secure(reader, shop.names, shop.settings, step, apply=True, options=Options(folder=tmp_path))
+    assert "full-access-policy" in {one.code for one in found.findings}
+    assert not {"unused-permissions", "unused-role"} & {one.code for one in found.findings}
+    assert [note.partition(":")[0] for note in found.notes] == [
+        *("what was called is not known", "access keys were not looked at")
+    ]
+    assert shop.attached() == [FULL, BASIC]
+
+    iam.put_user_policy(UserName=user, PolicyName="reader", PolicyDocument=document.replace(hidden[0], "sqs:*"))
+    found = secure(reader, shop.names, shop.settings, step, options=Options(folder=tmp_path))
+    assert f"role {shop.names.function_role}: not proved, since you may not ask IAM to simulate policies" in found.notes
+    with pytest.raises(StepFailed, match="SimulatePrincipalPolicy was refused with AccessDenied"):
+        secure(reader, shop.names, shop.settings, step, apply=True, options=Options(folder=tmp_path))
+    assert (shop.inline(), shop.attached()) == ({}, [FULL, BASIC])  # not proved, so taken back
+
+
+def test_a_role_that_nobody_took_is_unused(shop: Shop, tmp_path: Path) -> None:
+    found, _ = shop.secure(tmp_path)
+    (unused,) = [one for one in found.findings if one.code == "unused-role"]
+    assert (unused.where, unused.severity) == (f"role {shop.names.function_role}", "LOW")
+    shop.call({"url": "x"})
+    found, _ = shop.secure(tmp_path)
+    assert [one for one in found.findings if one.code == "unused-role"] == []
+
+
+def test_what_was_refused_is_told(shop: Shop, tmp_path: Path) -> None:
+    iam, role = shop.clients.iam, shop.names.function_role
+    iam.detach_role_policy(RoleName=role, PolicyArn=FULL)
+    assert "AccessDenied" in shop.call({"url": "x"})["errorMessage"]
+    found, step = shop.secure(tmp_path)
+    where = f"arn:aws:sagemaker:{shop.cloud.region}:{shop.clients.account_id}:endpoint/{shop.endpoint}"
+    assert f"role {role} was refused sagemaker:InvokeEndpoint on {where} once: is it too narrow?" in step.lines
+    assert found.roles[0].usage.denied == {("sagemaker:InvokeEndpoint", where): 1}

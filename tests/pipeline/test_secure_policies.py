@@ -171,6 +171,10 @@ def test_what_the_event_history_of_aws_does_not_show_is_kept_as_granted() -> Non
     described = usage(("sagemaker:DescribeEndpoint", ENDPOINT), whole=False)
     assert least(given, described) == [allow("sagemaker:InvokeEndpoint")]
     assert least(given, usage(("sagemaker:DescribeEndpoint", ENDPOINT))) is None
+    excluding = role(policy({"Effect": "Allow", "NotAction": ["s3:*", "dynamodb:*", "iam:*"], "Resource": "*"}))
+    (kept,) = least(excluding, usage(("sagemaker:DescribeEndpoint", ENDPOINT), whole=False))[:1]
+    assert "sagemaker:InvokeEndpoint" in kept["Action"]
+    assert not {"s3:GetObject", "iam:PassRole", "sagemaker:CreateEndpoint"} & set(kept["Action"])
     everything = role(policy(allow("s3:*", f"{BUCKET}/*")))
     kept = least(everything, usage(("s3:GetBucketAcl", BUCKET), whole=False))
     assert "s3:GetObject" in kept[0]["Action"]
@@ -227,7 +231,7 @@ def test_what_the_pipeline_grants_for_aws_is_not_called_unused() -> None:
     used = usage(("s3:GetObject", f"{BUCKET}/p1/a"))
     (found,) = check_unused(ours, used)
     assert found.evidence[0]["unused"] == ["s3:DeleteObject"]
-    assert "between 2026-11-23 02:00 and 2026-11-23 02:00 UTC (1 calls)" in found.what
+    assert "between 2026-11-23 02:00 and 2026-11-23 02:00 UTC (1 call)" in found.what
     assert [kept.action for kept in kept_unused(ours, used)] == ["ecr:GetAuthorizationToken", "s3:AbortMultipartUpload"]
     plan = plan_of(ours, used, [found], "p1", "123456789012")
     assert plan is not None

@@ -102,7 +102,7 @@ def _add_unseen(role: Role, needs: dict[tuple[str, int], Need]) -> None:
     """What the history cannot show is taken to be needed on all that is granted."""
     for policy in role.policies:
         for statement in policy.statements:
-            if not statement.is_allow or statement.not_actions:
+            if not statement.is_allow:
                 continue
             for action in catalogue.granted_by(statement):
                 if unseen(action):

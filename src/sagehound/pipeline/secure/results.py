@@ -14,6 +14,8 @@ from sagehound.pipeline.secure.plan import Plan
 from sagehound.pipeline.secure.proof import Proof
 from sagehound.pipeline.secure.used import Usage
 
+_REFUSED = 5
+
 
 @dataclass
 class Examined:
@@ -114,6 +116,9 @@ def _role_lines(one: Examined) -> list[str]:
                 "AWS's event history does not show data events (S3 objects, InvokeEndpoint, PutLogEvents): "
                 "what it cannot show is kept as it was granted."
             )
+    for (action, resource), count in sorted(one.usage.denied.items())[:_REFUSED]:
+        times = "once" if count == 1 else f"{count:,} times"
+        lines.append(f"{one.role.where} was refused {action} on {resource} {times}: is it too narrow?")
     by_reason: dict[str, list[str]] = defaultdict(list)
     for kept in one.kept:
         by_reason[kept.reason].append(kept.action)

@@ -45,7 +45,8 @@ class Usage:
     @property
     def span(self) -> str:
         """The time that was looked at, in words."""
-        return f"between {self.since:%Y-%m-%d %H:%M} and {self.until:%Y-%m-%d %H:%M} UTC ({self.calls:,} calls)"
+        calls = f"{self.calls:,} call{'' if self.calls == 1 else 's'}"
+        return f"between {self.since:%Y-%m-%d %H:%M} and {self.until:%Y-%m-%d %H:%M} UTC ({calls})"
 
     def as_dict(self) -> dict[str, Any]:
         """The usage for machines."""
