@@ -165,14 +165,14 @@ class Environment:
         return work.answer
 
     def on_next(self, client: RuntimeClient) -> None:
-        """The runtime is ready: for the first time, or after an answer. Without an event it is stopped."""
+        """The runtime is ready: for the first time, or after an answer. Without an event it is soon stopped."""
         self._client = client
         if not self._ready.done():
             self._ready.set_result(None)
         if self._next is not None:
             self._deliver(client)
         else:
-            self._freeze()
+            self._machine.freezer.add(self)
 
     def _deliver(self, client: RuntimeClient) -> None:
         work, self._work, self._next, self._client = self._next, self._next, None, None
@@ -185,13 +185,14 @@ class Environment:
         self._thaw()
         client.write(event_message(work.invocation, int((time.time() + left) * 1000)))
 
-    def _freeze(self) -> None:
+    def freeze(self) -> None:
         """Between invocations nothing of a function runs, as on AWS."""
-        assert self._program is not None
-        self._program.signal_all(signal.SIGSTOP)
-        self._frozen = True
+        if self._program is not None and not self.over:
+            self._program.signal_all(signal.SIGSTOP)
+            self._frozen = True
 
     def _thaw(self) -> None:
+        self._machine.freezer.discard(self)
         if self._frozen and self._program is not None:
             self._frozen = False
             self._program.signal_all(signal.SIGCONT)
@@ -339,5 +340,6 @@ class Environment:
         if self._place is not None and self._place.own is not None:
             self._loop.run_in_executor(None, self._place.remove)
         self._machine.memory.discard(self)
+        self._machine.freezer.discard(self)
         self.over = True
         self._closed.set()

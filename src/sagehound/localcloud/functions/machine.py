@@ -12,6 +12,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from sagehound.localcloud.functions import interpreter
+from sagehound.localcloud.functions.freezing import Freezer
 from sagehound.localcloud.functions.launcher import Launcher, Program, StartFailed
 from sagehound.localcloud.functions.memory import MemoryWatch
 from sagehound.localcloud.functions.sandbox import Sandbox
@@ -35,6 +36,7 @@ class Machine:
         self._next_uid = 0
         self.launcher = Launcher()
         self.memory = MemoryWatch()
+        self.freezer = Freezer()
         self.private = False
         self.why_not_private = "only Linux has namespaces"
 
@@ -129,6 +131,7 @@ class Machine:
     def close(self) -> None:
         """End every process that was started."""
         self.memory.close()
+        self.freezer.close()
         self.launcher.close()
 
     def notes(self, spec: FunctionSpec) -> Iterator[str]:
