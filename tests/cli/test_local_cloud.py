@@ -8,7 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -108,7 +110,7 @@ def test_the_whole_walk_starts_and_stops_its_own_cloud(sagehound, tmp_path) -> N
     steps = {event["step"]: event["result"] for event in events if event.get("status") == "done"}
     assert list(steps) == [
         *("up", "check", "upload", "features", "tune", "train", "train x5"),
-        *("deploy", "invoke", "report", "delete", "run"),
+        *("deploy", "invoke", "function", "secure", "denial", "report", "delete", "run"),
     ]
     assert steps["tune"]["trials"] == 2
     assert steps["tune"]["at_chance"] is False
@@ -120,6 +122,13 @@ def test_the_whole_walk_starts_and_stops_its_own_cloud(sagehound, tmp_path) -> N
         "project5-endpoint-multi",
     ]
     assert len(steps["invoke"]["answers"]) == len(steps["invoke"]["also"]["answers"]) == 5
+    scores, named = steps["function"]["answers"]
+    assert len(json.loads(scores["answer"]["body"])[0]) == 10
+    assert len(json.loads(named["answer"]["body"])["predictions"]) == 3
+    assert (steps["function"]["version"], steps["function"]["provisioned_concurrency"]) == ("1", 2)
+    assert (steps["denial"]["denied"]["status"], steps["denial"]["denied"]["error"]) == (502, "AccessDenied")
+    assert steps["denial"]["again"]["status"] == 200
+    assert not [one for one in steps["secure"]["findings"] if one["where"] == "role project5-function"]
     page = (tmp_path / "here" / "walk.html").read_text()
     assert steps["train"]["job_name"] in page
     assert steps["train x5"]["job_name"] in page
@@ -151,17 +160,46 @@ def test_the_steps_one_by_one_as_a_person_types_them(sagehound, tmp_path) -> Non
     done = sagehound("invoke", f"{SAMPLE}/test")
     assert " right, median " in done.stdout
     assert "another  8 pictures" in sagehound("invoke", f"{SAMPLE}/test/8.Bag", "--endpoint", "another").stdout
+    function_as_a_person_types_it(sagehound, tmp_path)
     status = sagehound("status").stdout
     assert "2 InService" in status
+    assert "functions      1 Active" in status
     assert "tuning jobs    1 Completed" in status
     done = sagehound("report", "mine.html")
     assert job in (tmp_path / "here" / "mine.html").read_text()
+    assert "project5-function" in (tmp_path / "here" / "mine.html").read_text()
+    assert "function project5-function  live: version" in done.stdout
     done = sagehound("delete", check=False, input="n\n")
     assert done.returncode == 1
     assert "endpoint project5-endpoint" in done.stdout
     assert "endpoint another" in done.stdout
+    assert "function project5-function (versions, aliases, log)" in done.stdout
     assert "things deleted" in sagehound("delete", "--yes").stdout
     assert "nothing to delete" in sagehound("delete", "--yes").stdout
+
+
+def function_as_a_person_types_it(sagehound: Callable[..., Any], tmp_path: Path) -> None:
+    """Made, found again, asked with a picture and with an event, replaced by one's own, and its lines read."""
+    made = sagehound("function").stdout
+    assert "(created), before project5-endpoint; 200, 10 scores for 10 classes, " in made
+    assert made.splitlines()[1].endswith(("(right)", ")"))
+    picture = str(next(Path(SAMPLE, "test", "8.Bag").iterdir()))
+    asked = sagehound("function", "--names", "--picture", picture, "--json")
+    result = json.loads(asked.stdout.splitlines()[-1])["result"]
+    assert result["how"] == "was there"
+    (answer,) = result["answers"]
+    assert json.loads(answer["answer"]["body"])["predictions"][0]["label"] == "8.Bag"
+    done = sagehound("function", "--event", '{"picture": 1}', check=False)
+    assert done.returncode == 1
+    assert 'answered 400 BadRequest: the event has neither "url" nor "image"' in done.stderr
+    assert "exclude each other" in sagehound("function", "--event", "{}", "--no-invoke", check=False).stderr
+    assert "is not JSON" in sagehound("function", "--event", "{", check=False).stderr
+    assert "endpoint nowhere does not exist" in sagehound("function", "--endpoint", "nowhere", check=False).stderr
+    (tmp_path / "here" / "mine.py").write_text("def greet(event, context):\n    return {'hello': event['name']}\n")
+    own = sagehound("function", "--entry-point", "mine.py", "--event", '{"name": "Rex"}').stdout
+    assert "version 2 as live" in own
+    assert '{"name": "Rex"}: {"hello": "Rex"}' in own
+    assert "REPORT RequestId: " in sagehound("logs", "project5-function").stdout
 
 
 def test_data_that_is_refused_leaves_no_cloud_running(sagehound, tmp_path) -> None:

@@ -13,6 +13,7 @@ from sagehound.pipeline.admission import admit, data_of
 from sagehound.pipeline.cleanup import Belongings, delete_belongings, find_belongings
 from sagehound.pipeline.deploy import Placement, deploy, describe_endpoint
 from sagehound.pipeline.features import FeatureChannel, extract_features
+from sagehound.pipeline.function_cleanup import FunctionBelongings
 from sagehound.pipeline.invoke import Question, invoke, questions_of
 from sagehound.pipeline.run import Options, run
 from sagehound.pipeline.train import TrainedModel, comparison, latest_model, train
@@ -42,7 +43,8 @@ def test_the_whole_walk_and_everything_again(clients, quick, names, pictures, re
     first = walk(clients, quick, pictures, recorded, tmp_path, report=page)
     steps = recorded.steps()
     assert list(steps) == [
-        *("check", "upload", "features", "tune", "train", "train x2", "deploy", "invoke", "report"),
+        *("check", "upload", "features", "tune", "train", "train x2", "deploy", "invoke"),
+        *("function", "secure", "denial", "report"),
     ]
     assert [steps[step]["result"]["reused"] for step in ("features", "tune", "train", "train x2")] == [False] * 4
     alone, several = first.models
@@ -62,13 +64,21 @@ def test_the_whole_walk_and_everything_again(clients, quick, names, pictures, re
     assert sum(answer.right for answer in first.answers) >= 4
     assert {label for label, _ in first.answers[0].predictions} == {"red", "green", "blue"}
     assert steps["invoke"]["result"]["agree"] >= 4
+    # The function asks the first endpoint; there are as many scores as classes; its role may no more than that.
+    assert first.function.endpoints == (names.endpoint,)
+    assert len(first.function.answer.scores) == 3
+    assert steps["function"]["result"]["how"] == "created"
+    assert [finding for finding in first.findings.findings if finding.where == f"role {names.function_role}"] == []
+    assert steps["denial"]["result"]["denied"]["error"] == "AccessDenied"
     assert alone.job_name in page.read_text()
+    assert names.function in page.read_text()
 
     second = walk(clients, quick, pictures, recorded, tmp_path)
     steps = recorded.steps()
     assert steps["upload"]["result"]["sent"] == 0
     assert [steps[step]["result"]["reused"] for step in ("features", "tune", "train", "train x2")] == [True] * 4
     assert [endpoint["how"] for endpoint in steps["deploy"]["result"]["endpoints"]] == ["was there", "was there"]
+    assert (steps["function"]["result"]["how"], second.function.version) == ("was there", first.function.version)
     assert [model.job_name for model in second.models] == [model.job_name for model in first.models]
     assert second.tuning.name == first.tuning.name
 
@@ -81,6 +91,7 @@ def test_the_whole_walk_and_everything_again(clients, quick, names, pictures, re
 
     found = find_belongings(clients, names)
     assert sorted(found.endpoints) == [names.endpoint, names.multi_endpoint]
+    assert found.functions == FunctionBelongings((names.function,), (names.function_role,))
     assert (len(found.models), len(found.endpoint_configs)) == (3, 3)
     assert found.bucket_is_ours
     assert found.role_is_ours

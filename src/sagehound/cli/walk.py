@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 REPORT = Path("sagehound-report.html")
 _PORT = LocalCloudSettings().port
 # A failure from here on leaves something in the cloud that is worth looking at.
-_WORTH_KEEPING = ("features", "tune", "train", "deploy", "invoke", "report", "delete")
+_WORTH_KEEPING = (
+    *("features", "tune", "train", "deploy", "invoke", "function", "secure", "denial", "report", "delete"),
+)
 
 
 def run(
@@ -60,7 +62,8 @@ def run(
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """The whole walk: check, upload, tune, train on one and on several instances, deploy both, ask, report.
+    """The whole walk: check, upload, tune, train on one and on several instances, deploy both, ask, put a function
+    in front, look at permissions, report.
 
     Without --data it is about the packaged Fashion-MNIST sample. Where no local cloud is running, one is started
     for the walk; then everything is deleted and the cloud is stopped at the end, unless --keep. In a cloud that was
@@ -95,7 +98,8 @@ def run(
             reporter.note(f"the local cloud goes on at {started.endpoint_url}; stop it with {_down(data_dir)}")
         elif target == "aws":
             reporter.note(
-                "the endpoints cost money while they are there; `sagehound delete --target aws` removes everything"
+                "the endpoints and the environments that are kept ready cost money while they are there; "
+                "`sagehound delete --target aws` removes everything"
             )
         whole.done("all of it")
 

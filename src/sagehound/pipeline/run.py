@@ -1,4 +1,4 @@
-"""The whole walk: check, upload, features, tune, train on one and on several instances, deploy both, ask, report."""
+"""The whole walk: check, upload, features, tune, train on one and several, deploy, ask, function, secure, report."""
 
 from __future__ import annotations
 
@@ -14,12 +14,17 @@ from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.code import find_code
 from sagehound.pipeline.deploy import Endpoint, Placement, deploy
 from sagehound.pipeline.features import FeatureChannel, features_for
+from sagehound.pipeline.function import DeployedFunction, Trial, deploy_function
+from sagehound.pipeline.function_denial import prove_denial
+from sagehound.pipeline.function_event import stored_picture
 from sagehound.pipeline.intake.manifest import DataManifest, ManifestEntry
 from sagehound.pipeline.intake.source import take_in
 from sagehound.pipeline.invoke import Answer, Question, invoke
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import Reporter
 from sagehound.pipeline.reporting import Reported, report
+from sagehound.pipeline.secure.results import Findings
+from sagehound.pipeline.secure.step import secure
 from sagehound.pipeline.train import TrainedModel, train
 from sagehound.pipeline.tune import space_of, tune
 from sagehound.pipeline.tuning_job import Tuning
@@ -49,6 +54,8 @@ class Walk:
     models: list[TrainedModel]
     endpoints: list[Endpoint]
     answers: list[Answer]
+    function: DeployedFunction
+    findings: Findings
 
 
 def run(
@@ -90,6 +97,13 @@ def run(
         with reporter.step("invoke") as step:
             also = endpoints[1].name if len(endpoints) > 1 else ""
             answers = invoke(clients, endpoints[0].name, questions, step, also=also)
+    function = _put_in_front(clients, names, settings, endpoints[0].name, data, reporter)
+    with reporter.step("secure") as step:
+        findings = secure(clients, names, settings, step)
+    if clients.local:
+        # On AWS a changed policy holds only some seconds later, and the function may have callers.
+        with reporter.step("denial") as step:
+            prove_denial(clients, function, step)
     if options.report is not None:
         with reporter.step("report") as step:
             trained = [model.job_name for model in models]
@@ -98,7 +112,16 @@ def run(
     if options.delete:
         with reporter.step("delete") as step:
             delete_belongings(clients, names, find_belongings(clients, names), step)
-    return Walk(data, features, tuning, models, endpoints, answers)
+    return Walk(data, features, tuning, models, endpoints, answers, function, findings)
+
+
+def _put_in_front(
+    clients: Clients, names: Names, settings: PipelineSettings, endpoint: str, data: StoredData, reporter: Reporter
+) -> DeployedFunction:
+    """The function before the first endpoint, tried with a picture of the test split as it lies in the bucket."""
+    with reporter.step("function") as step:
+        trial = Trial(stored_picture(clients, names, data), len(data.classes))
+        return deploy_function(clients, names, settings.function, endpoint, reporter, step, trial=trial)
 
 
 def _train_both(
