@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import stat
@@ -22,6 +23,7 @@ from sagehound.pipeline.progress import Step
 from sagehound.pipeline.secure.catalogue import actions_of
 from sagehound.pipeline.secure.results import Findings
 from sagehound.pipeline.secure.step import Options, restore_roles, secure
+from sagehound.pipeline.train import train
 from sagehound.settings import PipelineSettings
 from tests.cloud.hosting import Hosting, answering
 from tests.cloud_process import CloudProcess
@@ -340,3 +342,52 @@ def test_what_was_refused_is_told(shop: Shop, tmp_path: Path) -> None:
     where = f"arn:aws:sagemaker:{shop.cloud.region}:{shop.clients.account_id}:endpoint/{shop.endpoint}"
     assert f"role {role} was refused sagemaker:InvokeEndpoint on {where} once: is it too narrow?" in step.lines
     assert found.roles[0].usage.denied == {("sagemaker:InvokeEndpoint", where): 1}
+
+
+SCRIPT = """
+import os, pathlib
+folder = pathlib.Path(os.environ["SM_CHANNEL_TRAINING"])
+pictures = [path for path in folder.rglob("*") if path.is_file()]
+(pathlib.Path(os.environ["SM_MODEL_DIR"]) / "model.txt").write_text(str(len(pictures)))
+print("pictures", len(pictures))
+"""
+
+
+def test_the_role_of_a_training_has_no_findings(
+    clients: Clients, settings: PipelineSettings, names: Names, uploaded: Any, recorded: Any, tmp_path: Path
+) -> None:
+    """What the pipeline itself grants is used, or stands in the list of what it keeps, with the reason."""
+    script = tmp_path / "train.py"
+    script.write_text(SCRIPT)
+    own = dataclasses.replace(settings, train=dataclasses.replace(settings.train, entry_point=str(script)))
+    with recorded.reporter.step("train") as step:
+        train(clients, names, own, uploaded(own), None, recorded.reporter, step)
+    step = Step("secure")
+    found = secure(clients, names, own, step)
+    assert [one for one in found.findings if one.where in (f"role {names.role}", f"bucket {names.bucket}")] == []
+    (role,) = found.roles
+    assert role.plan is None
+    used = {action for action, _ in role.usage.uses}
+    assert {"s3:GetObject", "s3:ListBucket", "s3:PutObject", "logs:CreateLogStream", "logs:PutLogEvents"} <= used
+    assert role.usage.denied == {}
+    granted = {action for policy in role.role.policies for one in policy.statements for action in one.actions}
+    assert granted == used | {kept.action for kept in role.kept}
+    assert role.proof is not None
+    assert (role.proof.failures, role.proof.unproved) == ([], [])
+    assert {action for action, _ in role.proof.allowed} == used
+
+    # A permission too many is found, and taken away from this policy and no other.
+    policy = clients.iam.get_role_policy(RoleName=names.role, PolicyName=names.policy)["PolicyDocument"]
+    more = {"Effect": "Allow", "Action": "s3:DeleteObject", "Resource": f"arn:aws:s3:::{names.bucket}/*"}
+    wider = json.dumps({**policy, "Statement": [*policy["Statement"], more]})
+    clients.iam.put_role_policy(RoleName=names.role, PolicyName=names.policy, PolicyDocument=wider)
+    found = secure(clients, names, own, step, apply=True, options=Options(folder=tmp_path))
+    (finding,) = [one for one in found.findings if one.where == f"role {names.role}"]
+    assert finding.evidence[0]["unused"] == ["s3:DeleteObject"]
+    left = clients.iam.get_role_policy(RoleName=names.role, PolicyName=names.policy)["PolicyDocument"]
+    assert {action for one in left["Statement"] for action in _listed(one["Action"])} == granted
+    assert found.left == [one for one in found.findings if one.where != f"role {names.role}"]
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
