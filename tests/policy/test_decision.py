@@ -148,6 +148,10 @@ def test_not_principal_means_all_others() -> None:
     assert ask(carried, guarded, who=JOB).allowed
     assert ask(carried, guarded, who=from_arn(f"arn:aws:iam::{ACCOUNT}:user/bob")).verdict == "explicitDeny"
     assert ask(Policies(()), guarded, who=ANONYMOUS).verdict == "explicitDeny"
+    # "explicitly denies all principals access ... except for the user named Bob": his account is listed with him.
+    with_account = policy({"Effect": "Deny", "NotPrincipal": {"AWS": [USER, f"arn:aws:iam::{ACCOUNT}:root"]}})
+    assert ask(carried, with_account).allowed
+    assert ask(carried, with_account, who=from_arn(f"arn:aws:iam::{ACCOUNT}:user/bob")).verdict == "explicitDeny"
     # "will always deny any IAM principal that has a permissions boundary policy attached"
     assert ask(Policies((ALLOW,), boundary=ALLOW), guarded).by == "resource-based policy"
 

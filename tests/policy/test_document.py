@@ -10,6 +10,7 @@ import pytest
 from sagehound.localcloud.policy.decision import Policies, Query, decide
 from sagehound.localcloud.policy.document import Policy, compile_policy
 from sagehound.localcloud.policy.principals import from_arn
+from sagehound.localcloud.policy.text import context_keys
 from tests.policy.cases import USER
 
 KEY = "arn:aws:s3:::dogs/alice/a:b.jpg"
@@ -153,3 +154,13 @@ def test_no_pattern_takes_exponential_time() -> None:
     assert allowed(slow, resource=f"arn:aws:s3:::{text}b", **{"aws:username": text + "b"})
     actions = policy({"Action": "s3:" + pattern})
     assert not allowed(actions, "s3:" + text)
+
+
+@pytest.mark.parametrize("piece", ["${", "${a,", "${" + " " * 50 + ",", "${a}", "*?", "${*}"])
+def test_no_text_of_variables_takes_quadratic_time(piece: str) -> None:
+    """As long a document as IAM takes; what is quadratic does not end before the time limit of a test."""
+    text = piece * (130_000 // len(piece))
+    long = {"Resource": f"arn:aws:s3:::{text}", "Condition": {"StringLike": {"aws:username": text}}}
+    assert not allowed(policy(long), **{"aws:username": "x" * 1000, "a": "y"})
+    statement = {"Effect": "Allow", "Action": "*", "Resource": "*", **long}
+    assert set(context_keys(json.dumps({"Version": "2012-10-17", "Statement": statement}))) <= {"aws:username", "a"}

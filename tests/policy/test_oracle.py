@@ -128,6 +128,14 @@ def excluded(case: Case) -> str | None:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-denyallow.html
     if case.session is not None and case.same_account and grants_directly(case):
         return "session policy, and a resource policy that grants to the session itself"
+    # A Deny whose NotPrincipal lists Bob and his account denies the others of that account. The package spares them,
+    # and says in its source that this is to be found out.
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
+    for _, statement in documents(case):
+        listed = statement.get("NotPrincipal", {})
+        aws = _listed(listed.get("AWS", [])) if isinstance(listed, dict) else []
+        if statement["Effect"] == "Deny" and any(re.fullmatch(r"\d{12}|arn:aws:iam::\d{12}:root", one) for one in aws):
+            return "Deny with a NotPrincipal that lists an account"
     return None
 
 

@@ -51,13 +51,17 @@ class Statement:
         return True
 
     def grade(self, principal: Principal) -> Grade:
-        """How closely a statement of a resource policy means a principal."""
+        """How closely a statement of a resource policy means a principal.
+
+        A Deny spares whom its NotPrincipal lists, not everybody of an account that stands beside them, as it must:
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
+        """
         if self.named is None:
             return Grade.NONE
         grade = principal.graded(self.named)
         if not self.inverted:
             return grade
-        return Grade.NONE if grade else Grade.EVERYONE
+        return Grade.NONE if grade > (Grade.NONE if self.allow else Grade.ACCOUNT) else Grade.EVERYONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,12 @@ class Policy:
 
 @lru_cache(maxsize=2048)
 def compile_policy(document: str, name: str = "") -> Policy:
-    """A document, compiled; `name` is what a log calls it."""
+    """A document, compiled and kept; `name` is what a log calls it."""
+    return compile_once(document, name)
+
+
+def compile_once(document: str, name: str = "") -> Policy:
+    """A document that nobody will ask about again, compiled."""
     try:
         policy = json.loads(document, object_pairs_hook=_unique)
         if not isinstance(policy, dict) or "Statement" not in policy:

@@ -42,7 +42,7 @@ def _equals(values: Sequence[str], variables: bool) -> Test:
 
 
 def _equals_ignoring_case(values: Sequence[str], variables: bool) -> Test:
-    return _texts(values, variables, str.casefold)
+    return _texts(values, variables, str.lower)
 
 
 def _bool(values: Sequence[str], variables: bool) -> Test:

@@ -12,8 +12,6 @@ Facts = Mapping[str, str | tuple[str, ...]]
 """What is known of a request: context keys in lower case, several values of a key as a tuple."""
 
 ARN_FIELDS = 6
-_VARIABLE = re.compile(r"\$\{([^}]*)\}")
-_WITH_DEFAULT = re.compile(r"(.+?)\s*,\s*'([^']*)'")
 
 
 class Wildcard(Enum):
@@ -38,10 +36,11 @@ def parse(text: str, *, variables: bool, wildcards: bool = True) -> Parts:
     """The parts of a pattern. Policies of version 2008-10-17 have no variables: `${` is text there."""
     parts: list[Part] = []
     at = 0
-    for found in _VARIABLE.finditer(text) if variables else ():
-        parts += _plain(text[at : found.start()], wildcards)
-        parts.append(_variable(found[1]))
-        at = found.end()
+    # Searched by hand: an expression would take quadratic time for a text of many `${` without an end.
+    while variables and (start := text.find("${", at)) >= 0 and (end := text.find("}", start)) >= 0:
+        parts += _plain(text[at:start], wildcards)
+        parts.append(_variable(text[start + 2 : end]))
+        at = end + 1
     parts += _plain(text[at:], wildcards)
     return tuple(parts)
 
@@ -56,8 +55,9 @@ def _plain(text: str, wildcards: bool) -> list[Part]:
 def _variable(inside: str) -> str | Variable:
     if inside in ("*", "?", "$"):
         return inside
-    default = _WITH_DEFAULT.fullmatch(inside)
-    return Variable(default[1].lower(), default[2]) if default else Variable(inside.strip().lower(), None)
+    key, _, default = (part.strip() for part in inside.partition(","))
+    quoted = len(default) > 1 and default[0] == default[-1] == "'"
+    return Variable(key.lower(), default[1:-1] if quoted else None)
 
 
 def has_variables(parts: Parts) -> bool:

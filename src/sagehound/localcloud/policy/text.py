@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import Any, NamedTuple
 
-_VARIABLE = re.compile(r"\$\{([^}*?$,]+)(,[^}]*)?\}")
+_VARIABLE = re.compile(r"\$\{([^}*?$,]+)(,[^}$]*)?\}")
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
 
@@ -32,7 +31,6 @@ class StatementText(NamedTuple):
     """The context keys of the variables in its resources, without those that have a default."""
 
 
-@lru_cache(maxsize=512)
 def statements(document: str) -> tuple[StatementText, ...]:
     """The statements of a document that has been checked, in its order."""
     variables = json.loads(document).get("Version") == "2012-10-17"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator
@@ -12,8 +13,9 @@ from sagehound.localcloud.call import Request
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.policy import patterns
 from sagehound.localcloud.policy.decision import Policies as PolicySet
-from sagehound.localcloud.policy.document import Policy, compile_policy
+from sagehound.localcloud.policy.document import Policy, compile_once, compile_policy
 from sagehound.localcloud.policy.principals import Principal, from_arn
+from sagehound.localcloud.policy.text import StatementText, statements
 from sagehound.localcloud.services.iam import aws_policies, grammar, records
 from sagehound.localcloud.services.iam.policies import Policies
 from sagehound.localcloud.state import arns
@@ -23,9 +25,9 @@ _ACTION = re.compile(r"[A-Za-z0-9-]+:[A-Za-z0-9]+")
 _KINDS = {"user": records.USER, "role": records.ROLE}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source:
-    """A policy of a simulation, and where it comes from."""
+    """A policy of a simulation, and where it comes from. What a request brings is not kept beyond it."""
 
     id: str
     kind: str
@@ -33,10 +35,16 @@ class Source:
     text: str
     arn: str = ""
 
-    @property
+    @functools.cached_property
     def policy(self) -> Policy:
         """The document, compiled."""
-        return compile_policy(self.text, self.id)
+        brought = self.kind in ("resource", "none")
+        return compile_once(self.text, self.id) if brought else compile_policy(self.text, self.id)
+
+    @functools.cached_property
+    def written(self) -> tuple[StatementText, ...]:
+        """Its statements as text."""
+        return statements(self.text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import re
 from collections.abc import Iterable
@@ -16,6 +17,7 @@ from sagehound.localcloud.services.iam.policies import Policies
 from sagehound.localcloud.services.iam.scenario import Held, Scenario, Source
 from sagehound.localcloud.state.store import Store
 
+_DECISIONS_A_PAGE = 10_000
 _STRICTNESS = ("allowed", "implicitDeny", "explicitDeny")
 
 
@@ -26,7 +28,7 @@ class Simulation:
         self._held = Held(store, policies)
         self._account_id = account_id
 
-    def SimulateCustomPolicy(self, call: Call, request: Request) -> Response:
+    async def SimulateCustomPolicy(self, call: Call, request: Request) -> Response:
         """Decide by the policies of the request alone."""
         if request.get("OrderedOrganizationPolicyInputList"):
             raise scenario.invalid("OrderedOrganizationPolicyInputList: the local cloud has no organizations.")
@@ -34,7 +36,7 @@ class Simulation:
         if attached is not None and "CallerArn" not in request:
             raise scenario.invalid("CallerArn is required when ResourcePolicy is given.")
         principal = scenario.caller(request.get("CallerArn"), self._account_id)
-        return _answer(
+        return await _answer(
             request,
             Scenario(
                 identity=tuple(scenario.given(request, "PolicyInputList")),
@@ -46,14 +48,14 @@ class Simulation:
             ),
         )
 
-    def SimulatePrincipalPolicy(self, call: Call, request: Request) -> Response:
+    async def SimulatePrincipalPolicy(self, call: Call, request: Request) -> Response:
         """Decide by the policies of a user or role as they are now, and by those of the request."""
         arn = request["PolicySourceArn"]
         call.resource = arn
         name = arn.rpartition("/")[2]
         held = scenario.without(self._held.policies_of(arn), request, name)
         principal = scenario.caller(request.get("CallerArn", arn), self._account_id)
-        return _answer(
+        return await _answer(
             request,
             Scenario(
                 identity=(*held, *scenario.given(request, "PolicyInputList")),
@@ -88,16 +90,20 @@ def _keys(sources: Iterable[Source]) -> list[str]:
     return list(found.values())
 
 
-def _answer(request: Request, simulated: Scenario) -> Response:
-    """One page of results, one an action; only those of the page are decided."""
+async def _answer(request: Request, simulated: Scenario) -> Response:
+    """One page of results, one an action; only those of the page are decided, beside the event loop."""
     for source in simulated.sources:
         if source.policy.error:
             raise AwsError("PolicyEvaluation", f"{source.id}: {source.policy.error}", 500)
     resources = list(dict.fromkeys(request.get("ResourceArns") or ["*"]))
     numbered = list(enumerate(scenario.actions(request)))
-    page = records.page(request, "EvaluationResults", numbered, lambda one: f"{one[0]:09}")
-    shown = [_evaluated(simulated, action, resources) for _, action in page["EvaluationResults"]]
-    return {**page, "EvaluationResults": shown}
+    # "IAM might return fewer results, even when there are more results available."
+    size = min(request.get("MaxItems", records.DEFAULT_PAGE), max(1, _DECISIONS_A_PAGE // len(resources)))
+    paging = {**request, "MaxItems": size}
+    page = records.page(paging, "EvaluationResults", numbered, lambda one: f"{one[0]:09}")
+    shown = page["EvaluationResults"]
+    results = await asyncio.to_thread(lambda: [_evaluated(simulated, action, resources) for _, action in shown])
+    return {**page, "EvaluationResults": results}
 
 
 def _evaluated(simulated: Scenario, action: str, resources: list[str]) -> Response:
@@ -151,7 +157,7 @@ def _matched(simulated: Scenario, query: Query, *, allow: bool) -> list[Response
             continue  # it grants nothing
         for one in matching(query, [source.policy], resource_policy=of_resource):
             if one.statement.allow is allow:
-                written = text.statements(source.text)[one.statement.number - 1]
+                written = source.written[one.statement.number - 1]
                 found.append(
                     {
                         "SourcePolicyId": source.id,
@@ -167,7 +173,7 @@ def _missing(simulated: Scenario, query: Query) -> list[str]:
     """The context keys that statements about this action and resource use, and that nobody has given."""
     found: dict[str, str] = {}
     for source in simulated.sources:
-        for statement, written in zip(source.policy.statements, text.statements(source.text), strict=True):
+        for statement, written in zip(source.policy.statements, source.written, strict=True):
             if not statement.action(query.action):
                 continue
             keys = [*written.variables]
