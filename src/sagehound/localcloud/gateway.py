@@ -5,14 +5,24 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sagehound.localcloud.authorization.authoriser import Authoriser
-from sagehound.localcloud.call import Body, Call, CredentialSource, HttpRequest, Request, Response, Service
+from sagehound.localcloud.call import Call, CredentialSource, HttpRequest, Request, Response, Service
 from sagehound.localcloud.errors import AwsError, not_implemented
+from sagehound.localcloud.message import (
+    ClientGone,
+    Message,
+    Receive,
+    Scope,
+    decompress,
+    http_request,
+    is_gzip,
+    read,
+    read_away,
+)
 from sagehound.localcloud.recorder import Recorder
 from sagehound.localcloud.sending import send_response
 from sagehound.localcloud.state.clock import Clock
@@ -22,8 +32,6 @@ from sagehound.localcloud.wire.body import RequestBody
 
 logger = logging.getLogger(__name__)
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 MAX_BODY_BYTES = 70 * 1024 * 1024
@@ -32,10 +40,6 @@ MAX_FORM_BYTES = 4 * 1024 * 1024
 """Of a form: it is read to find its operation, so before its signature is verified."""
 MAX_XML_BYTES = 8 * 1024 * 1024
 """Of S3's documents: a thousand keys to delete, each of 1,024 characters written as references."""
-
-
-class ClientGone(Exception):
-    """The client closed its connection before its request was complete: there is nobody to answer."""
 
 
 @dataclass(slots=True)
@@ -97,8 +101,8 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        message = _Message(receive)
-        exchange = Exchange(_http_request(scope, message.chunks), str(uuid.uuid4()), time.perf_counter())
+        message = Message(receive)
+        exchange = Exchange(http_request(scope, message.chunks), str(uuid.uuid4()), time.perf_counter())
         front = next((front for front in self.fronts if front.claims(exchange.http)), None)
         try:
             if front is not None:
@@ -135,16 +139,16 @@ class Gateway:
         """Service and operation come from the route, never from what the signature claims."""
         form = None
         if protocol.needs_body(exchange.http):
-            form = exchange.body = await _read(exchange.http, MAX_FORM_BYTES)
-            if _is_gzip(exchange.http):
-                form = _decompress(form, MAX_FORM_BYTES)
+            form = exchange.body = await read(exchange.http, MAX_FORM_BYTES)
+            if is_gzip(exchange.http):
+                form = decompress(form, MAX_FORM_BYTES)
         exchange.route = protocol.identify(exchange.http, form)
 
     async def authenticate(self, exchange: Exchange) -> None:
         """Whose signature is on the request; wrong, missing, expired and skewed ones end here."""
         route, http = _route(exchange), exchange.http
         if exchange.body is None and not route.streaming:
-            exchange.body = await _read(http, MAX_XML_BYTES if route.service == "s3" else MAX_BODY_BYTES)
+            exchange.body = await read(http, MAX_XML_BYTES if route.service == "s3" else MAX_BODY_BYTES)
         # Clients sign by real time, whatever the speed of the cloud's own clock.
         exchange.authentication = authenticate(http, route, self.credentials, time.time(), exchange.body)
         caller = exchange.authentication.caller
@@ -167,8 +171,8 @@ class Gateway:
         if route.operation not in self.operations.get(route.service, {}):
             raise not_implemented(route.service, route.operation)
         body = exchange.body or b""
-        if route.service != "s3" and route.protocol not in (protocol.QUERY, protocol.EC2) and _is_gzip(exchange.http):
-            body = _decompress(body, MAX_BODY_BYTES)
+        if route.service != "s3" and route.protocol not in (protocol.QUERY, protocol.EC2) and is_gzip(exchange.http):
+            body = decompress(body, MAX_BODY_BYTES)
         exchange.params = protocol.parse(route, exchange.http, body)
 
     async def validate(self, exchange: Exchange) -> None:
@@ -185,7 +189,7 @@ class Gateway:
         except AwsError:
             if authentication.payload.at_end is not None and call.body is not None:
                 # The signature covers the body: nobody is told what a key may not do before it is theirs.
-                await _read_away(call.body)
+                await read_away(call.body, MAX_BODY_BYTES)
             raise
 
     async def dispatch(self, exchange: Exchange) -> None:
@@ -247,93 +251,3 @@ def _action(exchange: Exchange) -> str:
 def _route(exchange: Exchange) -> protocol.Route:
     assert exchange.route is not None
     return exchange.route
-
-
-def _http_request(scope: Scope, chunks: Callable[[], AsyncIterator[bytes]]) -> HttpRequest:
-    client = scope.get("client") or ("", 0)
-    return HttpRequest(
-        method=scope["method"],
-        raw_path=scope["raw_path"].decode("latin-1"),
-        query_string=scope["query_string"].decode("latin-1"),
-        headers=_headers(scope["headers"]),
-        scheme=scope["scheme"],
-        client=client[0],
-        receive=chunks,
-    )
-
-
-def _headers(raw: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Lower-case names; a repeated header is joined with commas, as HTTP has it. Values that are UTF-8 stay so."""
-    headers: dict[str, str] = {}
-    repeated: dict[str, list[str]] = {}
-    for name_bytes, value_bytes in raw:
-        name = name_bytes.decode("latin-1").lower()
-        try:
-            value = value_bytes.decode()
-        except UnicodeDecodeError:
-            value = value_bytes.decode("latin-1")
-        if name in headers:
-            repeated.setdefault(name, [headers[name]]).append(value)
-        else:
-            headers[name] = value
-    for name, values in repeated.items():
-        headers[name] = ",".join(values)
-    return headers
-
-
-class _Message:
-    """The body of one request as it arrives, and whether anybody has asked for it."""
-
-    def __init__(self, receive: Receive) -> None:
-        self.receive = receive
-        self.asked_for = self.ended = False
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        self.asked_for = True
-        more = True
-        while more:
-            message = await self.receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGone
-            more = message.get("more_body", False)
-            self.ended = not more
-            if chunk := message.get("body", b""):
-                yield chunk
-
-
-def _is_gzip(http: HttpRequest) -> bool:
-    """botocore compresses large inputs of operations whose model allows it (PutMetricData)."""
-    return http.headers.get("content-encoding", "").lower() == "gzip"
-
-
-def _decompress(body: bytes, limit: int) -> bytes:
-    inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    try:
-        plain = inflater.decompress(body, limit)
-    except zlib.error as reason:
-        raise AwsError(
-            "SerializationException", f"The body is not gzip, as its Content-Encoding says: {reason}"
-        ) from reason
-    if not inflater.eof:
-        raise AwsError("RequestEntityTooLarge", f"The body is cut short or unpacks to over {limit} bytes.", 413)
-    return plain
-
-
-async def _read_away(body: Body) -> None:
-    """To the end, where the signature is verified, without keeping any of it."""
-    size = 0
-    async for chunk in body:
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise AwsError("RequestEntityTooLarge", f"The request body exceeds {MAX_BODY_BYTES} bytes.", 413)
-
-
-async def _read(http: HttpRequest, limit: int) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for chunk in http.receive():
-        size += len(chunk)
-        if size > limit:
-            raise AwsError("RequestEntityTooLarge", f"The request body exceeds {limit} bytes.", 413)
-        parts.append(chunk)
-    return b"".join(parts)

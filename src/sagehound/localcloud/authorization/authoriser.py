@@ -257,7 +257,7 @@ def _refused(service: str, arn: str, check: Check, decision: Decision) -> AwsErr
         "%s may not %s on %s: %s by %s%s",
         arn or "anonymous",
         check.action,
-        check.resource,
+        check.resource if check.resource.isprintable() else ascii(check.resource),
         decision.verdict,
         decision.by,
         decided,
