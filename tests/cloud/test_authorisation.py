@@ -103,6 +103,12 @@ class TestRecord:
         assert (denied["refused_by"], denied["error"]) == ("authorise", "AccessDeniedException")
         assert f"{person.arn} may not sagemaker:ListEndpoints" in cloud.log()
 
+    def test_what_a_denied_call_was_about(self, people: People, cloud: CloudProcess) -> None:
+        person = people.user()
+        refusal(person.client("sagemaker").delete_model, ModelName="dogs")
+        (call,) = [call for call in cloud.calls() if call.get("caller") == person.arn]
+        assert call["resource"] == f"arn:aws:sagemaker:{cloud.region}:{cloud.account_id}:model/dogs"
+
     def test_a_session_is_recorded_with_its_role(self, people: People, cloud: CloudProcess) -> None:
         role = people.role(allow("sagemaker:ListModels"))
         session = people.session(role)

@@ -72,8 +72,12 @@ class Authoriser:
 
     def authorise(self, call: Call, route: Route, params: Request) -> None:
         """AwsError in AWS's words unless the caller may make this call; the record is told what decided."""
-        if not call.caller.is_root:
-            self.demand(call, self._rules.get(route.service, rules.generic)(call, params))
+        if call.caller.is_root:
+            return
+        checks = self._rules.get(route.service, rules.generic)(call, params)
+        if checks and call.resource == "*":
+            call.resource = checks[0].resource  # what is recorded of a call that ends here
+        self.demand(call, checks)
 
     def demand(self, call: Call, checks: Iterable[Check]) -> None:
         """The same for what an operation itself finds out that it needs (a key of DeleteObjects, a form's object)."""
