@@ -96,9 +96,22 @@ def test_two_hundred_calls_at_once_are_counted_exactly(bench: Bench) -> None:
     assert metric(bench.cloud, "ConcurrentExecutions", "Maximum", FunctionName=name) == 20
 
 
+def test_what_a_deleted_function_had_reserved_is_free_again(bench: Bench) -> None:
+    name = bench.create(ECHO)
+
+    def unreserved() -> int:
+        return int(bench.client.get_account_settings()["AccountLimit"]["UnreservedConcurrentExecutions"])
+
+    before = unreserved()
+    bench.client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=50)
+    assert unreserved() == before - 50
+    bench.client.delete_function(FunctionName=name)
+    assert unreserved() == before
+
+
 def test_functions_without_a_reservation_share_what_is_left() -> None:
     reserved = {"own": 30}
-    counter = Concurrency(100, lambda _, name: reserved.get(name), lambda _: reserved)
+    counter = Concurrency(100, lambda _: reserved)
     counter.allot("here", "warm", "1", 20)
     assert counter.unreserved_limit("here") == 50
     slots = [counter.enter("here", f"function-{number % 7}", "1", 0) for number in range(50)]
@@ -118,7 +131,7 @@ def test_functions_without_a_reservation_share_what_is_left() -> None:
 
 
 def test_provisioned_concurrency_of_a_reserved_function_is_part_of_it() -> None:
-    counter = Concurrency(1000, lambda _, __: 5, lambda _: {"own": 5})
+    counter = Concurrency(1000, lambda _: {"own": 5})
     counter.allot("here", "own", "1", 3)
     assert counter.unreserved_limit("here") == 995
     slots = [counter.enter("here", "own", "1", 3) for _ in range(5)]

@@ -62,16 +62,11 @@ class Slot:
 class Concurrency:
     """Counters of one server; everything happens on its event loop, so each is exact."""
 
-    def __init__(
-        self,
-        limit: int,
-        reserved: Callable[[str, str], int | None],
-        all_reserved: Callable[[str], dict[str, int]],
-    ) -> None:
-        """`limit` is the account's, `all_reserved` gives each function of a region that has reserved concurrency."""
+    def __init__(self, limit: int, reserved: Callable[[str], dict[str, int]]) -> None:
+        """`limit` is the account's; `reserved` gives each function of a region that has reserved concurrency."""
         self.limit = limit
         self._reserved = reserved
-        self._all_reserved = all_reserved
+        self._reservations: dict[str, dict[str, int]] = {}
         self._regions: dict[str, _Region] = defaultdict(_Region)
         self._held_back: dict[str, int] = {}
 
@@ -82,7 +77,7 @@ class Concurrency:
         """
         here = self._regions[region]
         function = here.functions[name]
-        reserved = self._reserved(region, name)
+        reserved = self._reserved_in(region).get(name)
         if reserved is not None and function.running >= reserved:
             raise throttled(RESERVED)
         in_pool = function.provisioned[version] if ready else 0
@@ -129,15 +124,22 @@ class Concurrency:
         """What functions without reserved concurrency share: the limit less what is reserved and provisioned."""
         held_back = self._held_back.get(region)
         if held_back is None:
-            reserved = self._all_reserved(region)
+            reserved = self._reserved_in(region)
             functions = self._regions[region].functions.items()
             allotted = (sum(function.allotted.values()) for name, function in functions if name not in reserved)
             held_back = self._held_back[region] = sum(reserved.values()) + sum(allotted)
         return max(0, self.limit - held_back)
 
     def forget(self, region: str) -> None:
-        """Something was reserved, provisioned or given back: the shared part is computed anew."""
+        """Something was reserved, provisioned or given back: what is held back is computed anew."""
         self._held_back.pop(region, None)
+        self._reservations.pop(region, None)
+
+    def _reserved_in(self, region: str) -> dict[str, int]:
+        known = self._reservations.get(region)
+        if known is None:
+            known = self._reservations[region] = self._reserved(region)
+        return known
 
     def _take(self, region: str, name: str, version: str, provisioned: bool, reserved: bool) -> Slot:
         here = self._regions[region]

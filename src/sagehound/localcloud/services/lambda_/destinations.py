@@ -37,7 +37,7 @@ class Destinations:
             arn = config.get(member, {}).get("Destination")
             if arn:
                 self._check_one(region, name, member, arn, config)
-                reason = self.denied(region, self._functions.spec(region, name, version).role_arn, name, arn)
+                reason = self.denied(region, name, version, arn)
                 if reason is not None:
                     operation = _ACTIONS[service_of(arn)][1]
                     raise invalid(
@@ -60,8 +60,9 @@ class Destinations:
         else:
             raise invalid(_invalid_config(config))
 
-    def denied(self, region: str, role_arn: str, name: str, arn: str) -> str | None:
-        """Why the function's role may not write to a destination; None when it may."""
+    def denied(self, region: str, name: str, version: str, arn: str) -> str | None:
+        """Why the role of a version may not write to a destination; None when it may."""
+        role_arn = self._functions.version(region, name, version)["Role"]
         service = service_of(arn)
         resource = f"{arn}/{_prefix(name)}*" if service == "s3" else arn
         return self._authoriser.denied(

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.services.lambda_.destinations import Destinations, record_of, service_of
 from sagehound.localcloud.services.lambda_.event_table import MAX_EVENT, Event, EventTable, too_large_an_event
-from sagehound.localcloud.services.lambda_.invocation_needs import Functions, Target
+from sagehound.localcloud.services.lambda_.invocation_needs import Target
 from sagehound.localcloud.services.lambda_.invoker import Ran
 from sagehound.localcloud.services.lambda_.metrics import FunctionMetrics
 from sagehound.localcloud.state.clock import Clock
@@ -48,13 +48,11 @@ class EventOutcomes:
         self,
         table: EventTable,
         clock: Clock,
-        functions: Functions,
         destinations: Destinations,
         metrics: FunctionMetrics,
     ) -> None:
         self._table = table
         self._clock = clock
-        self._functions = functions
         self._destinations = destinations
         self._metrics = metrics
 
@@ -81,8 +79,7 @@ class EventOutcomes:
         try:
             # A version that never ran would have had this role.
             version = ran.version if ran else target.versions[0][0]
-            role = self._functions.spec(event.region, target.name, version).role_arn
-            reason = self._destinations.denied(event.region, role, event.name, arn)
+            reason = self._destinations.denied(event.region, event.name, version, arn)
             if reason is not None:
                 raise AwsError("AccessDeniedException", reason, 403)
             if service_of(arn) == "s3":

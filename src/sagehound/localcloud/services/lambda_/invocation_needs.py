@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from sagehound.localcloud.call import Caller
 from sagehound.localcloud.functions.spec import FunctionSpec, Invocation, Outcome
@@ -41,6 +41,9 @@ class Functions(Protocol):
 
     def spec(self, region: str, name: str, version: str, /) -> FunctionSpec:
         """What it takes to run a version; ResourceConflictException while it is Pending or has Failed."""
+
+    def version(self, region: str, name: str, version: str | None = None, /) -> dict[str, Any]:
+        """The configuration of a version."""
 
     def reserved(self, region: str, name: str, /) -> int | None:
         """The function's reserved concurrency; None when it has none."""

@@ -58,11 +58,13 @@ class Invocations:
         around: Surroundings,
         endpoint_url: Callable[[], str],
     ) -> None:
+        # With a function what it had reserved is given back.
+        functions.listeners.append(lambda region, *_: concurrency.forget(region))
         metrics = FunctionMetrics(around.counter, clock)
         self.invoker = Invoker(functions, engine, concurrency, metrics)
         table = EventTable(store)
         destinations = Destinations(functions, around.authoriser, around.objects)
-        outcomes = EventOutcomes(table, clock, functions, destinations, metrics)
+        outcomes = EventOutcomes(table, clock, destinations, metrics)
         event_invoke = EventInvoke(store, clock, account_id, functions, destinations)
         self._queue = EventQueue(table, clock, functions, self.invoker, metrics, event_invoke.config, outcomes)
         self._pools = ProvisionedPools(store, clock, functions, engine, concurrency, metrics)

@@ -20,6 +20,7 @@ from sagehound.localcloud.services.lambda_.invocations import Invocations, Surro
 from sagehound.localcloud.services.lambda_.layer_table import LayerTable
 from sagehound.localcloud.services.lambda_.layers import Layers
 from sagehound.localcloud.services.lambda_.needs import Objects, RoleTrust
+from sagehound.localcloud.services.lambda_.parts import Parts
 from sagehound.localcloud.services.lambda_.permissions import Permissions
 from sagehound.localcloud.services.lambda_.reserved import Reserved
 from sagehound.localcloud.services.lambda_.role_credentials import RoleCredentials
@@ -58,9 +59,8 @@ class Lambda:
         layers = LayerTable(store, account_id)
         deployments = Deployments(packages, objects)
         versions = Versions(self.table, self.activation)
-        updates = Updates(self.table, versions, self.activation, deployments, layers, roles, clock)
-        functions = Functions(self.table, updates, versions, self.locations)
-        concurrency = Concurrency(settings.lambda_concurrency, self.table.reserved, self.table.all_reserved)
+        parts = Parts(self.table, self.activation, deployments, layers, roles, clock)
+        concurrency = Concurrency(settings.lambda_concurrency, self.table.all_reserved)
         self.permissions = Permissions(self.table)
         self.tags = Tags(self.table)
         self.environments = Environments(
@@ -75,8 +75,8 @@ class Lambda:
         )
         self._operations = operations_of(
             *self.invocations.resources,
-            functions,
-            updates,
+            Functions(parts, versions, self.locations),
+            Updates(parts, versions),
             versions,
             Aliases(self.table),
             Layers(layers, deployments, self.locations, clock),

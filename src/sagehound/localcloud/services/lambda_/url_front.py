@@ -53,6 +53,12 @@ class UrlFront:
 
     async def answer(self, exchange: Exchange) -> WireResponse:
         """The function's answer, or why there is none."""
+        response = await self._answer(exchange)
+        if response.status not in (204, 304) and isinstance(response.body, bytes):
+            response.headers.append(("Content-Length", str(len(response.body))))
+        return response
+
+    async def _answer(self, exchange: Exchange) -> WireResponse:
         http = exchange.http
         exchange.route = Route("lambda", "InvokeFunctionUrl", None, REST_JSON)
         url_id, path = _address(http)

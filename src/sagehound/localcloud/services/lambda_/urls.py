@@ -72,7 +72,7 @@ class Urls:
                 f"Failed to create function url config for [functionArn = {existing['FunctionArn']}]. "
                 "Error message:  FunctionUrlConfig exists for this Lambda function"
             )
-        now = records.timestamp(self._clock)
+        now = self._now()
         config: Record = {
             "UrlId": "".join(secrets.choice(_ALPHABET) for _ in range(_ID_LENGTH)),
             "FunctionArn": call.resource,
@@ -97,7 +97,7 @@ class Urls:
         _check_mode(request)
         config = self._config(call, key)
         said: Record = {member: request[member] for member in _SETTINGS if member in request}
-        config = {**config, **said, "LastModifiedTime": records.timestamp(self._clock)}
+        config = {**config, **said, "LastModifiedTime": self._now()}
         if not config.get("Cors"):
             config.pop("Cors", None)
         self._store.put(records.URL, call.region, key, config)
@@ -130,6 +130,9 @@ class Urls:
                 raise
             raise not_found("Function does not exist") from refusal
         return f"{name}:{qualifier or LATEST}"
+
+    def _now(self) -> str:
+        return self._clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def _config(self, call: Call, key: str) -> Record:
         config = self._store.get(records.URL, call.region, key)
