@@ -11,21 +11,31 @@ Covered
   DeleteLayerVersion.
 - AddPermission, RemovePermission, GetPolicy of functions, versions and aliases; TagResource, UntagResource, ListTags.
 - PutFunctionConcurrency, GetFunctionConcurrency, DeleteFunctionConcurrency; GetAccountSettings.
-- Invoke, provisioned concurrency, event invoke configs and function URLs: invocations.py puts them together.
+- Invoke: RequestResponse, Event (202 once the event is stored), DryRun, LogType Tail, ClientContext, Qualifier;
+  concurrency of the account, reserved and provisioned, with TooManyRequestsException and its Reason.
+- PutProvisionedConcurrencyConfig, GetProvisionedConcurrencyConfig, ListProvisionedConcurrencyConfigs,
+  DeleteProvisionedConcurrencyConfig: of versions, and of aliases, which the environments follow.
+- PutFunctionEventInvokeConfig, UpdateFunctionEventInvokeConfig, GetFunctionEventInvokeConfig,
+  ListFunctionEventInvokeConfigs, DeleteFunctionEventInvokeConfig: retries, age, functions and (for failures) buckets
+  as destinations.
+- CreateFunctionUrlConfig, GetFunctionUrlConfig, UpdateFunctionUrlConfig, ListFunctionUrlConfigs,
+  DeleteFunctionUrlConfig: AuthType NONE and AWS_IAM, Cors, payload format 2.0.
 - GetFunctionCodeSigningConfig, GetRuntimeManagementConfig, GetFunctionRecursionConfig, ListEventSourceMappings: as a
   function answers that has none of it.
 
 Not covered, and refused by name
 - Runtimes other than python3.x; PackageType Image, VpcConfig, DeadLetterConfig, FileSystemConfigs, SnapStart,
   KMSKeyArn, LogFormat JSON, code signing, capacity providers, durable executions; layers of other accounts and
-  permissions of layers; event source mappings; S3ObjectStorageMode REFERENCE.
+  permissions of layers; event source mappings; S3ObjectStorageMode REFERENCE; InvokeAsync,
+  InvokeWithResponseStream, InvokeMode RESPONSE_STREAM, TenantId; SQS, SNS, EventBridge and Kafka as destinations.
 
 Accepted without effect
 - TracingConfig and Architectures are kept: nothing is traced, and code runs on this machine's own architecture.
 
 To know
 - Runtime is kept as it is said; the Python that runs is the cloud's own.
-- RecursiveLoop is Allow: loops of functions are not looked for.
+- RecursiveLoop is Terminate for functions that are each other's destinations; calls that a handler makes itself are
+  not followed.
 - Packages are kept once by their digest and unpacked once; those that nothing names go at the next start.
 - TotalCodeSize is counted and not limited.
 """

@@ -22,9 +22,9 @@ class Unconfigured:
         return {"UpdateRuntimeOn": "Auto", "FunctionArn": self._target(call, request)}
 
     def GetFunctionRecursionConfig(self, call: Call, request: Request) -> Response:
-        """Allow (AWS's default is Terminate): loops of functions are not looked for here, so none is ended."""
+        """Terminate, AWS's default: functions that are each other's destinations are stopped after sixteen hops."""
         self._target(call, request)
-        return {"RecursiveLoop": "Allow"}
+        return {"RecursiveLoop": "Terminate"}
 
     def ListEventSourceMappings(self, call: Call, request: Request) -> Response:
         """None: CreateEventSourceMapping is not implemented, so there are none."""
