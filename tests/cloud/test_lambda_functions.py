@@ -131,6 +131,7 @@ def test_a_name_is_taken_once_and_meant_in_every_way_of_writing_it(bench: Bench)
         ({"Environment": {"Variables": {"AWS_REGION": "x"}}}, "InvalidParameterValueException", "AWS_REGION"),
         ({"Environment": {"Variables": {"K": "v"}}}, "ValidationException", "[a-zA-Z]([a-zA-Z0-9_])+"),
         ({"Environment": {"Variables": {"KEY": "v" * 4096}}}, "InvalidParameterValueException", "exceeded the 4KB"),
+        ({"Environment": {"Variables": {"KEY": "ü" * 2048}}}, "InvalidParameterValueException", "exceeded the 4KB"),
         ({"FunctionName": "n" * 65}, "ValidationException", "length less than or equal to 64"),
         ({"FunctionName": "bad name!"}, "ValidationException", "'functionName'"),
         ({"PackageType": "Image"}, "NotImplemented", "container images"),
@@ -359,7 +360,7 @@ def test_what_no_function_has_is_answered_as_aws_does(bench: Bench) -> None:
     assert "CodeSigningConfigArn" not in bench.client.get_function_code_signing_config(FunctionName=name)
     runtime = bench.client.get_runtime_management_config(FunctionName=name)
     assert (runtime["UpdateRuntimeOn"], runtime["FunctionArn"]) == ("Auto", bench.arn(name))
-    assert bench.client.get_function_recursion_config(FunctionName=name)["RecursiveLoop"] == "Allow"
+    assert bench.client.get_function_recursion_config(FunctionName=name)["RecursiveLoop"] == "Terminate"
     assert bench.client.list_event_source_mappings(FunctionName=name)["EventSourceMappings"] == []
     queue = "arn:aws:sqs:us-east-1:123456789012:queue"
     refused = refusal(bench.client.create_event_source_mapping, FunctionName=name, EventSourceArn=queue)
@@ -403,7 +404,7 @@ def test_the_account_counts_code_and_reserved_executions(own_cloud: CloudProcess
     assert qualified["Message"].startswith("This operation is permitted on Lambda functions only.")
 
 
-def test_who_may_not_pass_the_role_cannot_give_it_to_a_function(bench: Bench) -> None:
+def test_who_may_not_pass_a_role_or_read_an_object_cannot_give_it_to_a_function(bench: Bench) -> None:
     user = unique("user")
     bench.iam.create_user(UserName=user)
     document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "lambda:*", "Resource": "*"}]}
@@ -419,3 +420,9 @@ def test_who_may_not_pass_the_role_cannot_give_it_to_a_function(bench: Bench) ->
     document["Statement"] = [*document["Statement"], passing]  # type: ignore[misc]
     bench.iam.put_user_policy(UserName=user, PolicyName="lambda", PolicyDocument=json.dumps(document))
     assert client.create_function(**bench.request())["State"] == "Pending"
+    s3, bucket = bench.cloud.client("s3"), unique("code")
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="app.zip", Body=zipped(ECHO))
+    found = refusal(client.create_function, **bench.request(Code={"S3Bucket": bucket, "S3Key": "app.zip"}))
+    assert (found["Code"], found["Status"]) == ("AccessDeniedException", 403)
+    assert f"s3:GetObject on resource: arn:aws:s3:::{bucket}/app.zip" in found["Message"]

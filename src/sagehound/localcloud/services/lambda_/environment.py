@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 from sagehound.localcloud.services.lambda_.errors import constraint, invalid
-from sagehound.localcloud.state.store import dumps
 
 MAX_BYTES = 4096
 RESERVED = frozenset(
@@ -53,6 +53,6 @@ def check(environment: dict[str, Any] | None) -> None:
                 f"Map keys must satisfy constraint: [Member must satisfy regular expression pattern: {_NAME.pattern}]"
             )
             raise constraint(f"{{{name}=...}}", "environment.variables", rule)
-    measured = dumps(variables)
+    measured = json.dumps(variables, separators=(",", ":"), ensure_ascii=False)
     if len(measured.encode()) > MAX_BYTES:
         raise invalid(f"{_UNABLE} exceeded the 4KB limit. String measured: {measured}")

@@ -9,8 +9,7 @@ from sagehound.localcloud.call import Call, Request, Response
 from sagehound.localcloud.services.lambda_ import checks, configuration, names, paging, records
 from sagehound.localcloud.services.lambda_.code_location import CodeLocations
 from sagehound.localcloud.services.lambda_.errors import conflict, constraint, invalid
-from sagehound.localcloud.services.lambda_.table import FunctionTable
-from sagehound.localcloud.services.lambda_.updates import Updates
+from sagehound.localcloud.services.lambda_.parts import Parts
 from sagehound.localcloud.services.lambda_.versions import Versions
 
 Record = dict[str, Any]
@@ -19,10 +18,10 @@ Record = dict[str, Any]
 class Functions:
     """Functions as a whole."""
 
-    def __init__(self, table: FunctionTable, updates: Updates, versions: Versions, locations: CodeLocations) -> None:
-        self._table = table
-        self._store = table.store
-        self._updates = updates
+    def __init__(self, parts: Parts, versions: Versions, locations: CodeLocations) -> None:
+        self._parts = parts
+        self._table = parts.table
+        self._store = parts.table.store
         self._versions = versions
         self._locations = locations
 
@@ -33,12 +32,12 @@ class Functions:
         arn = call.resource = self._table.arn(region, name)
         checks.check_new(request)
         self._check_free(region, name)
-        self._updates.check_role(call, request["Role"])
-        package = await self._updates.deployments.fetch(call, request["Code"])
-        layers = self._updates.layers.used(region, request.get("Layers", []), package.UnzippedSize)
+        checks.check_role(self._parts.roles, request["Role"])
+        package = await self._parts.deployments.fetch(call, request["Code"])
+        layers = self._parts.layers.used(region, request.get("Layers", []), package.UnzippedSize)
         function = {"FunctionName": name, "FunctionId": uuid.uuid4().hex, "NextVersion": 1}
         function["Tags"] = request.get("Tags", {})
-        record = configuration.new(request, name, arn, package, layers, records.timestamp(self._updates.clock))
+        record = configuration.new(request, name, arn, package, layers, records.timestamp(self._parts.clock))
         published = None
         with self._store.transaction():
             # Another request may have taken the name while the code was read.
@@ -47,10 +46,10 @@ class Functions:
             record = self._table.put_version(region, record)
             if request.get("Publish"):
                 published = self._versions.publish(region, record, None)
-        self._updates.activation.begin(region, record)
+        self._parts.activation.begin(region, record)
         if published is None:
             return configuration.told(record, arn)
-        self._updates.activation.begin(region, published)
+        self._parts.activation.begin(region, published)
         # Created and published, the version is told under the function's own ARN.
         return configuration.told(published, arn)
 

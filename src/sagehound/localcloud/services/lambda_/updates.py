@@ -6,52 +6,30 @@ from typing import Any
 
 from sagehound.localcloud.call import Call, Request, Response
 from sagehound.localcloud.services.lambda_ import checks, configuration, names, records, status
-from sagehound.localcloud.services.lambda_.activation import Activation
-from sagehound.localcloud.services.lambda_.deployment import Deployments
 from sagehound.localcloud.services.lambda_.errors import precondition_failed, unsupported
-from sagehound.localcloud.services.lambda_.layer_table import LayerTable
-from sagehound.localcloud.services.lambda_.needs import RoleTrust
-from sagehound.localcloud.services.lambda_.table import FunctionTable
+from sagehound.localcloud.services.lambda_.parts import Parts
 from sagehound.localcloud.services.lambda_.versions import Versions
-from sagehound.localcloud.state.clock import Clock
 
 Record = dict[str, Any]
 
 
 class Updates:
-    """Changes of $LATEST, and the parts that creating a function shares with them."""
+    """Changes of $LATEST."""
 
-    def __init__(
-        self,
-        table: FunctionTable,
-        versions: Versions,
-        activation: Activation,
-        deployments: Deployments,
-        layers: LayerTable,
-        roles: RoleTrust,
-        clock: Clock,
-    ) -> None:
-        self._table = table
+    def __init__(self, parts: Parts, versions: Versions) -> None:
+        self._parts = parts
+        self._table = parts.table
         self._versions = versions
-        self._roles = roles
-        self.activation = activation
-        self.deployments = deployments
-        self.layers = layers
-        self.clock = clock
-
-    def check_role(self, call: Call, role_arn: str) -> None:
-        """Refuse a role that Lambda cannot assume."""
-        checks.check_role(self._roles, role_arn)
 
     async def UpdateFunctionCode(self, call: Call, request: Request) -> Response:
         """Begin to replace the code; with DryRun, say what the function would be; with Publish, publish that too."""
         if "PublishTo" in request:
             raise unsupported("PublishTo")
         latest = self._changeable(call, request)
-        package = await self.deployments.fetch(call, request)
+        package = await self._parts.deployments.fetch(call, request)
         # Reading the code took a while: another update may have begun.
         latest = self._changeable(call, request)
-        self.layers.used(call.region, _layers(latest), package.UnzippedSize)
+        self._parts.layers.used(call.region, _layers(latest), package.UnzippedSize)
         record = {**latest, **configuration.with_package(package)}
         if "Architectures" in request:
             record["Architectures"] = request["Architectures"]
@@ -63,10 +41,10 @@ class Updates:
             record = self._begin(call.region, latest, record)
             if request.get("Publish"):
                 published = self._versions.publish(call.region, record, None)
-        self.activation.begin(call.region, record)
+        self._parts.activation.begin(call.region, record)
         if published is None:
             return configuration.told(record, arn)
-        self.activation.begin(call.region, published)
+        self._parts.activation.begin(call.region, published)
         return published
 
     def UpdateFunctionConfiguration(self, call: Call, request: Request) -> Response:
@@ -74,13 +52,13 @@ class Updates:
         latest = self._changeable(call, request)
         checks.check_configuration(request)
         if "Role" in request:
-            self.check_role(call, request["Role"])
+            checks.check_role(self._parts.roles, request["Role"])
         record = configuration.changed(latest, request)
         if "Layers" in request:
-            layers = self.layers.used(call.region, request["Layers"], latest["UnzippedSize"])
+            layers = self._parts.layers.used(call.region, request["Layers"], latest["UnzippedSize"])
             record = configuration.with_layers(record, layers)
         record = self._begin(call.region, latest, record)
-        self.activation.begin(call.region, record)
+        self._parts.activation.begin(call.region, record)
         return configuration.told(record, latest["FunctionArn"])
 
     def _changeable(self, call: Call, request: Request) -> Record:
@@ -97,7 +75,8 @@ class Updates:
         begun = status.begin_update(latest)
         members = ("State", "StateReason", "StateReasonCode", "Serving", "WorkId")
         progress = {key: value for key, value in begun.items() if key in members or key.startswith("LastUpdate")}
-        return self._table.put_version(region, {**record, **progress, "LastModified": records.timestamp(self.clock)})
+        now = records.timestamp(self._parts.clock)
+        return self._table.put_version(region, {**record, **progress, "LastModified": now})
 
 
 def _layers(record: Record) -> list[str]:
