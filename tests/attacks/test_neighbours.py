@@ -1,16 +1,17 @@
-"""A function that looks around: for its neighbours' credentials and files, for the cloud's own data, for its root keys."""
+"""A function that looks around: for the credentials and events of others, for the cloud's own data, for its root keys."""
 
 from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.cloud.lambda_functions import Bench
 from tests.cloud_process import CloudProcess
+
+pytestmark = pytest.mark.local_only
 
 VICTIM = """
 import os
@@ -92,10 +93,10 @@ def handler(event, context):
     return {
         "own": hits.pop(own),
         "hits": {text: paths for text, paths in hits.items() if paths},
-        "seen": [path for path in event["folders"] if tried(lambda: os.listdir(path)) not in ("FileNotFoundError", "PermissionError", [])],
+        "seen": [path for path in event["folders"] if isinstance(found := tried(lambda: os.listdir(path)), list) and found],
         "pids": pids,
         "killed": [pid for pid in event["pids"] if tried(lambda: os.kill(pid, signal.SIGKILL)) is None],
-        "next": [speak(event["port"], "GET", next_event, host) for host in ("127.0.0.1", "localhost", f"127.0.0.1:{event['port']}")],
+        "next": [speak(event["port"], "GET", next_event, host) for host in ("127.0.0.1", "localhost", "x.runtime")],
         "code": tried(lambda: write(os.environ["LAMBDA_TASK_ROOT"] + "/app.py")),
         "system": tried(lambda: write("/usr/lib/sitecustomize.py")),
         "uid": os.getuid(),
@@ -104,8 +105,8 @@ def handler(event, context):
 
 
 @pytest.fixture(scope="module")
-def bench(cloud: CloudProcess) -> Iterator[Bench]:
-    yield Bench(cloud)
+def bench(cloud: CloudProcess) -> Bench:
+    return Bench(cloud)
 
 
 def invoke(bench: Bench, name: str, event: Any = None) -> Any:
@@ -125,58 +126,66 @@ def programs_of(cloud: CloudProcess) -> list[int]:
     return [server.pid, *(child.pid for child in server.children(recursive=True))]
 
 
-@pytest.mark.local_only
-class TestAFunctionThatLooksAround:
-    @pytest.fixture(scope="class")
-    def diary(self) -> str:
-        return uuid.uuid4().hex
+@pytest.fixture(scope="module")
+def diary() -> str:
+    return uuid.uuid4().hex
 
-    @pytest.fixture(scope="class")
-    def victim(self, bench: Bench, diary: str) -> str:
-        return bench.create(VICTIM, Environment={"Variables": {"DIARY": diary}}, Timeout=30)
 
-    @pytest.fixture(scope="class")
-    def told(self, bench: Bench, victim: str) -> dict[str, Any]:
-        """The victim's secrets; its environment stays warm."""
-        found: dict[str, Any] = invoke(bench, victim)
-        return found
+@pytest.fixture(scope="module")
+def victim(bench: Bench, diary: str) -> str:
+    return bench.create(VICTIM, Environment={"Variables": {"DIARY": diary}}, Timeout=30)
 
-    @pytest.fixture(scope="class")
-    def loot(self, bench: Bench, cloud: CloudProcess, told: dict[str, Any], diary: str) -> dict[str, Any]:
-        """What a function of another role has found."""
-        thief = bench.create(THIEF, Timeout=120, MemorySize=512)
-        data = cloud.data_dir
-        event = {
-            "texts": [told["secret"], told["token"], diary, cloud.secret_key],
-            "folders": [str(data), str(data.parent), *map(str, sorted(data.iterdir()) if data.is_dir() else [])],
-            "pids": programs_of(cloud),
-            "port": int(told["api"].rpartition(":")[2]),
-        }
-        found: dict[str, Any] = invoke(bench, thief, event)
-        return found
 
-    def test_finds_its_own_secret_where_it_may(self, loot: dict[str, Any]) -> None:
-        """So the search is one that would find the others'."""
-        assert any(path.endswith("/environ") for path in loot["own"])
+@pytest.fixture(scope="module")
+def told(bench: Bench, victim: str) -> dict[str, Any]:
+    """The victim's secrets; its environment stays warm."""
+    found: dict[str, Any] = invoke(bench, victim)
+    return found
 
-    def test_finds_nobody_else_s_credentials(self, loot: dict[str, Any]) -> None:
-        assert loot["hits"] == {}
 
-    def test_does_not_see_the_cloud_s_data(self, loot: dict[str, Any], cloud: CloudProcess) -> None:
-        assert [path for path in loot["seen"] if path.startswith(str(cloud.data_dir))] == []
+@pytest.fixture(scope="module")
+def loot(bench: Bench, cloud: CloudProcess, told: dict[str, Any], diary: str) -> dict[str, Any]:
+    """What a function of another role has found."""
+    thief = bench.create(THIEF, Timeout=120, MemorySize=512)
+    data = cloud.data_dir
+    event = {
+        "texts": [told["secret"], told["token"], diary, cloud.secret_key],
+        "folders": [str(data), str(data.parent), *map(str, sorted(data.iterdir()) if data.is_dir() else [])],
+        "pids": programs_of(cloud),
+        "port": int(told["api"].rpartition(":")[2]),
+    }
+    found: dict[str, Any] = invoke(bench, thief, event)
+    return found
 
-    def test_sees_and_ends_no_process_but_its_own(self, loot: dict[str, Any]) -> None:
-        assert len(loot["pids"]) < 10
-        assert loot["killed"] == []
 
-    def test_cannot_take_another_one_s_events(self, loot: dict[str, Any]) -> None:
-        assert all(answer in (403, "ConnectionRefusedError", "TimeoutError") for answer in loot["next"])
+def test_it_finds_its_own_secret_where_it_may(loot: dict[str, Any]) -> None:
+    """So the search is one that would find the others'."""
+    assert any(path.endswith("/environ") for path in loot["own"])
 
-    def test_cannot_change_code(self, loot: dict[str, Any]) -> None:
-        assert "written" not in (loot["code"], loot["system"])
 
-    def test_leaves_the_other_one_as_it_was(
-        self, bench: Bench, victim: str, told: dict[str, Any], loot: dict[str, Any]
-    ) -> None:
-        again = invoke(bench, victim)
-        assert (again["calls"], again["secret"], again["api"]) == (told["calls"] + 1, told["secret"], told["api"])
+def test_it_finds_nobody_else_s_credentials(loot: dict[str, Any]) -> None:
+    assert loot["hits"] == {}
+
+
+def test_it_does_not_see_the_cloud_s_data(loot: dict[str, Any], cloud: CloudProcess) -> None:
+    assert [path for path in loot["seen"] if path.startswith(str(cloud.data_dir))] == []
+
+
+def test_it_sees_and_ends_no_process_but_its_own(loot: dict[str, Any]) -> None:
+    assert len(loot["pids"]) < 10
+    assert loot["killed"] == []
+
+
+def test_it_cannot_take_another_one_s_events(loot: dict[str, Any]) -> None:
+    assert all(answer in (403, "ConnectionRefusedError", "TimeoutError") for answer in loot["next"])
+
+
+def test_it_cannot_change_code(loot: dict[str, Any]) -> None:
+    assert "written" not in (loot["code"], loot["system"])
+
+
+def test_it_leaves_the_other_one_as_it_was(
+    bench: Bench, victim: str, told: dict[str, Any], loot: dict[str, Any]
+) -> None:
+    again = invoke(bench, victim)
+    assert (again["calls"], again["secret"], again["api"]) == (told["calls"] + 1, told["secret"], told["api"])
