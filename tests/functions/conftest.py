@@ -14,6 +14,7 @@ from tests.functions.bench import Bench
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     made = Bench(tmp_path)
     await made.engine.start()
+    await made.engine.ready()
     yield made
     await made.engine.stop()
 
@@ -31,5 +32,6 @@ async def open_bench(tmp_path: Path) -> AsyncIterator[Bench]:
     """A bench without sandboxes, as where the kernel refuses them."""
     made = Bench(tmp_path, sandbox=False)
     await made.engine.start()
+    await made.engine.ready()
     yield made
     await made.engine.stop()

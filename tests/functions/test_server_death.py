@@ -30,6 +30,7 @@ SERVER = """
     async def main():
         bench = Bench(Path(sys.argv[1]), sandbox=sys.argv[2] == "private")
         await bench.engine.start()
+        await bench.engine.ready()
         if (sys.argv[2] == "private") != bench.engine.private:
             print("refused", flush=True)
             return

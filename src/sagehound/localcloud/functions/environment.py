@@ -124,6 +124,8 @@ class Environment:
         self._machine.memory.add(self)
         self._program.find_main()
         self._program.when_ended(self._on_end)
+        if self.over:
+            self.end()
         try:
             await self._ready
         except _Ended as ended:
@@ -158,9 +160,11 @@ class Environment:
         """Give the handler an event: now, or as soon as the runtime asks for one."""
         work = Work(invocation, self._loop.create_future(), timeout, init_seconds, spent)
         self._next = work
-        if self._client is not None:
+        if self._client is not None and self._client.connected:
             self._deliver(self._client)
-        elif self.over:
+        elif self.over or self._client is not None:  # a runtime that has closed its connection will not ask again
+            self._next = None
+            self.end()
             work.answer.set_exception(NeverDelivered())
         return work.answer
 

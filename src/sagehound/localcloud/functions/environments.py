@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import os
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,8 +31,11 @@ STARTS_AT_ONCE = max(4, 2 * (os.cpu_count() or 1))
 START_TURN_SECONDS = 1.0
 """An initialisation that waits for something makes room for another start after this long."""
 CREDENTIALS_MARGIN = 60.0
+STOP_SECONDS = 5.0
 LOOK_SECONDS = 5.0
 FIRST_RETRY, LAST_RETRY = 1.0, 60.0
+
+logger = logging.getLogger(__name__)
 
 
 class Environments:
@@ -68,9 +73,13 @@ class Environments:
         return self._machine.private
 
     async def start(self) -> None:
-        """Find out what this machine allows; nothing is started for any function yet."""
-        await self._machine.start()
+        """Begin to find out what this machine allows; nothing is started for any function yet."""
+        self._machine.start()
         self._background(self._look_after())
+
+    async def ready(self) -> None:
+        """Return when it is known what this machine allows; invocations wait for that by themselves."""
+        await self._machine.ready()
 
     async def stop(self) -> None:
         """End every process; invocations under way are answered as killed."""
@@ -82,11 +91,12 @@ class Environments:
         for environment in environments:
             environment.end()
         try:
-            async with asyncio.timeout(5):
-                for environment in environments:
-                    await environment.wait_closed()
+            with suppress(TimeoutError):  # what has not even started ends with the machine's spawner
+                async with asyncio.timeout(STOP_SECONDS):
+                    for environment in environments:
+                        await environment.wait_closed()
         finally:
-            self._machine.close()
+            await self._machine.close()
 
     # -- invocations
 
@@ -103,6 +113,7 @@ class Environments:
                 continue
 
     async def _invoke_cold(self, pool: Pool, spec: FunctionSpec, invocation: Invocation) -> Outcome:
+        await self._machine.ready()
         environment = self._new(pool, spec, provisioned=False)
         spent = 0.0
         try:
@@ -206,13 +217,15 @@ class Environments:
         return asyncio.create_task(self._start_provisioned(pool))
 
     async def _start_provisioned(self, pool: Pool) -> None:
-        environment = self._new(pool, pool.spec, provisioned=True)
         try:
-            await self._initialise(environment, max(PROVISIONED_INIT_SECONDS, pool.spec.timeout))
-        except InitFailure as failed:
-            environment.log.line(report.init_report_line(failed.seconds, failed.failure, "init"))
-            environment.log.flush()
-            raise
+            await self._machine.ready()
+            environment = self._new(pool, pool.spec, provisioned=True)
+            try:
+                await self._initialise(environment, max(PROVISIONED_INIT_SECONDS, pool.spec.timeout))
+            except InitFailure as failed:
+                environment.log.line(report.init_report_line(failed.seconds, failed.failure, "init"))
+                environment.log.flush()
+                raise
         finally:
             pool.starting -= 1
         pool.allocated.add(environment)
@@ -224,7 +237,8 @@ class Environments:
         while pool.missing and not pool.retired:
             try:
                 await self._add_provisioned(pool)
-            except (InitFailure, StartFailed):
+            except Exception as failure:  # noqa: BLE001 - whatever keeps it from starting, a role that has gone too
+                logger.info("no provisioned environment of %s: %s", pool.spec.function_arn, failure)
                 await asyncio.sleep(wait)
                 wait = min(2 * wait, LAST_RETRY)
 

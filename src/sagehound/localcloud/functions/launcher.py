@@ -95,6 +95,7 @@ class Launcher:
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._sending = asyncio.Lock()
+        self._closed = False
 
     async def start(self, program: Program, output: int) -> RunningProgram:
         """Start a program that writes to the pipe `output` (closed here); StartFailed when it cannot be."""
@@ -116,6 +117,8 @@ class Launcher:
 
     async def _send(self, message: bytes, descriptors: list[int]) -> None:
         loop = asyncio.get_running_loop()
+        if self._closed:
+            raise OSError("the cloud is stopping")
         if self._process is None or self._process.poll() is not None:
             self._start_spawner()
         assert self._socket is not None
@@ -152,6 +155,7 @@ class Launcher:
 
     def close(self) -> None:
         """End the spawner, and with it everything that it has started."""
+        self._closed = True
         if self._socket is not None:
             self._socket.close()
             self._socket = None

@@ -27,7 +27,7 @@ USER_INSIDE = 993
 
 
 class Machine:
-    """Made once; `start` finds out what the kernel allows."""
+    """Made once; `start` begins to find out what the kernel allows, `ready` is when that is known."""
 
     def __init__(self, folder: Path, hidden: tuple[Path, ...], sandbox: bool) -> None:
         self._folder = folder
@@ -37,10 +37,20 @@ class Machine:
         self.launcher = Launcher()
         self.memory = MemoryWatch()
         self.freezer = Freezer()
+        self._preparing: asyncio.Task[None] | None = None
         self.private = False
         self.why_not_private = "only Linux has namespaces"
 
-    async def start(self) -> None:
+    def start(self) -> None:
+        """Begin to prepare: the server's own start does not wait for it, the first environment does."""
+        self._preparing = asyncio.create_task(self._prepare())
+
+    async def ready(self) -> None:
+        """Return when it is prepared."""
+        assert self._preparing is not None, "started before it is used"
+        await asyncio.shield(self._preparing)
+
+    async def _prepare(self) -> None:
         """Lay out the interpreter, forget what an earlier server left, and try a sandbox."""
         await asyncio.to_thread(self._lay_out)
         if not self._sandbox_wanted:
@@ -128,8 +138,11 @@ class Machine:
         shutil.rmtree(part, ignore_errors=True)
         return merged
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End every process that was started."""
+        if self._preparing is not None:
+            self._preparing.cancel()
+            await asyncio.wait([self._preparing])
         self.memory.close()
         self.freezer.close()
         self.launcher.close()

@@ -1,0 +1,54 @@
+"""Signed Invoke requests that cost the client next to nothing, and functions to send them to."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from sagehound.localcloud.container.invocations import Connections
+from tests.cloud_process import CloudProcess
+
+Signed = tuple[str, dict[str, str], bytes]
+
+
+def signed(cloud: CloudProcess, function: str, body: bytes) -> Signed:
+    """Path, headers and body of an invocation, valid for fifteen minutes."""
+    path = f"/2015-03-31/functions/{function}/invocations"
+    request = AWSRequest("POST", f"http://127.0.0.1{path}", {"X-Amz-Log-Type": "None"}, body)
+    SigV4Auth(Credentials(cloud.access_key, cloud.secret_key), "lambda", cloud.region).add_auth(request)
+    return path, dict(request.headers.items()), body
+
+
+async def latencies(port: int, request: Signed, count: int) -> list[float]:
+    """Seconds of `count` invocations, one after the other on one connection."""
+    connections = Connections(port)
+    path, headers, body = request
+    found = []
+    for _ in range(count):
+        began = time.perf_counter()
+        reply = await connections.request("POST", path, headers, body, limit=60)
+        found.append(time.perf_counter() - began)
+        if reply.status != 200 or "x-amz-function-error" in reply.headers:
+            raise SystemExit(f"{reply.status}: {reply.body[:500]!r}")
+    connections.close()
+    return found
+
+
+async def at_once(port: int, requests: Sequence[Signed]) -> list[tuple[int, bytes, float]]:
+    """Send all requests at the same time; status, answer and seconds of each."""
+    connections = Connections(port)
+
+    async def one(request: Signed) -> tuple[int, bytes, float]:
+        path, headers, body = request
+        began = time.perf_counter()
+        reply = await connections.request("POST", path, headers, body, limit=120)
+        return reply.status, reply.body, time.perf_counter() - began
+
+    answers = await asyncio.gather(*(one(request) for request in requests))
+    connections.close()
+    return answers
