@@ -33,8 +33,8 @@ def context_for(condition: Mapping[str, Any]) -> list[Entry] | None:
 
 
 def sample(pattern: str) -> str:
-    """A text that the pattern matches."""
-    return pattern.replace("*", "x").replace("?", "x")
+    """A text that the pattern matches; "*" alone stays, as what a call without a resource is asked with."""
+    return pattern if pattern == "*" else pattern.replace("*", "x").replace("?", "x")
 
 
 def _entry(operator: str, key: str, wanted: list[str]) -> Entry | None:
@@ -42,7 +42,7 @@ def _entry(operator: str, key: str, wanted: list[str]) -> Entry | None:
         return None
     first = wanted[0]
     if operator in _EQUAL:
-        return _typed(key, "string", sample(first))
+        return _typed(key, "string", sample(first) if first != "*" else "x")
     if operator in _UNEQUAL or operator == "Null":
         return _typed(key, "string", "another")
     if operator == "Bool":

@@ -92,7 +92,7 @@ def _still_allowed(simulate: Simulate, allowing: list[Statement], usage: Usage, 
         contexts = [context_for(one.condition) for one in covering]
         known = [json.dumps(context) for context in contexts if context is not None]
         if known:
-            questions[action, min(known, key=len)].append(sample(asked) if asked != "*" else "*")
+            questions[action, min(known, key=len)].append(sample(asked))
         else:
             proof.unproved.append(f"{action} on {asked}: its condition cannot be filled from the policy")
     for (action, context), resources in questions.items():
@@ -105,11 +105,11 @@ def _still_allowed(simulate: Simulate, allowing: list[Statement], usage: Usage, 
 
 
 def _others_denied(simulate: Simulate, allowing: list[Statement], proof: Proof) -> None:
-    """Asked on one resource of each kind that the policies name: where they grant anything, it is there."""
-    resources = sorted({sample(pattern) for one in allowing for pattern in one.resources} | {"*"})
+    """Asked on the service's resources that the policies name: where they grant anything of it, it is there."""
+    named = sorted({sample(pattern) for one in allowing for pattern in one.resources} - {"*"})
     granted = {action for one in allowing for action in catalogue.granted_by(one)}
-    services = sorted({catalogue.service_of(action) for action in granted})
-    for service in services:
+    for service in sorted({catalogue.service_of(action) for action in granted}):
+        resources = ["*", *(resource for resource in named if resource.split(":")[2:3] in ([service], ["*"]))]
         others = [action for action in catalogue.actions_of(service) if action not in granted]
         for actions in _chunks(others, _ACTIONS_AT_ONCE):
             open_to = {action for (action, _), allowed in simulate(actions, resources, []).items() if allowed}

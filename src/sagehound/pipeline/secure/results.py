@@ -81,10 +81,9 @@ class Findings:
 
     def lines(self) -> list[str]:
         """Below the step's line: the findings as a table, then for each role the difference and the proof."""
-        lines = _table(self.findings)
+        lines = [*self.notes, *_table(self.findings)]
         for one in self.roles:
             lines += _role_lines(one)
-        lines += self.notes
         if self.saved is not None:
             back = f"`sagehound secure --restore {self.saved}`"
             lines.append(f"what was replaced lies in {self.saved}; {back} brings it back")
@@ -119,11 +118,9 @@ def _role_lines(one: Examined) -> list[str]:
     for (action, resource), count in sorted(one.usage.denied.items())[:_REFUSED]:
         times = "once" if count == 1 else f"{count:,} times"
         lines.append(f"{one.role.where} was refused {action} on {resource} {times}: is it too narrow?")
-    by_reason: dict[str, list[str]] = defaultdict(list)
-    for kept in one.kept:
-        by_reason[kept.reason].append(kept.action)
-    for reason, actions in by_reason.items():
-        lines.append(f"{one.role.where}: {', '.join(actions)}: not called, and kept. {reason}")
+    if one.kept:
+        actions = ", ".join(kept.action for kept in one.kept)
+        lines.append(f"{one.role.where}: not called, and kept for a reason (--json has it): {actions}")
     if one.proof is not None:
         lines.append(f"{one.role.where}: {one.proof.text}")
         lines += [f"  {failure}" for failure in [*one.proof.failures, *one.proof.unproved]]
