@@ -23,6 +23,7 @@ from sagehound.pipeline.cleanup import delete_belongings, find_belongings
 from sagehound.pipeline.clients import Clients, connect_endpoint, connect_local
 from sagehound.pipeline.deploy import Placement, deploy
 from sagehound.pipeline.function import DeployedFunction, Trial, deploy_function
+from sagehound.pipeline.function_cleanup import FunctionBelongings, find_functions
 from sagehound.pipeline.function_code import zip_of
 from sagehound.pipeline.function_denial import prove_denial
 from sagehound.pipeline.function_event import picture_event, read_event, send_event, stored_picture
@@ -245,6 +246,10 @@ def test_the_write_up_s_handler_runs_as_it_is(shop, recorded, tmp_path) -> None:
     assert "str(context) tells every caller" in context
     configured = shop.clients.lambda_.get_function_configuration(FunctionName="fn-own")
     assert configured["Handler"] == "lambdafunction.lambda_handler"
+    with recorded.reporter.step("denial") as step:
+        denied = prove_denial(shop.clients, function, step)
+    assert denied.error == "Unhandled"
+    assert "not authorized to perform: sagemaker:InvokeEndpoint on resource" in denied.in_a_word()
     (tmp_path / "other.py").write_text(WRITE_UP.replace(LITERAL, "no-such-endpoint"))
     settings, names = shop.called("fn-missing", source_dir=str(tmp_path / "other.py"))
     with pytest.raises(StepFailed) as failed:
@@ -366,6 +371,9 @@ def test_a_person_who_may_not_is_told_which_permission_is_missing(shop, recorded
     assert "not authorized to perform: logs:CreateLogGroup" in refused("sts:GetCallerIdentity")
     assert "not authorized to perform: lambda:GetFunctionConfiguration" in refused(*allowed)
     assert "not authorized to perform: iam:PassRole" in refused(*allowed, "lambda:*")
+    # Clean-up of who may not even list functions goes on with the rest: this role, here.
+    refused(*allowed)
+    assert find_functions(person, names) == FunctionBelongings((), (names.function_role,))
     assert not any(one["FunctionName"] == "fn-not-mine" for one in shop.clients.lambda_.list_functions()["Functions"])
 
 

@@ -151,6 +151,13 @@ def test_the_usual_name_goes_before_others_and_packages_have_a_path(tmp_path) ->
     assert find_function_code(own(path, handler="deep.app.go")).handler == "deep.app.go"
 
 
+def test_another_language_is_taken_with_the_handler_that_is_named(tmp_path) -> None:
+    path = tmp_path / "code.zip"
+    path.write_bytes(zip_of({"index.mjs": b"export const handler = async () => 1"}))
+    code = find_function_code(own(path, handler="index.handler", runtime="nodejs22.x"))
+    assert (code.handler, code.content) == ("index.handler", path.read_bytes())
+
+
 @pytest.mark.parametrize("name", ["missing.zip", "text.zip", "empty"])
 def test_what_is_no_code_is_refused(tmp_path, name) -> None:
     (tmp_path / "text.zip").write_text("no zip")

@@ -181,7 +181,7 @@ def _answered(clients: Clients, function: DeployedFunction, event: dict[str, Any
     until = time.monotonic() + (0.0 if clients.local else _POLICY_SECONDS)
     for pause in pauses(clients.local):
         answer = send_event(clients, function.name, function.alias, event, function.timeout)
-        if answer.refusal != "AccessDenied" or time.monotonic() >= until:
+        if not answer.denied or time.monotonic() >= until:
             return answer
         time.sleep(pause)
     raise AssertionError("pauses never end")

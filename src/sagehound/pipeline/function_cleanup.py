@@ -33,18 +33,30 @@ def find_functions(clients: Clients, names: Names) -> FunctionBelongings:
     """The functions that carry the project's tag, whatever their names, and those of their roles that do."""
     tag = names.tags[0]
     functions, roles = [], {names.function_role: None}
-    for page in clients.lambda_.get_paginator("list_functions").paginate():
-        for function in page["Functions"]:
-            tags = _unless_missing(partial(clients.lambda_.list_tags, Resource=function["FunctionArn"]))
-            if tags and tags.get("Tags", {}).get(tag["Key"]) == tag["Value"]:
-                functions.append(function["FunctionName"])
-                roles.setdefault(function["Role"].rpartition("/")[2])
+    for function in _functions(clients):
+        tags = _unless_missing(partial(clients.lambda_.list_tags, Resource=function["FunctionArn"]))
+        if tags and tags.get("Tags", {}).get(tag["Key"]) == tag["Value"]:
+            functions.append(function["FunctionName"])
+            roles.setdefault(function["Role"].rpartition("/")[2])
     ours = []
     for name in roles:
         found = _unless_missing(partial(clients.iam.get_role, RoleName=name))
         if found and tag in found["Role"].get("Tags", []):
             ours.append(name)
     return FunctionBelongings(tuple(functions), tuple(ours))
+
+
+def _functions(clients: Clients) -> list[dict[str, Any]]:
+    """Every function of the account; none for who may not list them: they have made none, and delete the rest."""
+    from botocore.exceptions import ClientError
+
+    try:
+        pages = list(clients.lambda_.get_paginator("list_functions").paginate())
+    except ClientError as error:
+        if error_of(error)[0] != "AccessDeniedException":
+            raise
+        return []
+    return [function for page in pages for function in page["Functions"]]
 
 
 def delete_functions(clients: Clients, found: FunctionBelongings) -> None:

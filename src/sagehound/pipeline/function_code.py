@@ -55,6 +55,8 @@ def find_function_code(settings: FunctionSettings) -> FunctionCode:
             f"{path} is {len(content) / 1e6:,.0f} MB as a zip, above {MOST_BYTES / 1e6:,.0f} MB",
             "Leave out what Lambda's Python has (boto3), and models: those belong behind the endpoint.",
         )
+    if not settings.runtime.startswith("python") and settings.handler:
+        return FunctionCode(content, settings.handler, False, Handled())  # another language, which is not read here
     handler = settings.handler or _find_handler(sources, path)
     module, _, function = handler.rpartition(".")
     name = module.replace(".", "/") + ".py"

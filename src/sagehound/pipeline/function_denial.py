@@ -34,7 +34,7 @@ def prove_denial(clients: Clients, function: DeployedFunction, step: Step) -> Fu
         finally:
             put_policy(clients, function.role, policy)
         again = send_event(clients, function.name, function.alias, event, function.timeout)
-    if denied.refusal != "AccessDenied":
+    if not denied.denied:
         raise StepFailed(
             "denial",
             f"without its permission {function.name} answered {denied.in_a_word()} and not AccessDenied",

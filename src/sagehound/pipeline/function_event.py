@@ -65,6 +65,12 @@ class FunctionAnswer:
         """The error's name in a body that is a refusal: AccessDenied, PictureRefused ..."""
         return str(self.body.get("error", "")) if isinstance(self.body, dict) else ""
 
+    @property
+    def denied(self) -> bool:
+        """Whether IAM denied what the function asked for: our handler says so, another one fails with AWS's error."""
+        said = str(self.answer.get("errorMessage", "")) if self.error and isinstance(self.answer, dict) else ""
+        return self.refusal == "AccessDenied" or "(AccessDenied" in said
+
     def in_a_word(self) -> str:
         """200, 502 AccessDenied, Unhandled: ..."""
         if self.error:
