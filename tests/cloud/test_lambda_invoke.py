@@ -235,6 +235,22 @@ def _messages(logs: Any, group: str) -> list[str]:
     return found if found and "REPORT" in found[-1] else []
 
 
+def test_a_role_that_trusts_lambda_no_longer_runs_no_new_environment(bench: Bench) -> None:
+    role = unique("lost")
+    name = bench.create(TELLS, Role=bench.role(role))
+    call(bench.client, name)
+    trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    bench.iam.update_assume_role_policy(RoleName=role, PolicyDocument=document)
+    # What runs has its keys already; new code needs new ones.
+    call(bench.client, name)
+    bench.client.update_function_code(FunctionName=name, ZipFile=zipped(TELLS + "# new"))
+    bench.active(name)
+    answer = refusal(bench.client.invoke, FunctionName=name)
+    assert (answer["Code"], answer["status"]) == ("AccessDeniedException", 403)
+    assert answer["Message"] == "The role defined for the function cannot be assumed by Lambda."
+
+
 def test_metrics_count_each_invocation_once(bench: Bench) -> None:
     name = bench.create("def handler(event, context):\n    return 1 / event\n")
     for divisor in (1, 2, 0):

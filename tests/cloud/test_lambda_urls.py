@@ -81,7 +81,9 @@ def test_a_request_is_the_handlers_event(bench: Bench, echo: str) -> None:
     assert (event["rawPath"], event["rawQueryString"]) == ("/a path/b", "breed=beagle&breed=boxer&size=")
     assert event["queryStringParameters"] == {"breed": "beagle,boxer", "size": ""}
     assert event["cookies"] == ["one=1", "two=2"]
-    assert event["headers"]["x-own"] == "mine"
+    headers = event["headers"]
+    assert (headers["x-own"], headers["x-forwarded-for"], headers["x-forwarded-proto"]) == ("mine", "127.0.0.1", "http")
+    assert headers["x-forwarded-port"] == str(bench.cloud.port)
     assert (event["body"], event["isBase64Encoded"]) == ('{"picture": 1}', False)
     context = event["requestContext"]
     url_id = echo.rstrip("/").rpartition("/")[2]
@@ -215,6 +217,7 @@ def test_a_signed_url_asks_for_a_signature_and_both_permissions(bench: Bench) ->
     keys = user_keys(cloud, allow(both, bench.arn(name)))
     answer = signed(cloud, keys, f"{url}a%20b?x=1&y=", '{"signed": true}')
     assert answer.status_code == 200
+    assert "authorization" not in answer.json()["headers"]
     identity = answer.json()["requestContext"]["authorizer"]["iam"]
     assert identity["accessKey"] == keys["AccessKeyId"]
     assert identity["userArn"].endswith(f":user/{keys['UserName']}")

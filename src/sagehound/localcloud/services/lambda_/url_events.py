@@ -16,6 +16,8 @@ from sagehound.localcloud.call import Caller, HttpRequest
 
 _TEXT = ("text/", "application/json", "application/javascript", "application/xml")
 _HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "upgrade", "te", "trailer", "proxy-authorization"})
+_SECRETS = frozenset({"authorization", "x-amz-security-token"})
+"""Of a signed request: they are for the front, and no business of the function's."""
 _NEVER = frozenset({"content-length", *_HOP})
 """Headers of an answer that belong to the connection; its length is what its body says."""
 
@@ -36,7 +38,7 @@ def event(
     now: datetime,
 ) -> bytes:
     """The event; `caller` is who signed the request, None for a URL that asks for no signature."""
-    headers = {name: value for name, value in http.headers.items() if name not in _HOP}
+    headers = _event_headers(http, signed=caller is not None)
     cookies = headers.pop("cookie", None)
     domain = f"{url_id}.lambda-url.{region}.on.aws"
     context: dict[str, Any] = {
@@ -128,6 +130,18 @@ def _answer_body(document: dict[str, Any]) -> bytes:
         return base64.b64decode(body, validate=True)
     except (binascii.Error, ValueError) as reason:
         raise MalformedAnswer("body is no base64") from reason
+
+
+def _event_headers(http: HttpRequest, *, signed: bool) -> dict[str, str]:
+    """The headers of the request, and those that AWS's front adds."""
+    dropped = _HOP | _SECRETS if signed else _HOP
+    headers = {name: value for name, value in http.headers.items() if name not in dropped}
+    before = headers.get("x-forwarded-for")
+    headers["x-forwarded-for"] = f"{before},{http.client}" if before else http.client
+    headers["x-forwarded-proto"] = http.scheme
+    _, _, port = headers.get("host", "").rpartition(":")
+    headers["x-forwarded-port"] = port if port.isdecimal() else "443" if http.scheme == "https" else "80"
+    return headers
 
 
 def _identity(caller: Caller) -> dict[str, Any]:
