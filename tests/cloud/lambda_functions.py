@@ -9,6 +9,9 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+from botocore.exceptions import ClientError
+
 from tests.cloud_process import CloudProcess
 
 RUNTIME = "python3.12"
@@ -34,6 +37,14 @@ def zipped(files: Mapping[str, str | bytes] | str) -> bytes:
 def unique(prefix: str = "function") -> str:
     """A name of a test's own."""
     return f"{prefix}-{uuid.uuid4().hex[:12]}"
+
+
+def refusal(call: Any, /, **params: Any) -> tuple[str, str]:
+    """Code and message of the error that a call is answered with."""
+    with pytest.raises(ClientError) as caught:
+        call(**params)
+    error = caught.value.response["Error"]
+    return error["Code"], error["Message"]
 
 
 class Bench:

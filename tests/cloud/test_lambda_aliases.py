@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
-from tests.cloud.lambda_functions import Bench, zipped
+from tests.cloud.lambda_functions import Bench, refusal, zipped
 from tests.cloud_process import CloudProcess
 
 
@@ -26,14 +23,6 @@ def name(bench: Bench) -> str:
     for version in ("1", "2"):
         bench.active(made, Qualifier=version)
     return made
-
-
-def refusal(call: Any, /, **params: Any) -> tuple[str, str]:
-    """Code and message of the error that a call is answered with."""
-    with pytest.raises(ClientError) as caught:
-        call(**params)
-    error = caught.value.response["Error"]
-    return error["Code"], error["Message"]
 
 
 def test_an_alias_leads_to_its_version(bench: Bench, name: str) -> None:

@@ -11,9 +11,8 @@ import zipfile
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from tests.cloud.lambda_functions import ECHO, Bench, unique, zipped
+from tests.cloud.lambda_functions import ECHO, Bench, refusal, unique, zipped
 from tests.cloud_process import CloudProcess
 
 USING = "import lent\n\ndef handler(event, context):\n    return lent.VALUE\n"
@@ -22,14 +21,6 @@ USING = "import lent\n\ndef handler(event, context):\n    return lent.VALUE\n"
 @pytest.fixture(scope="module")
 def bench(cloud: CloudProcess) -> Bench:
     return Bench(cloud)
-
-
-def refusal(call: Any, /, **params: Any) -> tuple[str, str]:
-    """Code and message of the error that a call is answered with."""
-    with pytest.raises(ClientError) as caught:
-        call(**params)
-    error = caught.value.response["Error"]
-    return error["Code"], error["Message"]
 
 
 def publish(bench: Bench, name: str, value: int = 1, **more: Any) -> dict[str, Any]:

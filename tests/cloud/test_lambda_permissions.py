@@ -6,9 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
-from tests.cloud.lambda_functions import Bench, unique
+from tests.cloud.lambda_functions import Bench, refusal, unique
 from tests.cloud_process import CloudProcess
 
 INVOKE = "lambda:InvokeFunction"
@@ -22,14 +21,6 @@ def bench(cloud: CloudProcess) -> Bench:
 @pytest.fixture
 def name(bench: Bench) -> str:
     return bench.create(Publish=True)
-
-
-def refusal(call: Any, /, **params: Any) -> tuple[str, str]:
-    """Code and message of the error that a call is answered with."""
-    with pytest.raises(ClientError) as caught:
-        call(**params)
-    error = caught.value.response["Error"]
-    return error["Code"], error["Message"]
 
 
 def test_a_policy_is_written_as_aws_writes_it(bench: Bench, name: str) -> None:

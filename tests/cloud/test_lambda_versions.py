@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, WaiterError
+from botocore.exceptions import WaiterError
 
-from tests.cloud.lambda_functions import ECHO, Bench, zipped
+from tests.cloud.lambda_functions import ECHO, Bench, refusal, zipped
 from tests.cloud_process import CloudProcess
 
 OTHER = "def handler(event, context):\n    return 'other'\n"
@@ -17,14 +16,6 @@ OTHER = "def handler(event, context):\n    return 'other'\n"
 @pytest.fixture(scope="module")
 def bench(cloud: CloudProcess) -> Bench:
     return Bench(cloud)
-
-
-def refusal(call: Any, /, **params: Any) -> tuple[str, str]:
-    """Code and message of the error that a call is answered with."""
-    with pytest.raises(ClientError) as caught:
-        call(**params)
-    error = caught.value.response["Error"]
-    return error["Code"], error["Message"]
 
 
 def test_a_version_keeps_what_the_function_was(bench: Bench) -> None:
