@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
 import uvloop
 
 from benchmarks.function_requests import latencies, signed
@@ -26,36 +27,62 @@ from tests.cloud_process import CloudProcess
 EMPTY = "def handler(event, context):\n    return event\n"
 """The handler's own time is a few microseconds: what is measured is what is around it."""
 BODY = json.dumps({"url": "https://example.org/picture.jpg"}).encode()
+BLOCKS = 10
 INIT = re.compile(r"Init Duration: ([0-9.]+) ms")
 
 
 def warm(cloud: CloudProcess, bench: Bench, count: int) -> dict[str, Any]:
-    """One caller, one invocation after the other."""
+    """One caller, one invocation after the other; the ways to call take turns, so that a drift hits all of them."""
     name = bench.create(EMPTY)
     request = signed(cloud, name, BODY)
     uvloop.run(latencies(cloud.port, request, 100))
-    lean = uvloop.run(latencies(cloud.port, request, count))
-    through_boto3 = []
-    for number in range(100 + count):
-        began = time.perf_counter()
-        bench.client.invoke(FunctionName=name, Payload=BODY)["Payload"].read()
-        if number >= 100:
-            through_boto3.append(time.perf_counter() - began)
-    listed = []
-    for _ in range(300):  # the client's own share: a call of the same service that does next to nothing
-        began = time.perf_counter()
-        bench.client.invoke(FunctionName=name, InvocationType="DryRun", Payload=BODY)["Payload"].read()
-        listed.append(time.perf_counter() - began)
+    boto3_seconds(bench, name, 50)
+    lean, through_boto3, dry, used = [], [], [], 0.0
+    blocks = []
+    for _ in range(BLOCKS):
+        before = cpu_seconds(cloud)
+        block = uvloop.run(latencies(cloud.port, request, count // BLOCKS))
+        used += cpu_seconds(cloud) - before
+        blocks.append(block)
+        lean += block
+        through_boto3 += boto3_seconds(bench, name, count // BLOCKS)
+        dry += boto3_seconds(bench, name, count // BLOCKS // 4, InvocationType="DryRun")
     tail = base64.b64decode(bench.client.invoke(FunctionName=name, Payload=BODY, LogType="Tail")["LogResult"]).decode()
+    medians = [statistics.median(block) for block in blocks]
     return {
-        "requests": count,
+        "requests": len(lean),
         "invoke_median_ms": milliseconds(statistics.median(lean)),
-        "invoke_p99_ms": milliseconds(statistics.quantiles(lean, n=100)[98]),
+        "invoke_p99_ms": milliseconds(p99(lean)),
+        "medians_of_blocks_min_max_ms": [milliseconds(min(medians)), milliseconds(max(medians))],
+        "p99_of_blocks_min_ms": milliseconds(min(p99(block) for block in blocks)),
+        "server_cpu_ms_an_invocation": milliseconds(used / len(lean)),
         "boto3_median_ms": milliseconds(statistics.median(through_boto3)),
-        "boto3_p99_ms": milliseconds(statistics.quantiles(through_boto3, n=100)[98]),
-        "boto3_dry_run_median_ms": milliseconds(statistics.median(listed)),
+        "boto3_p99_ms": milliseconds(p99(through_boto3)),
+        "boto3_dry_run_median_ms": milliseconds(statistics.median(dry)),
+        "boto3_invoke_over_dry_run_ms": milliseconds(statistics.median(through_boto3) - statistics.median(dry)),
         "last_report": tail.splitlines()[-1].replace("\t", " "),
     }
+
+
+def boto3_seconds(bench: Bench, name: str, count: int, **how: str) -> list[float]:
+    """Seconds of invocations through boto3. A DryRun costs boto3 the same and runs nothing."""
+    found = []
+    for _ in range(count):
+        began = time.perf_counter()
+        bench.client.invoke(FunctionName=name, Payload=BODY, **how)["Payload"].read()
+        found.append(time.perf_counter() - began)
+    return found
+
+
+def p99(seconds: list[float]) -> float:
+    return statistics.quantiles(seconds, n=100)[98]
+
+
+def cpu_seconds(cloud: CloudProcess) -> float:
+    """What the server has used: unlike latencies the same on a busy machine."""
+    assert cloud.process is not None
+    times = psutil.Process(cloud.process.pid).cpu_times()
+    return float(times.user + times.system)
 
 
 def cold(bench: Bench, count: int) -> dict[str, Any]:
@@ -63,7 +90,9 @@ def cold(bench: Bench, count: int) -> dict[str, Any]:
     name = bench.create(EMPTY)
     seconds, inits = [], []
     for number in range(count):
-        bench.client.update_function_configuration(FunctionName=name, Environment={"Variables": {"NUMBER": str(number)}})
+        bench.client.update_function_configuration(
+            FunctionName=name, Environment={"Variables": {"NUMBER": str(number)}}
+        )
         bench.active(name)
         began = time.perf_counter()
         answer = bench.client.invoke(FunctionName=name, Payload=BODY, LogType="Tail")

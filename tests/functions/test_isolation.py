@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 
 import psutil
@@ -181,3 +182,20 @@ async def test_no_function_survives_its_main_process_without_a_sandbox_either(op
 def running(argument: str) -> list[int]:
     """The processes that have this argument."""
     return [process.pid for process in psutil.process_iter(["cmdline"]) if argument in (process.info["cmdline"] or [])]
+
+
+async def test_code_that_was_unpacked_under_a_strict_umask_can_be_read(tmp_path: Path) -> None:
+    previous = os.umask(0o077)
+    try:
+        bench = Bench(tmp_path)
+        await bench.engine.start()
+        await bench.engine.ready()
+        spec = bench.function("import package.module\ndef lambda_handler(event, context):\n    return 'read'\n")
+        (spec.code / "package").mkdir()
+        (spec.code / "package" / "module.py").write_text("")
+    finally:
+        os.umask(previous)
+    try:
+        assert await bench.answer(spec) == "read"
+    finally:
+        await bench.engine.stop()

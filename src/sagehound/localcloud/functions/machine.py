@@ -63,6 +63,8 @@ class Machine:
         for name in ("root", "run", "layers", "empty"):
             (self._folder / name).mkdir(parents=True, exist_ok=True)
         self._interpreter = interpreter.make(self._folder / "interpreter")
+        _let_read(self._folder / "interpreter")
+        _let_read(self._folder / "empty")
 
     async def _try_sandbox(self) -> None:
         """A program that does nothing, with the very interpreter, in a sandbox: works here or says why not."""
@@ -87,7 +89,7 @@ class Machine:
 
     async def place(self, spec: FunctionSpec, name: str) -> Place:
         """A directory, or a root, for one more environment of this version."""
-        layers = await asyncio.to_thread(self._merged, spec.layers)
+        layers = await asyncio.to_thread(self._prepared, spec)
         if self.private:
             return Place(Paths(), self._sandbox(spec.code, layers, name, spec.ephemeral_storage), None)
         own = self._folder / "run" / token_hex(8)
@@ -121,6 +123,13 @@ class Machine:
             root=str(self._folder / "root"), binds=binds, files=files, hidden=self._hidden,
             tmp_mb=tmp_mb, uid=user, gid=user,
         )  # fmt: skip
+
+    def _prepared(self, spec: FunctionSpec) -> Path | None:
+        layers = self._merged(spec.layers)
+        for folder in (spec.code, layers):
+            if folder is not None:
+                _let_read(folder)
+        return layers
 
     def _merged(self, layers: tuple[Path, ...]) -> Path | None:
         """One folder with all layers laid over each other, the later ones on top; made once of hard links."""
@@ -175,6 +184,17 @@ class Place:
         """Delete what the environment wrote; a sandbox's went with it."""
         if self.own is not None:
             shutil.rmtree(self.own, ignore_errors=True)
+
+
+def _let_read(folder: Path) -> None:
+    """Where the cloud's umask keeps others out, let an environment's user read; the data directory above stays shut."""
+    if folder.stat().st_mode & 0o005 == 0o005:
+        return
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | (0o055 if path.is_dir() or mode & 0o100 else 0o044))
+    folder.chmod(folder.stat().st_mode | 0o055)
 
 
 def _link_over(source: str, target: str) -> None:
