@@ -1,4 +1,4 @@
-"""A function that looks around: for the credentials and events of others, for the cloud's own data, for its root keys."""
+"""A function that looks around: for the credentials and events of others, for the cloud's own data and root's keys."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def handler(event, context):
     return {
         "own": hits.pop(own),
         "hits": {text: paths for text, paths in hits.items() if paths},
-        "seen": [path for path in event["folders"] if isinstance(found := tried(lambda: os.listdir(path)), list) and found],
+        "seen": [path for path in event["folders"] if isinstance(tried(lambda: os.listdir(path) or "empty"), list)],
         "pids": pids,
         "killed": [pid for pid in event["pids"] if tried(lambda: os.kill(pid, signal.SIGKILL)) is None],
         "next": [speak(event["port"], "GET", next_event, host) for host in ("127.0.0.1", "localhost", "x.runtime")],

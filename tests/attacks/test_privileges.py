@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from typing import Any
 
@@ -13,10 +12,11 @@ from botocore.exceptions import ClientError
 from tests.cloud.hosting import IMAGE as INFERENCE
 from tests.cloud.lambda_functions import RUNTIME, unique, zipped
 from tests.cloud.people import People, Person, allow, document, statement
-from tests.cloud.training import TRUST, Workshop
+from tests.cloud.training import Workshop
 from tests.cloud_process import CloudProcess
 
 OTHER_ACCOUNT = "999999999999"
+TRUSTING = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
 SERVICES = {"Service": ["sagemaker.amazonaws.com", "lambda.amazonaws.com"]}
 
 
@@ -124,8 +124,8 @@ class TestAConfusedDeputy:
         self, cloud: CloudProcess, condition: dict[str, Any]
     ) -> None:
         shop, iam, name = Workshop(cloud), cloud.client("iam"), f"deputy-{uuid.uuid4().hex[:10]}"
-        trust = {**TRUST, "Statement": [{**TRUST["Statement"][0], "Condition": condition}]}
-        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+        trust = document({**TRUSTING, "Condition": condition})
+        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
         iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/AmazonSageMakerFullAccess")
         request = shop.request("print('ran')", RoleArn=role)
         code, message = refusal(shop.sagemaker.create_training_job, **request)
@@ -139,8 +139,8 @@ class TestAConfusedDeputy:
             "StringEquals": {"aws:SourceAccount": cloud.account_id},
             "ArnLike": {"aws:SourceArn": f"arn:aws:sagemaker:{cloud.region}:{cloud.account_id}:training-job/*"},
         }
-        trust = {**TRUST, "Statement": [{**TRUST["Statement"][0], "Condition": condition}]}
-        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+        trust = document({**TRUSTING, "Condition": condition})
+        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
         iam.attach_role_policy(RoleName=name, PolicyArn="arn:aws:iam::aws:policy/AmazonSageMakerFullAccess")
         assert shop.run("pass", RoleArn=role)["TrainingJobStatus"] == "Completed"
 
