@@ -70,6 +70,8 @@ RESOURCES = [
     "arn:aws:logs:*:*:log-group:/aws/*",
     "arn:aws:sqs:us-east-?:*:j*",
     "arn:aws:sts::*:*",
+    "arn:aws:s3*",
+    "arn:aws:sqs:*",
 ]
 ROLES = [ROLE, f"arn:aws:iam::{ACCOUNT}:role/other"]
 PEOPLE = [ACCOUNT, f"arn:aws:iam::{ACCOUNT}:root", OTHER, USER, f"arn:aws:iam::{OTHER}:user/eve", *ROLES, SESSION]
@@ -80,6 +82,7 @@ ARNS = [SESSION, USER, ROLE, f"arn:aws:sqs:us-east-1:{ACCOUNT}:jobs"]
 ARN_PATTERNS = [*ARNS, "arn:aws:iam::*:user/*", "arn:aws:*::*:*", f"arn:aws:iam::{ACCOUNT}:user/team/${{aws:username}}"]
 DATES = ["2026-11-22T00:00:00Z", "2026-11-22T01:00:00+01:00", "2027-01-01", "2026-06-15T12:30:00.500Z", "1795392000"]
 NUMBERS = ["0", "5", "10", "10.0", "10.5", "-3", "1000"]
+ASKED_NUMBERS = [*NUMBERS, 5, 10.5]
 NETWORKS = ["10.0.0.0/8", "10.1.2.3", "127.0.0.0/8", "2001:db8::/32", "0.0.0.0/0"]
 ADDRESSES = ["10.1.2.3", "127.0.0.1", "8.8.8.8", "2001:db8::1"]
 BYTES = ["QmluYXJ5", "b3RoZXI="]
@@ -97,16 +100,16 @@ class Family:
     keys: tuple[str, ...]
     operators: list[str]
     said: list[str]
-    asked: list[str]
+    asked: list[Any]
     several: bool = False
 
 
 FAMILIES = [
     Family(("aws:username", "aws:PrincipalTag/team", "aws:userid"), STRINGS, NAMES, TEXTS),
     Family(("aws:TagKeys", "aws:CalledVia"), STRINGS, NAMES, TEXTS, several=True),
-    Family(("aws:MultiFactorAuthAge",), [f"Numeric{name}" for name in ORDERS], NUMBERS, NUMBERS),
+    Family(("aws:MultiFactorAuthAge",), [f"Numeric{name}" for name in ORDERS], NUMBERS, ASKED_NUMBERS),
     Family(("aws:CurrentTime", "aws:TokenIssueTime"), [f"Date{name}" for name in ORDERS], DATES, DATES),
-    Family(("aws:SecureTransport", "aws:ViaAWSService"), ["Bool"], ["true", "false"], ["true", "false", "True"]),
+    Family(("aws:SecureTransport", "aws:ViaAWSService"), ["Bool"], ["true", "false"], ["true", "false", "True", True]),
     Family(("aws:SourceIp",), ["IpAddress", "NotIpAddress"], ADDRESSES, NETWORKS),
     Family(
         ("aws:PrincipalArn", "aws:SourceArn"),
@@ -231,7 +234,7 @@ class Maker:
             statement["Condition"] = self._condition()
         return statement
 
-    def _some(self, values: list[str]) -> Any:
+    def _some(self, values: list[Any]) -> Any:
         found = self.random.sample(values, self.random.randint(1, min(3, len(values))))
         return found[0] if len(found) == 1 and self.random.random() < 0.5 else found
 
@@ -261,7 +264,7 @@ class Maker:
                 operator += "IfExists"
             if draw.random() < (0.8 if family.several else 0.1):
                 operator = f"{draw.choice(['ForAllValues', 'ForAnyValue'])}:{operator}"
-            condition[operator] = {key: self._some(family.asked)}
+            condition.setdefault(operator, {})[key] = self._some(family.asked)
         return condition
 
 

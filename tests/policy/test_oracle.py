@@ -78,7 +78,8 @@ def conditions(case: Case) -> Iterator[tuple[str, str, list[str]]]:
         for operator, keys in statement.get("Condition", {}).items():
             plain = operator.rpartition(":")[2].lower().removesuffix("ifexists")
             for key, values in keys.items():
-                yield plain, key.lower(), values if isinstance(values, list) else [values]
+                listed = values if isinstance(values, list) else [values]
+                yield plain, key.lower(), [str(value) for value in listed]
 
 
 def lacks_a_value(case: Case, element: Any) -> bool:
@@ -91,7 +92,8 @@ def lacks_a_value(case: Case, element: Any) -> bool:
 def excluded(case: Case) -> str | None:
     """Why a case is not compared: a class in which the package does not do what AWS documents."""
     facts = {key.lower(): value for key, value in case.context.items()}
-    # "A policy variable ... in Version 2008-10-17 is treated as a literal string"; the package replaces it there too.
+    # In 2008-10-17 variables "aren't recognized as variables and are instead treated as literal strings in the policy";
+    # the package replaces them there too.
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_version.html
     if any(
         policy["Version"] == "2008-10-17" and "${" in json.dumps(statement) for policy, statement in documents(case)
@@ -104,6 +106,12 @@ def excluded(case: Case) -> str | None:
         return "inverted operator, variable without a value"
     if any(lacks_a_value(case, statement.get("NotResource", "")) for _, statement in documents(case)):
         return "NotResource, variable without a value"
+    # "When you specify an incomplete ARN ..., AWS automatically completes the ARN by adding wildcard characters". The
+    # package does so under Resource, and under NotResource lets a completed ARN except what it does not match.
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns
+    for _, statement in documents(case):
+        if any(arn != "*" and arn.count(":") < 5 for arn in _listed(statement.get("NotResource", []))):
+            return "NotResource, incomplete ARN"
     # Dates are "either W3C ISO 8601 or epoch (UNIX) time", which counts seconds. The package reads milliseconds, so a
     # number and a date cannot be compared there.
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html#Conditions_Date

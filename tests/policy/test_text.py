@@ -27,11 +27,11 @@ def test_positions_are_those_of_awss_examples() -> None:
     assert (found.start, found.end) == (Position(3, 19), Position(9, 10))
 
 
-@pytest.mark.parametrize("indent", [None, 0, 4])
-def test_every_statement_is_found_as_it_was_written(indent: int | None) -> None:
+@pytest.mark.parametrize(("indent", "separators"), [(None, None), (None, (",", ":")), (0, None), (4, (" , ", " : "))])
+def test_every_statement_is_found_as_it_was_written(indent: int | None, separators: tuple[str, str] | None) -> None:
     for case in make(7, 50):
         for policy in case.identity:
-            text = json.dumps(policy, indent=indent)
+            text = json.dumps(policy, indent=indent, separators=separators)
             lines = text.splitlines()
             written = policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]
             assert len(statements(text)) == len(written)
