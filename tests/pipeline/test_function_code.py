@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from sagehound.errors import StepFailed
+from sagehound.errors import SettingsError, StepFailed
+from sagehound.pipeline.clients import Clients
+from sagehound.pipeline.deploy import allowed_url_hosts
 from sagehound.pipeline.function_code import find_function_code, zip_of
-from sagehound.settings import FunctionSettings
+from sagehound.pipeline.names import Names
+from sagehound.settings import DeploySettings, FunctionSettings, PipelineSettings
 
 # In the style of the projects that this is for, as users bring it.
 WRITE_UP = """
@@ -165,3 +168,22 @@ def test_what_is_no_code_is_refused(tmp_path, name) -> None:
     with pytest.raises(StepFailed) as failed:
         find_function_code(own(tmp_path / name))
     assert name in failed.value.cause
+
+
+def test_names_of_function_and_role_come_from_the_project_or_are_checked() -> None:
+    names = Names.of(PipelineSettings(project="dogs"), "123456789012")
+    assert (names.function, names.function_role, names.function_policy) == ("dogs-function",) * 3
+    for function in (FunctionSettings(name="no name"), FunctionSettings(role_name="sagehound-training")):
+        with pytest.raises(SettingsError) as refused:
+            Names.of(PipelineSettings(function=function), "123456789012")
+        assert "function." in refused.value.cause
+
+
+def test_the_local_cloud_s_own_address_may_be_fetched_from_there_and_nothing_else_unasked() -> None:
+    local = Clients(None, "us-east-1", endpoint_url="http://127.0.0.1:4566")
+    aws = Clients(None, "us-east-1", endpoint_url=None)
+    some = DeploySettings(allowed_url_hosts="pictures.internal, 10.0.0.1:80,")
+    assert allowed_url_hosts(local, DeploySettings()) == "127.0.0.1:4566"
+    assert allowed_url_hosts(local, some) == "pictures.internal,10.0.0.1:80,127.0.0.1:4566"
+    assert allowed_url_hosts(aws, DeploySettings()) == ""
+    assert allowed_url_hosts(aws, some) == "pictures.internal,10.0.0.1:80"
