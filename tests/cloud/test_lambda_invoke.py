@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.cloud.lambda_callers import allow, call, caller, metric, refusal, refused, wait_for
-from tests.cloud.lambda_functions import Bench, unique, zipped
+from tests.cloud.lambda_functions import ECHO, Bench, unique, zipped
 from tests.cloud_process import CloudProcess
 
 TELLS = """
@@ -225,6 +225,29 @@ def test_logs_go_where_the_role_may_write_and_nowhere_else(bench: Bench) -> None
         ("logs", 403, "lambda.amazonaws.com")
     }
     assert logs.describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{silent}")["logGroups"] == []
+
+
+def test_a_role_that_may_not_make_the_group_logs_once_it_is_there(bench: Bench) -> None:
+    logs = bench.cloud.client("logs")
+    name, role = unique(), unique("narrow")
+    group = f"/aws/lambda/{name}"
+    arn = bench.role(role)
+    policy = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+    bench.iam.detach_role_policy(RoleName=role, PolicyArn=policy)
+    resource = f"arn:aws:logs:{bench.cloud.region}:{bench.cloud.account_id}:log-group:{group}:*"
+    document = {"Version": "2012-10-17", "Statement": [allow(["logs:CreateLogStream", "logs:PutLogEvents"], resource)]}
+    bench.iam.put_role_policy(RoleName=role, PolicyName="logs", PolicyDocument=json.dumps(document))
+    bench.create(ECHO, FunctionName=name, Role=arn)
+    call(bench.client, name)
+    wait_for(lambda: [c for c in bench.cloud.calls() if role in (c.get("caller") or "")], "the denial")
+    assert logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"] == []
+    logs.create_log_group(logGroupName=group)
+
+    def logged() -> list[str]:
+        call(bench.client, name)
+        return _messages(logs, group)
+
+    wait_for(logged, "the log")
 
 
 def _messages(logs: Any, group: str) -> list[str]:

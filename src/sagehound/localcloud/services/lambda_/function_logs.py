@@ -39,12 +39,13 @@ class FunctionLogs:
         known = self._allowed.get(key)
         if known is not None and now < known[0]:
             return known[1]
-        group = f"log-group:{spec.log_group}"
-        streams = arns.make("logs", spec.region, spec.account_id, f"{group}:log-stream:{stream}")
+        streams = arns.make("logs", spec.region, spec.account_id, f"log-group:{spec.log_group}:log-stream:")
         # Making the group and the stream is part of writing the first line, and needs permissions of its own.
-        wanted = [("logs:PutLogEvents", streams)]
+        wanted = [("logs:PutLogEvents", streams + stream)]
         if known is None or not known[1]:
-            wanted.insert(0, ("logs:CreateLogStream", arns.make("logs", spec.region, spec.account_id, f"{group}:*")))
+            wanted.insert(0, ("logs:CreateLogStream", streams + stream))
+            if not self._logs.has_group(spec.region, spec.log_group):
+                wanted.insert(0, ("logs:CreateLogGroup", streams))
         reason = None
         for action, resource in wanted:
             reason = self._authoriser.denied(

@@ -116,6 +116,9 @@ class Authoriser(Protocol):
 class LogWriter(Protocol):
     """CloudWatch Logs, as functions write to it."""
 
+    def has_group(self, region: str, group: str, /) -> bool:
+        """Whether there is such a group."""
+
     def append(self, region: str, group: str, stream: str, events: list[tuple[int, str]], /) -> None:
         """Add (milliseconds since 1970, message) events; the group and the stream are made when they are missing."""
 
