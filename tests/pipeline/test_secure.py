@@ -251,9 +251,10 @@ def test_a_role_that_the_project_did_not_make_is_changed_only_where_it_is_named(
 
 
 def test_a_role_that_never_called_keeps_what_it_has(shop: Shop, tmp_path: Path) -> None:
-    found, _ = shop.secure(tmp_path, apply=True)
+    found, step = shop.secure(tmp_path, apply=True)
     assert shop.attached() == [FULL, BASIC]
     assert "full-access-policy" in {one.code for one in found.left}
+    assert "nothing is derived, no call of it was seen between" in step.lines[-1]
     assert found.roles[0].plan is None
 
 

@@ -92,6 +92,7 @@ def test_the_calls_of_a_role_and_of_no_other(own_cloud: CloudProcess) -> None:
     assert not ben_used.used("s3:DeleteObject")
     # The history begins with the first call of this cloud, not an hour ago: only that much was looked at.
     assert anna_used.since > made + timedelta(minutes=30)
+    assert anna_used.since <= anna_used.until
     assert json.dumps(anna_used.as_dict())
 
 
@@ -104,6 +105,31 @@ def test_calls_of_iam_are_kept_in_another_region(own_cloud: CloudProcess) -> Non
     arn = f"arn:aws:iam::{clients.account_id}:role/dora"
     found = usage_of(clients.cloudtrails, {arn: datetime.now(UTC) - timedelta(hours=1)}, whole=True)
     assert [action for action, _ in found[arn].denied] == ["iam:ListUsers"]
+
+
+def test_a_cloud_whose_clock_runs_ahead_has_its_calls_in_the_history(fast_cloud: CloudProcess) -> None:
+    clients = connect_local(fast_cloud.data_dir, fast_cloud.region)
+    clients.s3.create_bucket(Bucket="pictures")
+    session(fast_cloud, clients, "anna").list_objects_v2(Bucket="pictures")
+    fast_cloud.calls(5)
+    role = clients.iam.get_role(RoleName="anna")["Role"]
+    assert role["CreateDate"] > datetime.now(UTC)
+    (found,) = usage_of(clients.cloudtrails, {role["Arn"]: role["CreateDate"]}, whole=True).values()
+    assert list(found.uses) == [("s3:ListBucket", "arn:aws:s3:::pictures")]
+    assert found.since <= role["CreateDate"] <= found.until
+
+
+def test_on_aws_the_last_minutes_are_not_counted_as_looked_at(own_cloud: CloudProcess) -> None:
+    clients = connect_local(own_cloud.data_dir, own_cloud.region)
+    clients.s3.create_bucket(Bucket="pictures")
+    session(own_cloud, clients, "anna").list_objects_v2(Bucket="pictures")
+    own_cloud.calls(5)
+    arn = f"arn:aws:iam::{clients.account_id}:role/anna"
+    made = datetime.now(UTC) - timedelta(hours=1)
+    (found,) = usage_of(clients.cloudtrails, {arn: made}, whole=False).values()
+    assert found.calls == 0
+    assert found.until < datetime.now(UTC) - timedelta(minutes=14)
+    assert found.since <= found.until
 
 
 def session(cloud: CloudProcess, clients: Clients, name: str, service: str = "s3") -> Any:

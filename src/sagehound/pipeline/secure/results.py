@@ -121,6 +121,9 @@ def _role_lines(one: Examined) -> list[str]:
     if one.kept:
         actions = ", ".join(kept.action for kept in one.kept)
         lines.append(f"{one.role.where}: not called, and kept for a reason (--json has it): {actions}")
+    if one.usage.read and not one.usage.calls:
+        late = "" if one.usage.whole else "; on AWS a call is there after 15 minutes"
+        lines.append(f"{one.role.where}: nothing is derived, no call of it was seen {one.usage.span}{late}")
     if one.proof is not None:
         lines.append(f"{one.role.where}: {one.proof.text}")
         lines += [f"  {failure}" for failure in [*one.proof.failures, *one.proof.unproved]]

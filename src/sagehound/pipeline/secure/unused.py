@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from sagehound.pipeline.secure import catalogue
 from sagehound.pipeline.secure.events import unseen
@@ -13,6 +14,8 @@ from sagehound.pipeline.secure.patterns import is_pattern
 from sagehound.pipeline.secure.statements import Policy
 from sagehound.pipeline.secure.used import Usage
 
+_LAST_USED_DELAY = timedelta(hours=4)
+"""How long it may take on AWS until a role's last use is told."""
 _MANY = 50
 _SHOWN = 3
 _WHY = "What is not needed serves only the one who gets in: it is the difference between a leak and a disaster."
@@ -21,7 +24,8 @@ _WHY = "What is not needed serves only the one who gets in: it is the difference
 def check_unused(role: Role, usage: Usage) -> Iterator[Finding]:
     """Policies with permissions that were not used, and a role that was not used at all."""
     if not usage.calls:
-        if usage.read and role.last_used is None:
+        known = usage.whole or usage.until - role.created > _LAST_USED_DELAY
+        if usage.read and known and role.last_used is None:
             yield _unused_role(role, usage)
         return
     for policy in role.policies:

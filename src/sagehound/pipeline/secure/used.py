@@ -11,6 +11,8 @@ from sagehound.pipeline.secure.events import Use, parsed, role_of, uses_of
 
 KEPT_DAYS = 90
 """How far back CloudTrail's event history goes."""
+DELAY = timedelta(minutes=15)
+"""After how long AWS promises a call to be in the history; what is younger is not counted as looked at."""
 _PAGE = 50
 
 
@@ -76,13 +78,15 @@ def usage_of(
     days: int = KEPT_DAYS,
 ) -> dict[str, Usage]:
     """What the sessions of each role (ARN -> when it was made) called, from the event histories of some days."""
-    until = datetime.now(UTC)
-    start = max(until - timedelta(days=days), min(roles.values(), default=until))
+    # Here a call is in the history at once, and the cloud's clock may run ahead of ours: then the newest event ends it.
+    until = datetime.now(UTC) if whole else datetime.now(UTC) - DELAY
+    start = min(max(until - timedelta(days=days), min(roles.values(), default=until)), until)
     usages = {arn: Usage(max(start, made), until, whole) for arn, made in roles.items()}
-    oldest: datetime | None = None
-    for event in _events(cloudtrails, start, until):
-        happened = event["EventTime"]
+    oldest = newest = None
+    for event in _events(cloudtrails, start, None if whole else until):
+        happened: datetime = event["EventTime"]
         oldest = happened if oldest is None else min(oldest, happened)
+        newest = happened if newest is None else max(newest, happened)
         record = parsed(event["CloudTrailEvent"])
         usage = usages.get(role_of(record))
         if usage is not None:
@@ -91,14 +95,16 @@ def usage_of(
                 usage.add(use)
     for usage in usages.values():
         # The history may begin later than what was asked for: only that much was looked at.
-        usage.since = max(usage.since, oldest or until)
+        usage.until = max(until, newest or until)
+        usage.since = min(max(usage.since, oldest or until), usage.until)
     return usages
 
 
-def _events(cloudtrails: Sequence[Any], start: datetime, until: datetime) -> Iterator[dict[str, Any]]:
+def _events(cloudtrails: Sequence[Any], start: datetime, until: datetime | None) -> Iterator[dict[str, Any]]:
+    ends = {} if until is None else {"EndTime": until}
     for cloudtrail in cloudtrails:
         pages = cloudtrail.get_paginator("lookup_events").paginate(
-            StartTime=start, EndTime=until, PaginationConfig={"PageSize": _PAGE}
+            StartTime=start, **ends, PaginationConfig={"PageSize": _PAGE}
         )
         for page in pages:
             yield from page["Events"]
