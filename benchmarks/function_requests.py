@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
+import aiohttp
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -40,15 +41,14 @@ async def latencies(port: int, request: Signed, count: int) -> list[float]:
 
 
 async def at_once(port: int, requests: Sequence[Signed]) -> list[tuple[int, bytes, float]]:
-    """Send all requests at the same time; status, answer and seconds of each."""
-    connections = Connections(port)
+    """Send all requests at the same time, each on a connection of its own; status, answer and seconds of each."""
+    connector, limit = aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout(total=120)
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", connector=connector, timeout=limit) as session:
 
-    async def one(request: Signed) -> tuple[int, bytes, float]:
-        path, headers, body = request
-        began = time.perf_counter()
-        reply = await connections.request("POST", path, headers, body, limit=120)
-        return reply.status, reply.body, time.perf_counter() - began
+        async def one(request: Signed) -> tuple[int, bytes, float]:
+            path, headers, body = request
+            began = time.perf_counter()
+            async with session.post(path, headers={"Host": "127.0.0.1", **headers}, data=body) as answer:
+                return answer.status, await answer.read(), time.perf_counter() - began
 
-    answers = await asyncio.gather(*(one(request) for request in requests))
-    connections.close()
-    return answers
+        return await asyncio.gather(*(one(request) for request in requests))
