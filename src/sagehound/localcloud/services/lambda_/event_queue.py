@@ -87,9 +87,7 @@ class EventQueue:
             tasks.append(self._loop)
         for task in tasks:
             task.cancel()
-        for task in tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def add(
         self,

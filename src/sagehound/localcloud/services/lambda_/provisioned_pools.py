@@ -6,7 +6,6 @@ What is wanted follows from the records alone, so a start after kill -9 fills th
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from dataclasses import dataclass
 from typing import Any
@@ -63,7 +62,7 @@ class ProvisionedPools:
         self._concurrency = concurrency
         self._metrics = metrics
         self._pools: dict[Key, Pool] = {}
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._filling: set[asyncio.Task[None]] = set()
         self._reporting: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         functions.listeners.append(self._changed)
@@ -78,13 +77,10 @@ class ProvisionedPools:
 
     async def stop(self) -> None:
         """Let go of what is being filled."""
-        tasks = [pool.task for pool in self._pools.values() if pool.task is not None]
-        tasks += [*self._leaving, *([self._reporting] if self._reporting else [])]
+        tasks = [*self._filling, *([self._reporting] if self._reporting else [])]
         for task in tasks:
             task.cancel()
-        for task in tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def pool(self, region: str, name: str, qualifier: str) -> Pool | None:
         """The pool that a config of this version or alias keeps."""
@@ -146,8 +142,8 @@ class ProvisionedPools:
         pool.status, pool.reason = IN_PROGRESS, None
         if pool.task is None or pool.task.done():
             pool.task = asyncio.create_task(self._keep(key, pool))
-            self._leaving.add(pool.task)
-            pool.task.add_done_callback(self._leaving.discard)
+            self._filling.add(pool.task)
+            pool.task.add_done_callback(self._filling.discard)
 
     async def _keep(self, key: Key, pool: Pool) -> None:
         """Initialise or end environments until there are as many as are wanted, which may change meanwhile."""
