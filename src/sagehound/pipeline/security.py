@@ -27,22 +27,34 @@ def trust_policy(account_id: str) -> dict[str, Any]:
 
 
 def training_policy(names: Names, region: str, account_id: str) -> dict[str, Any]:
-    """The inline policy: this project's keys of its bucket, its logs and metrics, and AWS's PyTorch images."""
+    """The inline policy: this project's keys of its bucket, its logs and metrics, and AWS's PyTorch images.
+
+    A job writes below its outputs and checkpoints only: it cannot change the pictures, or the code that others run.
+    """
     bucket = f"arn:aws:s3:::{names.bucket}"
+    made = ["jobs", "checkpoints"]
+    logs = f"arn:aws:logs:{region}:{account_id}:log-group:/aws/sagemaker"
     repositories = f"arn:aws:ecr:{region}:{IMAGE_ACCOUNT}:repository"
     return {
         "Version": "2012-10-17",
         "Statement": [
             {
                 "Effect": "Allow",
-                "Action": ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"],
-                "Resource": f"{bucket}/{names.project}/*",
+                "Action": "s3:GetObject",
+                "Resource": [f"{bucket}/{names.project}/{folder}/*" for folder in ["data", "code", *made]],
+            },
+            {
+                "Effect": "Allow",
+                "Action": ["s3:PutObject", "s3:AbortMultipartUpload"],
+                "Resource": [f"{bucket}/{names.project}/{folder}/*" for folder in made],
             },
             {
                 "Effect": "Allow",
                 "Action": "s3:ListBucket",
                 "Resource": bucket,
-                "Condition": {"StringLike": {"s3:prefix": f"{names.project}/*"}},
+                "Condition": {
+                    "StringLike": {"s3:prefix": [f"{names.project}/{folder}/*" for folder in ["data", *made]]}
+                },
             },
             {
                 "Effect": "Allow",
@@ -52,7 +64,7 @@ def training_policy(names: Names, region: str, account_id: str) -> dict[str, Any
                     "logs:DescribeLogStreams",
                     "logs:PutLogEvents",
                 ],
-                "Resource": f"arn:aws:logs:{region}:{account_id}:log-group:/aws/sagemaker/*",
+                "Resource": [f"{logs}/TrainingJobs*", f"{logs}/Endpoints/{names.endpoint}*"],
             },
             {
                 "Effect": "Allow",
