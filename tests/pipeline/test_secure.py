@@ -377,14 +377,19 @@ def test_the_role_of_a_training_has_no_findings(
     assert (role.proof.failures, role.proof.unproved) == ([], [])
     assert {action for action, _ in role.proof.allowed} == used
 
-    # A permission too many is found, and taken away from this policy and no other.
+    # A permission too many is found, and a trust too wide; both are taken away, and nothing else.
+    trust = clients.iam.get_role(RoleName=names.role)["Role"]["AssumeRolePolicyDocument"]
+    wider_trust = {**trust, "Statement": [{**trust["Statement"][0], "Condition": {}}]}
+    clients.iam.update_assume_role_policy(RoleName=names.role, PolicyDocument=json.dumps(wider_trust))
     policy = clients.iam.get_role_policy(RoleName=names.role, PolicyName=names.policy)["PolicyDocument"]
     more = {"Effect": "Allow", "Action": "s3:DeleteObject", "Resource": f"arn:aws:s3:::{names.bucket}/*"}
     wider = json.dumps({**policy, "Statement": [*policy["Statement"], more]})
     clients.iam.put_role_policy(RoleName=names.role, PolicyName=names.policy, PolicyDocument=wider)
     found = secure(clients, names, own, step, apply=True, options=Options(folder=tmp_path))
-    (finding,) = [one for one in found.findings if one.where == f"role {names.role}"]
-    assert finding.evidence[0]["unused"] == ["s3:DeleteObject"]
+    of_the_role = {one.code: one for one in found.findings if one.where == f"role {names.role}"}
+    assert of_the_role.keys() == {"unused-permissions", "trust-without-source"}
+    assert of_the_role["unused-permissions"].evidence[0]["unused"] == ["s3:DeleteObject"]
+    assert clients.iam.get_role(RoleName=names.role)["Role"]["AssumeRolePolicyDocument"] == trust
     left = clients.iam.get_role_policy(RoleName=names.role, PolicyName=names.policy)["PolicyDocument"]
     assert {action for one in left["Statement"] for action in _listed(one["Action"])} == granted
     assert found.left == [one for one in found.findings if one.where != f"role {names.role}"]

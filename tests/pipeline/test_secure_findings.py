@@ -202,7 +202,9 @@ def test_doors_of_a_function(clients: Clients, names: Names) -> None:
     clients.lambda_.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 1})
     clients.lambda_.update_function_configuration(
         FunctionName=name,
-        Environment={"Variables": {"API_KEY": "0123456789abcdef", "DB": "postgres://me:hidden@db/x", "MODE": "fast"}},
+        Environment={
+            "Variables": {"API_KEY": "0123456789abcdef", "DB": "postgres://me:hidden@db/x", "MAX_TOKENS": "9"}
+        },
     )
     (secret,) = check_function(clients.lambda_, name)
     assert (secret.code, secret.severity) == ("secret-in-environment", "HIGH")

@@ -19,7 +19,10 @@ _SECRET_VALUE = re.compile(
     r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|-----BEGIN [A-Z ]*PRIVATE KEY-----|\bgh[pousr]_\w{36,}|\bxox[abprs]-[\w-]{10,}"
     r"|://[^/\s:@]+:[^/\s:@]+@"
 )
-_REFERENCE = re.compile(r"^(?:arn:aws|/[\w./-]+$|ssm:|secretsmanager:|\{\{resolve:)", re.I)
+_HARMLESS = re.compile(
+    r"^(?:arn:aws|/[\w./-]+$|ssm:|secretsmanager:|\{\{resolve:|(?:true|false|yes|no|on|off|\d+)$)", re.I
+)
+"""Where a secret lies, and what is none: MAX_TOKENS=4096, TOKENIZERS_PARALLELISM=false."""
 _SOURCE = {"aws:sourcearn", "aws:sourceaccount", "aws:principalorgid"}
 
 
@@ -59,7 +62,7 @@ def _secrets(where: str, variables: dict[str, str]) -> Iterator[Finding]:
     telling = [
         name
         for name, value in sorted(variables.items())
-        if value and (_SECRET_VALUE.search(value) or (_SECRET_NAME.search(name) and not _REFERENCE.match(value)))
+        if value and (_SECRET_VALUE.search(value) or (_SECRET_NAME.search(name) and not _HARMLESS.match(value)))
     ]
     if telling:
         yield Finding(

@@ -33,7 +33,7 @@ def _of_user(iam: Any, user: str, now: datetime) -> Iterator[Finding]:
         for key in page["AccessKeyMetadata"]:
             if key["Status"] != "Active":
                 continue
-            days = (now - key["CreateDate"]).days
+            days = max(0, (now - key["CreateDate"]).days)
             used = iam.get_access_key_last_used(AccessKeyId=key["AccessKeyId"])["AccessKeyLastUsed"]
             last = used.get("LastUsedDate")
             when = f"last used on {last:%Y-%m-%d}" if last else "never used"
