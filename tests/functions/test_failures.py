@@ -145,3 +145,17 @@ async def test_a_caller_that_goes_away_leaves_the_environment_usable(bench: Benc
     while not bench.engine.idle(spec.key):  # noqa: ASYNC110 - a process brings it about
         await asyncio.sleep(0.01)
     assert await bench.answer(spec, 0) == [0, 0.2, 0]
+
+
+async def test_code_that_ends_as_soon_as_it_is_loaded_is_no_endless_start(bench: Bench) -> None:
+    spec = bench.function("""
+        import os, threading
+        threading.Thread(target=lambda: (threading.Event().wait(0.2), os._exit(5))).start()
+        def lambda_handler(event, context):
+            threading.Event().wait(600)
+    """)
+    outcome = await bench.invoke(spec)
+    assert json.loads(outcome.payload)["errorMessage"].endswith("Runtime exited with error: exit status 5")
+    await bench.engine.provision(spec, 1)
+    outcome = await bench.invoke(spec, provisioned=True)
+    assert outcome.error == "Unhandled"

@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import time
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sagehound.localcloud.functions import report
@@ -17,23 +16,11 @@ from sagehound.localcloud.functions.memory import PeakMeter, tree_kb
 from sagehound.localcloud.functions.runtime_api import RESPONSE_LIMIT, RuntimeClient, event_message, listen
 from sagehound.localcloud.functions.spec import FunctionSpec, Invocation, Outcome
 from sagehound.localcloud.functions.variables import variables
+from sagehound.localcloud.functions.work import InitFailure, NeverDelivered, Work
 
 READ_SIZE = 64 * 1024
 LAST_WORDS_SECONDS = 2.0
 """How long a runtime that has reported why it cannot start may take to end by itself."""
-
-
-class InitFailure(Exception):
-    """The environment ended before it was ready."""
-
-    def __init__(self, failure: report.Failure, seconds: float) -> None:
-        super().__init__(failure.text)
-        self.failure = failure
-        self.seconds = seconds
-
-
-class NeverDelivered(Exception):
-    """The environment ended before the handler was given the event: another one may have it."""
 
 
 class _Ended(Exception):
@@ -52,20 +39,6 @@ class Owner(Protocol):
 
     def ended(self, environment: Environment) -> None:
         """It has no process any more."""
-
-
-@dataclass(slots=True)
-class Work:
-    """An invocation in an environment."""
-
-    invocation: Invocation
-    answer: asyncio.Future[Outcome]
-    timeout: float
-    init_seconds: float | None
-    spent: float
-    """Seconds that an initialisation within the invocation has taken."""
-    started: float = 0.0
-    deadline: asyncio.TimerHandle | None = None
 
 
 class Environment:
@@ -166,6 +139,8 @@ class Environment:
             self._next = None
             self.end()
             work.answer.set_exception(NeverDelivered())
+        else:  # it has just answered, and asks in a moment; one that never does is not waited for
+            work.deadline = self._loop.call_later(timeout, self._give_up, report.timed_out(timeout))
         return work.answer
 
     def on_next(self, client: RuntimeClient) -> None:
@@ -182,6 +157,8 @@ class Environment:
         work, self._work, self._next, self._client = self._next, self._next, None, None
         assert work is not None, "an event is delivered only when there is one"
         self.log.begin(f"START RequestId: {work.invocation.request_id} Version: {self.spec.version}")
+        if work.deadline is not None:
+            work.deadline.cancel()
         left = work.timeout - work.spent
         work.started = time.perf_counter()
         work.deadline = self._loop.call_later(left, self._give_up, report.timed_out(work.timeout))
@@ -269,6 +246,11 @@ class Environment:
         if line is not None:
             self.log.line(line)
 
+    @property
+    def ending(self) -> report.Failure:
+        """Why it has ended."""
+        return self._failure or report.exited(self._program.exit_code if self._program is not None else None)
+
     # -- memory
 
     @property
@@ -319,15 +301,18 @@ class Environment:
         self._client = None
         assert self._program is not None
         drain(self._output, self.log)
-        failure = self._failure or report.exited(self._program.exit_code)
+        failure = self.ending
         if not self._ready.done():
             self._ready.set_exception(_Ended(failure))
         if self._work is not None:
             request_id = self._work.invocation.request_id
             self._say(failure, request_id)
             self._answer(self._work, failure.payload(request_id), failure, error=True)
-        if self._next is not None and not self._next.answer.done():
-            self._next.answer.set_exception(NeverDelivered())
+        if self._next is not None:
+            if self._next.deadline is not None:
+                self._next.deadline.cancel()
+            if not self._next.answer.done():
+                self._next.answer.set_exception(NeverDelivered())
         self._close()
         self._owner.ended(self)
         self.log.close()

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from sagehound.localcloud.functions import report
-from sagehound.localcloud.functions.environment import Environment, InitFailure, NeverDelivered
+from sagehound.localcloud.functions.environment import Environment
 from sagehound.localcloud.functions.launcher import StartFailed
 from sagehound.localcloud.functions.log import EnvironmentLog, LogSink
 from sagehound.localcloud.functions.machine import Machine
 from sagehound.localcloud.functions.pool import Pool
 from sagehound.localcloud.functions.spec import FunctionSpec, InitFailed, Invocation, Outcome
+from sagehound.localcloud.functions.work import InitFailure, NeverDelivered
 
 Credentials = Callable[[FunctionSpec], Awaitable[dict[str, Any]] | dict[str, Any]]
 """The role's session for a version: AccessKeyId, SecretAccessKey, SessionToken, Expiration."""
@@ -131,7 +132,10 @@ class Environments:
                 return environment.fail(invocation, again.failure, again.seconds)
             spent = environment.init_seconds
         init_seconds = None if spent else environment.init_seconds
-        return await environment.run(invocation, timeout=spec.timeout, init_seconds=init_seconds, spent=spent)
+        try:
+            return await environment.run(invocation, timeout=spec.timeout, init_seconds=init_seconds, spent=spent)
+        except NeverDelivered:  # it was there and ended by itself: a third environment would do the same
+            return environment.fail(invocation, environment.ending, environment.init_seconds)
 
     def _pool(self, spec: FunctionSpec) -> Pool:
         pool = self._pools.get(spec.key)

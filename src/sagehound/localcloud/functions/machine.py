@@ -34,6 +34,7 @@ class Machine:
         self._hidden = [str(path.absolute()) for path in hidden]
         self._sandbox_wanted = sandbox
         self._next_uid = 0
+        self._hosts = ""
         self.launcher = Launcher()
         self.memory = MemoryWatch()
         self.freezer = Freezer()
@@ -60,6 +61,8 @@ class Machine:
 
     def _lay_out(self) -> None:
         shutil.rmtree(self._folder / "run", ignore_errors=True)
+        hosts = Path("/etc/hosts")
+        self._hosts = hosts.read_text() if hosts.exists() else "127.0.0.1 localhost\n"
         for name in ("root", "run", "layers", "empty"):
             (self._folder / name).mkdir(parents=True, exist_ok=True)
         self._interpreter = interpreter.make(self._folder / "interpreter")
@@ -115,7 +118,7 @@ class Machine:
         if layers is not None:
             binds += [(str(path), f"{paths.layers}/{path.name}") for path in sorted(layers.iterdir())]
         files = {
-            "/etc/hosts": f"127.0.0.1 localhost {name}\n::1 localhost\n",
+            "/etc/hosts": f"127.0.0.1 {name or 'localhost'}\n{self._hosts}",
             "/etc/passwd": f"root:x:0:0:root:/root:/bin/sh\nsbx_user1051:x:{user}:{user}::/home/sbx_user1051:/bin/sh\n",
             "/etc/group": f"root:x:0:\nsbx_user1051:x:{user}:\n",
         }
