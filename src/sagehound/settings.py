@@ -158,6 +158,31 @@ class FunctionSettings:
 
 
 @dataclass(frozen=True)
+class LoadSettings:
+    """What `sagehound load` sends, unless its options say otherwise."""
+
+    rate: float = setting(10.0, "Requests a second.", minimum=0.001)
+    duration: float = setting(60.0, "Seconds of the load, its ramp included.", minimum=0.1)
+    ramp: float = setting(0.0, "Seconds in which the rate grows from 0 to its full height.", minimum=0.0)
+    arrivals: str = setting(
+        "constant",
+        "When requests are due: at equal distances, or at random as independent callers come.",
+        choices=("constant", "poisson"),
+    )
+    seed: int = setting(0, "Seed of the random arrivals.", minimum=0)
+    timeout: float = setting(60.0, "Seconds that a request waits for its answer.", minimum=0.1)
+    max_in_flight: int = setting(
+        1000, "Requests under way at once; more wait here, and their latency counts all the same.", minimum=1
+    )
+    pictures: int = setting(16, "Test pictures that are sent in turn where none is named.", minimum=1)
+    p99: float = setting(500.0, "Milliseconds that --capacity holds the 99th percentile below.", minimum=0.1)
+    step: float = setting(
+        4.0, "Seconds of each step of --capacity; the last one, which verifies, lasts double.", minimum=1
+    )
+    tolerance: float = setting(0.05, "--capacity ends when the rate is known to this share of itself.", minimum=0.005)
+
+
+@dataclass(frozen=True)
 class PipelineSettings:
     """pipeline.toml: one project from a folder of pictures to an answering endpoint."""
 
@@ -179,6 +204,7 @@ class PipelineSettings:
     train: TrainSettings = field(default_factory=TrainSettings)
     deploy: DeploySettings = field(default_factory=DeploySettings)
     function: FunctionSettings = field(default_factory=FunctionSettings)
+    load: LoadSettings = field(default_factory=LoadSettings)
 
 
 def cache_directory() -> Path:

@@ -85,12 +85,15 @@ def status(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
         counts = _counts(folder)
         if as_json:
             facts = {"running": True, "pid": server.pid, "port": server.port, "endpoint_url": server.endpoint_url}
+            facts |= {"speed": server.speed}
             facts |= {"uptime_seconds": round(time.time() - server.started, 1), "data_dir": str(folder)}
             typer.echo(json.dumps(facts | counts))
             return
         typer.echo(f"address        {server.endpoint_url}")
         typer.echo(f"process        {server.pid}, up {_duration(time.time() - server.started)}")
         typer.echo(f"data           {folder}")
+        if server.speed != 1.0:
+            typer.echo(f"clock          {server.speed:g} times as fast: alarms, cooldowns and metrics, not the work itself")
         for kind, count in counts.items():
             typer.echo(f"{kind.replace('_', ' '):14} {_counted(count)}")
 

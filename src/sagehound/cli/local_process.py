@@ -28,6 +28,8 @@ class Server:
     endpoint_url: str
     port: int
     started: float
+    speed: float = 1.0
+    """How fast its clock runs."""
 
 
 def running(data_dir: Path) -> Server | None:
@@ -35,7 +37,7 @@ def running(data_dir: Path) -> Server | None:
     import psutil
 
     try:
-        facts = json.loads((data_dir / "server.json").read_text())
+        facts = {"speed": 1.0} | json.loads((data_dir / "server.json").read_text())
         server = Server(**{item.name: facts[item.name] for item in dataclasses.fields(Server)})
     except (FileNotFoundError, NotADirectoryError):
         return None

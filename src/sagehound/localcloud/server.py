@@ -26,6 +26,7 @@ import uvicorn
 
 from sagehound.localcloud.cloud import Cloud
 from sagehound.localcloud.connection import BoundedConnection
+from sagehound.localcloud.state.clock import Clock
 from sagehound.settings import LocalCloudSettings
 
 logger = logging.getLogger("sagehound")
@@ -58,7 +59,7 @@ async def _serve(settings: LocalCloudSettings, data_dir: Path, listener: socket.
     endpoint_url = f"http://{settings.host}:{listener.getsockname()[1]}"
     cloud = Cloud(settings, data_dir, endpoint_url=lambda: endpoint_url)
     await cloud.start()
-    server = _Server(_uvicorn_config(cloud), data_dir, endpoint_url)
+    server = _Server(_uvicorn_config(cloud), data_dir, endpoint_url, cloud.clock)
     # What start-up made lives as long as the process: the collector need not walk it again.
     gc.freeze()
     try:
@@ -89,8 +90,9 @@ def _uvicorn_config(cloud: Cloud) -> uvicorn.Config:
 class _Server(uvicorn.Server):
     """Writes server.json once it accepts connections: `sagehound up --detach` and `status` read it."""
 
-    def __init__(self, config: uvicorn.Config, data_dir: Path, endpoint_url: str) -> None:
+    def __init__(self, config: uvicorn.Config, data_dir: Path, endpoint_url: str, clock: Clock) -> None:
         super().__init__(config)
+        self._clock = clock
         self._data_dir = data_dir
         self._endpoint_url = endpoint_url
 
@@ -111,6 +113,9 @@ class _Server(uvicorn.Server):
             "endpoint_url": self._endpoint_url,
             "port": int(self._endpoint_url.rsplit(":", 1)[1]),
             "started": time.time(),
+            # How clients turn times of this cloud into those of their own clock.
+            "speed": self._clock.speed,
+            "clock_epoch": self._clock.epoch,
         }
         temporary = self._data_dir / "server.json.new"
         temporary.write_text(json.dumps(facts))

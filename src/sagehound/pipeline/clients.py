@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import configparser
 import json
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,39 @@ from sagehound.settings import PipelineSettings
 _UP = "Start it with `sagehound up --detach`, or use --target aws."
 
 
+@dataclass(frozen=True)
+class CloudClock:
+    """How the clock of alarms, cooldowns and metrics runs: a local cloud's may be faster than the real one."""
+
+    speed: float = 1.0
+    epoch: float = 0.0
+    """When it and the real clock said the same, in seconds since 1970."""
+
+    def cloud_time(self, real: float) -> float:
+        """What the cloud's clock says at a real time."""
+        return real if self.speed == 1.0 else self.epoch + (real - self.epoch) * self.speed
+
+    def real_time(self, cloud: float) -> float:
+        """When the cloud's clock said so."""
+        return cloud if self.speed == 1.0 else self.epoch + (cloud - self.epoch) / self.speed
+
+
 class Clients:
     """One client per service, made when first asked for; each may be used from several threads."""
 
-    def __init__(self, session: Any, region: str, *, endpoint_url: str | None, connections: int = 32) -> None:
+    def __init__(
+        self,
+        session: Any,
+        region: str,
+        *,
+        endpoint_url: str | None,
+        connections: int = 32,
+        clock: CloudClock = CloudClock(),
+    ) -> None:
         from botocore.config import Config
 
         self.region = region
+        self.clock = clock
         self.endpoint_url = endpoint_url
         self._session = session
         options: dict[str, Any] = {"retries": {"mode": "standard", "max_attempts": 5}}
@@ -41,6 +68,11 @@ class Clients:
 
         config = self._config.merge(Config(**options)) if options else self._config
         return self._session.client(service, region_name=self.region, endpoint_url=self.endpoint_url, config=config)
+
+    @property
+    def credentials(self) -> Any:
+        """The caller's keys as botocore keeps them fresh, for requests that are signed apart from its clients."""
+        return self._session.get_credentials()
 
     @property
     def local(self) -> bool:
@@ -111,19 +143,27 @@ def connect_local(data_dir: Path, region: str, workers: int = 16) -> Clients:
     """Clients for the local cloud that serves ``data_dir``; raises StepFailed where none has ever started."""
     server, credentials = data_dir / "server.json", data_dir / "credentials"
     try:
-        endpoint_url = str(json.loads(server.read_text())["endpoint_url"])
+        facts = json.loads(server.read_text())
     except FileNotFoundError as error:
         raise StepFailed("connect", f"no local cloud is running on {data_dir}", _UP) from error
     access_key, secret_key = read_credentials(credentials)
-    return connect_endpoint(endpoint_url, access_key, secret_key, region, workers)
+    clock = CloudClock(float(facts.get("speed", 1.0)), float(facts.get("clock_epoch", 0.0)))
+    return connect_endpoint(str(facts["endpoint_url"]), access_key, secret_key, region, workers, clock)
 
 
-def connect_endpoint(endpoint_url: str, access_key: str, secret_key: str, region: str, workers: int = 16) -> Clients:
+def connect_endpoint(
+    endpoint_url: str,
+    access_key: str,
+    secret_key: str,
+    region: str,
+    workers: int = 16,
+    clock: CloudClock = CloudClock(),
+) -> Clients:
     """Clients for an AWS endpoint at an address, with these keys."""
     import boto3
 
     session = boto3.Session(aws_access_key_id=access_key, aws_secret_access_key=secret_key, region_name=region)
-    return Clients(session, region, endpoint_url=endpoint_url, connections=workers + 4)
+    return Clients(session, region, endpoint_url=endpoint_url, connections=workers + 4, clock=clock)
 
 
 def read_credentials(path: Path) -> tuple[str, str]:

@@ -14,12 +14,13 @@ class Clock:
         if speed <= 0:
             raise ValueError(f"speed must be above 0, got {speed}")
         self.speed = speed
-        self._epoch = time.time()
+        self.epoch = time.time()
+        """When this clock and the real one said the same."""
         self._started = time.monotonic()
 
     def time(self) -> float:
         """Seconds since 1970, running `speed` times as fast since the clock was made."""
-        return self._epoch + (time.monotonic() - self._started) * self.speed if self.speed != 1.0 else time.time()
+        return self.epoch + (time.monotonic() - self._started) * self.speed if self.speed != 1.0 else time.time()
 
     def now(self) -> datetime:
         """The same moment as an aware UTC datetime, at the millisecond precision of AWS's wire."""
