@@ -231,6 +231,13 @@ def test_the_test_event_is_answered_with_the_least(shop: Shop, uploaded: Any, tm
     assert shop.attached() == []
 
 
+def test_without_pictures_there_is_no_test_event_and_nothing_is_changed(shop: Shop, tmp_path: Path) -> None:
+    shop.call({"url": "x"})
+    with pytest.raises(StepFailed):
+        shop.secure(tmp_path, apply=True, prove=True)
+    assert shop.attached() == [FULL, BASIC]
+
+
 def test_what_the_test_event_still_needs_brings_everything_back(shop: Shop, uploaded: Any, tmp_path: Path) -> None:
     """Only the list was called before: what is derived from that is too little, and is taken back."""
     uploaded(shop.settings)
@@ -300,11 +307,12 @@ def test_the_command_tells_machines_everything(shop: Shop, tmp_path: Path) -> No
 
 
 def test_what_may_not_be_asked_is_said_and_the_rest_is_looked_at(shop: Shop, tmp_path: Path) -> None:
-    """Somebody who may read roles, but neither the event history, nor users, nor simulations."""
+    """Somebody who may read roles, but neither the event history, nor functions, nor users, nor simulations."""
     shop.call({"url": "x"})
     iam, user = shop.clients.iam, f"{shop.names.project}-reader"
     iam.create_user(UserName=user)
     hidden = ["cloudtrail:LookupEvents", "iam:ListUsers", "iam:SimulatePrincipalPolicy", "iam:SimulateCustomPolicy"]
+    hidden.append("lambda:ListFunctions")
     statements = [
         {"Effect": "Allow", "Action": ["iam:*", "s3:*", "lambda:*", "cloudtrail:*"], "Resource": "*"},
         {"Effect": "Deny", "Action": hidden, "Resource": "*"},
@@ -319,7 +327,7 @@ def test_what_may_not_be_asked_is_said_and_the_rest_is_looked_at(shop: Shop, tmp
     assert "full-access-policy" in {one.code for one in found.findings}
     assert not {"unused-permissions", "unused-role"} & {one.code for one in found.findings}
     assert [note.partition(":")[0] for note in found.notes] == [
-        *("what was called is not known", "access keys were not looked at")
+        *("functions were not looked at", "what was called is not known", "access keys were not looked at")
     ]
     assert shop.attached() == [FULL, BASIC]
 
