@@ -21,6 +21,9 @@ from tests.cloud_process import CloudProcess
 LIMIT = 120.0
 """Seconds after which what has not happened will not (a busy machine is no fault)."""
 
+PATIENT = 300
+"""Timeout of functions whose handlers wait for the test."""
+
 
 def call(client: Any, name: str, event: Any = None, **request: Any) -> Any:
     """The handler's answer; the test fails when the handler did."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.cloud.lambda_callers import Gate, allow, call, caller, grant, metric, refusal, refused, wait_for
+from tests.cloud.lambda_callers import PATIENT, Gate, allow, call, caller, grant, metric, refusal, refused, wait_for
 from tests.cloud.lambda_functions import ECHO, Bench, unique
 from tests.cloud_process import CloudProcess
 
@@ -54,7 +54,7 @@ def gate() -> Iterator[Gate]:
 
 @pytest.fixture(scope="module")
 def tells(bench: Bench) -> str:
-    return bench.create(TELLS)
+    return bench.create(TELLS, Timeout=PATIENT)
 
 
 def send(bench: Bench, name: str, event: Any, **request: Any) -> str:
@@ -98,7 +98,7 @@ def test_an_event_is_run_later_under_the_id_of_its_request(bench: Bench, tells: 
 
 
 def test_a_failing_event_is_tried_three_times_and_its_record_stored(bench: Bench, gate: Gate) -> None:
-    name = bench.create(TELLS)
+    name = bench.create(TELLS, Timeout=PATIENT)
     where = on_failure(bench, name)
     event = {"gate": gate.address(), "fails": True}
     request = send(bench, name, event)
@@ -125,11 +125,11 @@ def test_a_failing_event_is_tried_three_times_and_its_record_stored(bench: Bench
 
 
 def test_retries_can_be_turned_off_and_age_ends_them(bench: Bench, gate: Gate) -> None:
-    once = bench.create(TELLS)
+    once = bench.create(TELLS, Timeout=PATIENT)
     where = on_failure(bench, once, MaximumRetryAttempts=0)
     send(bench, once, {"gate": gate.address("once"), "fails": True})
     assert record(bench, where)[1]["requestContext"]["approximateInvokeCount"] == 1
-    aged = bench.create(TELLS)
+    aged = bench.create(TELLS, Timeout=PATIENT)
     where = on_failure(bench, aged, MaximumEventAgeInSeconds=60)
     send(bench, aged, {"gate": gate.address("aged"), "fails": True})
     context = record(bench, where)[1]["requestContext"]
@@ -138,8 +138,8 @@ def test_retries_can_be_turned_off_and_age_ends_them(bench: Bench, gate: Gate) -
 
 
 def test_a_success_goes_to_another_function_with_its_answer(bench: Bench, gate: Gate) -> None:
-    receiver = bench.create(RECEIVES, Environment={"Variables": {"GATE": gate.address("receiver")}})
-    name = bench.create(TELLS)
+    receiver = bench.create(RECEIVES, Timeout=PATIENT, Environment={"Variables": {"GATE": gate.address("receiver")}})
+    name = bench.create(TELLS, Timeout=PATIENT)
     version = bench.client.publish_version(FunctionName=name)["Version"]
     bench.active(name, Qualifier=version)
     bench.client.create_alias(FunctionName=name, Name="live", FunctionVersion=version)
@@ -163,11 +163,12 @@ def test_a_success_goes_to_another_function_with_its_answer(bench: Bench, gate: 
 
 
 def test_an_event_without_a_place_waits_for_one(bench: Bench) -> None:
-    name = bench.create(TELLS)
+    name = bench.create(TELLS, Timeout=PATIENT)
     bench.client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
     with Gate() as closed:
         for word in ("first", "second"):
             send(bench, name, {"gate": closed.address(), "word": word})
+        wait_for(lambda: len(closed.arrived) == 1, "the first event")
         wait_for(lambda: metric(bench.cloud, "Throttles", FunctionName=name) >= 1, "a throttle")
         assert len(closed.arrived) == 1
         closed.open()
@@ -177,7 +178,7 @@ def test_an_event_without_a_place_waits_for_one(bench: Bench) -> None:
 
 
 def test_an_event_of_a_function_that_may_not_run_goes_to_its_destination(bench: Bench, gate: Gate) -> None:
-    name = bench.create(TELLS)
+    name = bench.create(TELLS, Timeout=PATIENT)
     where = on_failure(bench, name)
     bench.client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
     send(bench, name, {"gate": gate.address()})
@@ -190,7 +191,7 @@ def test_an_event_of_a_function_that_may_not_run_goes_to_its_destination(bench: 
 
 def test_a_destination_needs_the_roles_permission_when_it_is_set_and_when_it_is_used(bench: Bench, gate: Gate) -> None:
     role_name = unique("narrow")
-    name = bench.create(TELLS, Role=bench.role(role_name))
+    name = bench.create(TELLS, Timeout=PATIENT, Role=bench.role(role_name))
     where = bucket(bench)
     destination = {"OnFailure": {"Destination": f"arn:aws:s3:::{where}"}}
     put = bench.client.put_function_event_invoke_config

@@ -12,7 +12,18 @@ from botocore.exceptions import ClientError
 
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.services.lambda_.concurrency import ACCOUNT, RESERVED, Concurrency
-from tests.cloud.lambda_callers import AT_THE_GATE, Gate, at_once, call, many, metric, refusal, refused, wait_for
+from tests.cloud.lambda_callers import (
+    AT_THE_GATE,
+    PATIENT,
+    Gate,
+    at_once,
+    call,
+    many,
+    metric,
+    refusal,
+    refused,
+    wait_for,
+)
 from tests.cloud.lambda_functions import ECHO, Bench, unique
 from tests.cloud_process import CloudProcess
 
@@ -75,7 +86,7 @@ def test_nothing_runs_of_a_function_that_has_nothing_reserved(bench: Bench) -> N
 
 def test_two_hundred_calls_at_once_are_counted_exactly(bench: Bench) -> None:
     """Twenty places: twenty of the calls get one, each of the others is told why not, and then all places are free."""
-    name = bench.create(AT_THE_GATE)
+    name = bench.create(AT_THE_GATE, Timeout=PATIENT)
     bench.client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=20)
     client = many(bench.cloud, 200)
     refusals: list[str] = []
@@ -144,7 +155,7 @@ def test_provisioned_concurrency_of_a_reserved_function_is_part_of_it() -> None:
 
 
 def test_provisioned_environments_come_first_and_the_rest_spills_over(bench: Bench) -> None:
-    name = bench.create(AT_THE_GATE)
+    name = bench.create(AT_THE_GATE, Timeout=PATIENT)
     version = publish(bench, name)
     asked = bench.client.put_provisioned_concurrency_config(
         FunctionName=name, Qualifier=version, ProvisionedConcurrentExecutions=2

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.cloud.lambda_callers import AT_THE_GATE, Gate, at_once, call, many, metric, wait_for
+from tests.cloud.lambda_callers import AT_THE_GATE, PATIENT, Gate, at_once, call, many, metric, wait_for
 from tests.cloud.lambda_functions import Bench
 from tests.cloud_process import CloudProcess
 
@@ -62,7 +62,7 @@ def _is_below(process: psutil.Process, ancestor: int) -> bool:
 def test_no_acknowledged_event_is_lost_when_the_server_is_killed(own_cloud: CloudProcess) -> None:
     """Events are handed over by four callers; in the middle of it the server dies. What was answered with 202 runs."""
     bench = Bench(own_cloud)
-    name = bench.create(NOTES)
+    name = bench.create(NOTES, Timeout=PATIENT)
     client = many(own_cloud, 4)
     acknowledged: list[int] = []
     lock = threading.Lock()
@@ -109,7 +109,7 @@ def test_provisioned_pools_come_back_after_kill(own_cloud: CloudProcess) -> None
 def test_invocations_under_way_end_with_the_server_and_leave_no_process(own_cloud: CloudProcess) -> None:
     """Their callers see the connection end; the places are free again, and no handler runs on unseen."""
     bench = Bench(own_cloud)
-    name = bench.create(AT_THE_GATE, Timeout=60)
+    name = bench.create(AT_THE_GATE, Timeout=PATIENT)
     bench.client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=3)
     client = many(own_cloud, 3)
 
@@ -158,7 +158,7 @@ def test_a_killed_provisioned_environment_is_replaced(own_cloud: CloudProcess) -
 
 def test_a_handler_that_is_killed_fails_its_own_invocation_and_frees_its_place(own_cloud: CloudProcess) -> None:
     bench = Bench(own_cloud)
-    name = bench.create(AT_THE_GATE)
+    name = bench.create(AT_THE_GATE, Timeout=PATIENT)
     bench.client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=2)
     client = many(own_cloud, 2)
 
@@ -186,7 +186,7 @@ def test_a_handler_that_is_killed_fails_its_own_invocation_and_frees_its_place(o
 
 def test_an_event_whose_first_try_was_cut_off_by_the_servers_end_is_tried_again(own_cloud: CloudProcess) -> None:
     bench = Bench(own_cloud)
-    name = bench.create(NOTES)
+    name = bench.create(NOTES, Timeout=PATIENT)
     with Gate() as gate:
         event = json.dumps({"gate": gate.address(), "number": 7})
         bench.client.invoke(FunctionName=name, InvocationType="Event", Payload=event)

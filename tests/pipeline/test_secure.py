@@ -21,6 +21,7 @@ from sagehound.pipeline.log_tail import function_group
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import Step
 from sagehound.pipeline.secure.catalogue import actions_of
+from sagehound.pipeline.secure.findings import Finding
 from sagehound.pipeline.secure.results import Findings
 from sagehound.pipeline.secure.step import Options, restore_roles, secure
 from sagehound.pipeline.train import train
@@ -131,6 +132,11 @@ class Shop:
         }
 
 
+def ours(findings: list[Finding]) -> list[Finding]:
+    """Those about the project: the cloud is shared, and other tests make users with keys."""
+    return [one for one in findings if not one.where.startswith("user ")]
+
+
 @pytest.fixture(scope="module")
 def endpoint(cloud: CloudProcess) -> Iterator[str]:
     hosting = Hosting(cloud)
@@ -166,7 +172,7 @@ def test_the_usual_choice_becomes_the_least_and_comes_back(shop: Shop, tmp_path:
     assert json.loads(json.dumps(step.result))["roles"][0]["replacement"]["detach"] == [FULL, BASIC]
 
     found, step = shop.secure(tmp_path, apply=True)
-    assert (found.left, found.roles[0].applied) == ([], True)
+    assert (ours(found.left), found.roles[0].applied) == ([], True)
     assert shop.inline() == {f"{shop.names.project}-least-privilege": shop.least}
     assert shop.attached() == []
     proof = found.roles[0].proof
@@ -200,8 +206,7 @@ def test_what_is_attached_to_be_shown_goes_again(shop: Shop, tmp_path: Path) -> 
         iam.detach_role_policy(RoleName=role, PolicyArn=arn)
     shop.call({"url": "x"})
     found, _ = shop.secure(tmp_path)
-    assert found.findings == []
-    assert found.text.startswith("no findings  (")
+    assert ours(found.findings) == []
     assert found.roles[0].proof is not None
     assert found.roles[0].proof.applied  # nothing would change: IAM was asked about the role as it is
 
@@ -211,7 +216,7 @@ def test_what_is_attached_to_be_shown_goes_again(shop: Shop, tmp_path: Path) -> 
     assert f"{FULL} was attached to role {role} because of --attach" in "\n".join(step.lines)
     shop.call({"url": "x"})  # decided by either policy: the inline one keeps it
     found, _ = shop.secure(tmp_path, attach=FULL, apply=True)
-    assert (shop.attached(), found.left) == ([], [])
+    assert (shop.attached(), ours(found.left)) == ([], [])
     assert shop.inline() == {shop.names.function_policy: shop.least}
     assert shop.call({"url": "x"})["statusCode"] == 200
 
@@ -224,6 +229,13 @@ def test_the_test_event_is_answered_with_the_least(shop: Shop, uploaded: Any, tm
     assert (found.answer["status"], found.answer["answer"]["body"]) == (200, "[[0.25, 0.75]]")
     assert step.lines[-1].startswith("the function answers its test event with 200 in ")
     assert shop.attached() == []
+
+
+def test_without_pictures_there_is_no_test_event_and_nothing_is_changed(shop: Shop, tmp_path: Path) -> None:
+    shop.call({"url": "x"})
+    with pytest.raises(StepFailed):
+        shop.secure(tmp_path, apply=True, prove=True)
+    assert shop.attached() == [FULL, BASIC]
 
 
 def test_what_the_test_event_still_needs_brings_everything_back(shop: Shop, uploaded: Any, tmp_path: Path) -> None:
@@ -247,7 +259,7 @@ def test_a_role_that_the_project_did_not_make_is_changed_only_where_it_is_named(
     assert f"role {role} was not made by the project and stays as it is" in "\n".join(step.lines)
     assert not list(tmp_path.iterdir())
     found, _ = shop.secure(tmp_path, apply=True, roles=[role])
-    assert (shop.attached(), found.left) == ([], [])
+    assert (shop.attached(), ours(found.left)) == ([], [])
 
 
 def test_a_role_that_never_called_keeps_what_it_has(shop: Shop, tmp_path: Path) -> None:
@@ -283,7 +295,7 @@ def test_the_command_tells_machines_everything(shop: Shop, tmp_path: Path) -> No
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout.splitlines()[-1])["result"]
     assert told["severities"]["HIGH"] >= 4
-    assert told["left"] == []
+    assert [one for one in told["left"] if not one["where"].startswith("user ")] == []
     assert told["roles"][0]["replacement"]["put"] == shop.inline()
     saved = tmp_path / told["saved"]
     done = subprocess.run(
@@ -295,11 +307,12 @@ def test_the_command_tells_machines_everything(shop: Shop, tmp_path: Path) -> No
 
 
 def test_what_may_not_be_asked_is_said_and_the_rest_is_looked_at(shop: Shop, tmp_path: Path) -> None:
-    """Somebody who may read roles, but neither the event history, nor users, nor simulations."""
+    """Somebody who may read roles, but neither the event history, nor functions, nor users, nor simulations."""
     shop.call({"url": "x"})
     iam, user = shop.clients.iam, f"{shop.names.project}-reader"
     iam.create_user(UserName=user)
     hidden = ["cloudtrail:LookupEvents", "iam:ListUsers", "iam:SimulatePrincipalPolicy", "iam:SimulateCustomPolicy"]
+    hidden.append("lambda:ListFunctions")
     statements = [
         {"Effect": "Allow", "Action": ["iam:*", "s3:*", "lambda:*", "cloudtrail:*"], "Resource": "*"},
         {"Effect": "Deny", "Action": hidden, "Resource": "*"},
@@ -314,7 +327,7 @@ def test_what_may_not_be_asked_is_said_and_the_rest_is_looked_at(shop: Shop, tmp
     assert "full-access-policy" in {one.code for one in found.findings}
     assert not {"unused-permissions", "unused-role"} & {one.code for one in found.findings}
     assert [note.partition(":")[0] for note in found.notes] == [
-        *("what was called is not known", "access keys were not looked at")
+        *("functions were not looked at", "what was called is not known", "access keys were not looked at")
     ]
     assert shop.attached() == [FULL, BASIC]
 

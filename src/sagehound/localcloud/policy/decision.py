@@ -19,9 +19,12 @@ Verdict = Literal["allowed", "explicitDeny", "implicitDeny"]
 By = Literal["identity-based policy", "resource-based policy", "permissions boundary", "session policy", "root user"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Query:
-    """One question. Context keys may be written in any case; several values of a key are a list."""
+    """One question. Context keys may be written in any case; several values of a key are a list.
+
+    Not frozen, which would double the time that making one takes; nobody changes it.
+    """
 
     action: str
     resource: str
@@ -30,13 +33,12 @@ class Query:
     facts: Facts = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        facts: dict[str, str | tuple[str, ...]] = {}
-        for key, value in self.context.items():
-            if isinstance(value, str):
-                facts[key.lower()] = value
-            elif value:  # a key without values is none
-                facts[key.lower()] = tuple(value)
-        object.__setattr__(self, "facts", facts)
+        # A key without values is none; one whose value is empty text is there.
+        self.facts = {
+            key.lower(): value if isinstance(value, str) else tuple(value)
+            for key, value in self.context.items()
+            if value or isinstance(value, str)
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,7 @@ class Policies:
     session: tuple[Policy, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """The answer, and what decided it; an implicit deny names the kind of policy that should have allowed."""
 
     allowed: bool

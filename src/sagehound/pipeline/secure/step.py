@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from sagehound.errors import StepFailed
 from sagehound.pipeline.aws_errors import aws_step, error_of
 from sagehound.pipeline.clients import Clients
-from sagehound.pipeline.function_event import send_event, stored_picture
+from sagehound.pipeline.function_event import EventPicture, send_event, stored_picture
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import Step
 from sagehound.pipeline.secure.applying import apply_plan, restore, save
@@ -34,6 +34,7 @@ from sagehound.settings import PipelineSettings
 
 T = TypeVar("T")
 STEP = "secure"
+_BACK = "What was changed is taken back."
 _PROOF_PATIENCE = 60.0
 """Seconds that a change of IAM may take on AWS until a simulation sees it."""
 
@@ -68,7 +69,7 @@ def secure(
     """
     with aws_step(STEP):
         notes = [_attach(clients.iam, names, attach)] if attach else []
-        functions = project_functions(clients.lambda_, names.tags[0], names.function)
+        functions = _functions(clients, names, notes)
         looked_at = _roles(clients.iam, names, [arn for _, arn in functions], roles)
         usages = _usages(clients, looked_at, options.days, notes)
         examined = [Examined(role, usages[role.arn], kept_unused(role, usages[role.arn])) for role in looked_at]
@@ -76,6 +77,8 @@ def secure(
         findings = in_order([*_of_roles(clients, examined), *around])
         for one in examined:
             one.plan = plan_of(one.role, one.usage, findings, names.project, clients.account_id)
+        # What the proof needs is looked for before anything is changed.
+        picture = stored_picture(clients, names, None, settings.data.name) if options.prove else None
         result = Findings(findings, examined, _named(looked_at, functions, names), notes, left=findings)
         changing = [one for one in examined if one.plan and apply and _may_change(one.role, roles, notes)]
         if changing:
@@ -84,8 +87,8 @@ def secure(
             _finish(clients, one, result.saved if one in changing else None, notes)
         if changing:
             result.left = in_order([*_of_roles(clients, examined), *around])
-        if options.prove:
-            result.answer = _answer(clients, names, settings, result.saved)
+        if picture is not None:
+            result.answer = _answer(clients, names, settings, picture, result.saved)
     step.lines = result.lines()
     step.done(result.text, **result.as_dict())
     return result
@@ -119,6 +122,13 @@ def _roles(iam: Any, names: Names, of_functions: Sequence[str], named: Sequence[
             found.append(named_role(iam, name, STEP))
             known.add(found[-1].name)
     return found
+
+
+def _functions(clients: Clients, names: Names, notes: list[str]) -> list[tuple[str, str]]:
+    found = _where_allowed(lambda: project_functions(clients.lambda_, names.tags[0], names.function))
+    if found is None:
+        notes.append("functions were not looked at: you may not list them (lambda:ListFunctions, lambda:ListTags)")
+    return found or []
 
 
 def _usages(clients: Clients, roles: Sequence[Role], days: int, notes: list[str]) -> dict[str, Usage]:
@@ -197,13 +207,14 @@ def _finish(clients: Clients, one: Examined, saved: Path | None, notes: list[str
     one.role = read_role(iam, one.role.name, one.role.own_suffix) or one.role
 
 
-def _answer(clients: Clients, names: Names, settings: PipelineSettings, saved: Path | None) -> dict[str, Any]:
+def _answer(
+    clients: Clients, names: Names, settings: PipelineSettings, picture: EventPicture, saved: Path | None
+) -> dict[str, Any]:
     """What the function answers to a picture of the test split; raises StepFailed where that is a refusal."""
     function = settings.function
-    picture = stored_picture(clients, names, None, settings.data.name)
     answer = send_event(clients, names.function, function.alias, picture.event, function.timeout)
     if answer.error or not 200 <= answer.status < 300:
-        back = "What was changed is taken back." if saved else f"Look at `sagehound logs {names.function}`."
+        back = _BACK if saved else f"Look at `sagehound logs {names.function}`."
         if saved:
             restore(clients.iam, saved, clients.account_id, STEP)
         raise StepFailed(STEP, f"{names.function} answered {answer.in_a_word()} to its test event", back)
@@ -219,8 +230,6 @@ def _proved(clients: Clients, one: Examined, documents: list[dict[str, Any]]) ->
             return proof
         if time.monotonic() >= deadline:
             shown = "; ".join(proof.failures[:5])
-            raise StepFailed(
-                STEP, f"the least policy of {one.role.where} does not hold: {shown}", "Nothing was changed."
-            )
+            raise StepFailed(STEP, f"the least policy of {one.role.where} does not hold: {shown}", _BACK)
         time.sleep(pause)
     raise AssertionError("pauses never end")

@@ -35,7 +35,9 @@ def check_unused(role: Role, usage: Usage) -> Iterator[Finding]:
 
 
 def kept_unused(role: Role, usage: Usage) -> list[Kept]:
-    """What the pipeline's own policy keeps though it was not called, with the reasons."""
+    """What the pipeline's own policies keep though a role that was used did not call it, with the reasons."""
+    if not usage.calls:
+        return []
     granted = {
         action
         for policy in role.policies

@@ -36,7 +36,7 @@ class Models:
         model_arn = call.resource = arn(call.region, call.account_id, "model", name)
         if self._store.get(MODEL, call.region, name) is not None:
             raise taken(call.region, call.account_id, "model", name)
-        self._check(request, call.region)
+        self._check(request, call.region, model_arn)
         self._tags.check(request.get("Tags"))
         record = {
             **{member: value for member, value in request.items() if member != "Tags"},
@@ -78,7 +78,7 @@ class Models:
             raise not_found(call.region, call.account_id, "model", name)
         return model
 
-    def _check(self, request: Request, region: str) -> None:
+    def _check(self, request: Request, region: str, model_arn: str) -> None:
         if ("PrimaryContainer" in request) == bool(request.get("Containers")):
             raise validation("Exactly one of PrimaryContainer and Containers must be given.")
         if len(request.get("Containers", [])) > 1:
@@ -99,9 +99,9 @@ class Models:
         if image is None:
             raise validation("The container definition must have an Image.")
         images.find(image, "inference", self._providers.settings.images, role)
-        self._check_model_data(container, role, region)
+        self._check_model_data(container, role, region, model_arn)
 
-    def _check_model_data(self, container: Record, role: str, region: str) -> None:
+    def _check_model_data(self, container: Record, role: str, region: str, model_arn: str) -> None:
         url = model_data_url(container)
         try:
             bucket, key = model_data.location(url)
@@ -111,7 +111,7 @@ class Models:
         found_in = objects.bucket_region(bucket)
         acting = self._providers.acting_as(role, region)
         # S3 says of a bucket that is not there that it is not, whoever asks.
-        refused = not self._trusted(role) or (
+        refused = not self._trusted(role, model_arn) or (
             found_in is not None and (found_in != region or acting.reads(bucket, [key]))
         )
         if refused:
@@ -124,9 +124,9 @@ class Models:
         if found_in is None or objects.list_keys(bucket, key)[:1] != [key]:
             raise validation(f"Could not find model data at {url}.")
 
-    def _trusted(self, role: str) -> bool:
+    def _trusted(self, role: str, model_arn: str) -> bool:
         try:
-            self._providers.roles.role_trust(role, PRINCIPAL)
+            self._providers.roles.role_trust(role, PRINCIPAL, model_arn)
         except AwsError:
             return False
         return True

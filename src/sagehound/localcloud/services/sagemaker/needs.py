@@ -75,8 +75,11 @@ class MetricCounter(Protocol):
 class RoleTrust(Protocol):
     """IAM, asked who may assume a role."""
 
-    def role_trust(self, role_arn: str, principal: str, /) -> None:
-        """ValidationException when there is no such role, or its trust policy does not let the service assume it."""
+    def role_trust(self, role_arn: str, principal: str, source_arn: str, /) -> None:
+        """ValidationException when there is no such role, or its trust policy does not let the service assume it.
+
+        `source_arn` is the job or model for which it would: https://docs.aws.amazon.com/sagemaker/latest/dg/security-confused-deputy-prevention.html
+        """
 
 
 class RoleAccess(Protocol):

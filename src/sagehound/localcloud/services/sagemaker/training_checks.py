@@ -17,8 +17,8 @@ Job = dict[str, Any]
 _NOT_HERE = ("ServerlessJobConfig", "MlflowConfig", "ModelPackageConfig")
 
 
-def check(request: Job, providers: Providers) -> None:
-    """Raise the error of the first thing that is wrong with the request."""
+def check(request: Job, arn: str, providers: Providers) -> None:
+    """Raise the error of the first thing that is wrong with the request; `arn` is what the job's would be."""
     for member in _NOT_HERE:
         if request.get(member):
             raise _unsupported(member)
@@ -32,7 +32,7 @@ def check(request: Job, providers: Providers) -> None:
     _check_stopping(request)
     training_metrics.check(algorithm.get("MetricDefinitions", []))
     image = algorithm.get("TrainingImage") or _missing("AlgorithmSpecification.TrainingImage")
-    providers.roles.role_trust(request["RoleArn"], PRINCIPAL)
+    providers.roles.role_trust(request["RoleArn"], PRINCIPAL, arn)
     images.find(image, "training", providers.settings.images, request["RoleArn"])
     channels.location(request["OutputDataConfig"]["S3OutputPath"])
     checkpoints.check(request.get("CheckpointConfig"))

@@ -55,7 +55,7 @@ class TrainingJobs:
 
     async def check(self, region: str, request: Request) -> channels.Found:
         """Refuse what CreateTrainingJob refuses, quotas and a taken name apart; the objects of the channels."""
-        training_checks.check(request, self._providers)
+        training_checks.check(request, self.arn(region, request["TrainingJobName"]), self._providers)
         self._tags.check(request.get("Tags"))
         asked, objects = request.get("InputDataConfig", []), self._providers.objects
         role = self._providers.acting_as(request["RoleArn"], region)
