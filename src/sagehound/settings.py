@@ -158,6 +158,37 @@ class FunctionSettings:
 
 
 @dataclass(frozen=True)
+class ScaleSettings:
+    """What scales by itself: the instances behind the endpoint, the environments of the function kept ready."""
+
+    min_capacity: int = setting(1, "Instances that the endpoint has at least.", minimum=0)
+    max_capacity: int = setting(3, "Instances that it has at most.", minimum=1)
+    target: float = setting(
+        20.0, "Value of the metric that scaling keeps to; `sagehound scale --from-load` finds one.", minimum=0.0
+    )
+    metric: str = setting(
+        "SageMakerVariantInvocationsPerInstance",
+        "What is measured: requests per minute and instance, requests under way at once and instance, or per cent CPU.",
+        choices=(
+            "SageMakerVariantInvocationsPerInstance",
+            "SageMakerVariantConcurrentRequestsPerModelHighResolution",
+            "CPUUtilization",
+        ),
+    )
+    scale_in_cooldown: int = setting(30, "Seconds between two steps to fewer instances.", minimum=0)
+    scale_out_cooldown: int = setting(30, "Seconds in which a step to more instances counts as done.", minimum=0)
+    safety: float = setting(0.7, "Share of an instance's measured capacity that --from-load takes.", minimum=0.01)
+    function_min: int = setting(2, "Environments of the function's alias kept ready at least.", minimum=0)
+    function_max: int = setting(4, "Environments kept ready at most.", minimum=1)
+    function_target: float = setting(
+        0.7, "Share of them that may be in use; above it more are made ready.", minimum=0.0
+    )
+    demo_speed: float = setting(
+        60.0, "How fast the clock of a cloud runs that `sagehound run` has started, while it shows scaling.", minimum=1
+    )
+
+
+@dataclass(frozen=True)
 class LoadSettings:
     """What `sagehound load` sends, unless its options say otherwise."""
 
@@ -204,6 +235,7 @@ class PipelineSettings:
     train: TrainSettings = field(default_factory=TrainSettings)
     deploy: DeploySettings = field(default_factory=DeploySettings)
     function: FunctionSettings = field(default_factory=FunctionSettings)
+    scale: ScaleSettings = field(default_factory=ScaleSettings)
     load: LoadSettings = field(default_factory=LoadSettings)
 
 

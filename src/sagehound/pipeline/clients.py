@@ -28,6 +28,14 @@ class CloudClock:
     epoch: float = 0.0
     """When it and the real clock said the same, in seconds since 1970."""
 
+    @property
+    def fast(self) -> bool:
+        """Whether a second on this clock is not a second."""
+        return self.speed != 1.0
+
+    def __str__(self) -> str:
+        return f"clock x{self.speed:g}"
+
     def cloud_time(self, real: float) -> float:
         """What the cloud's clock says at a real time."""
         return real if self.speed == 1.0 else self.epoch + (real - self.epoch) * self.speed
@@ -103,6 +111,16 @@ class Clients:
     def lambda_(self) -> Any:
         """Lambda."""
         return self.client("lambda")
+
+    @cached_property
+    def autoscaling(self) -> Any:
+        """Application Auto Scaling."""
+        return self.client("application-autoscaling")
+
+    @cached_property
+    def cloudwatch(self) -> Any:
+        """CloudWatch: metrics and alarms."""
+        return self.client("cloudwatch")
 
     @cached_property
     def logs(self) -> Any:

@@ -89,6 +89,11 @@ class Names:
         """Name of the project's inline policy on the function's role."""
         return f"{self.project}-function"
 
+    @property
+    def scaling_policy(self) -> str:
+        """Name of the target tracking policy on each of the project's scalable targets."""
+        return f"{self.project}-target-tracking"
+
     def data_prefix(self, data_name: str) -> str:
         """Where the pictures of a data set lie in the bucket (ends with a slash)."""
         return f"{self.project}/data/{data_name}/"
