@@ -96,6 +96,8 @@ def asked(service: str, operation: str) -> list[Any]:
     if operation not in ("OptionsObject", "PostObject"):
         shape = codec.service_model(service).operation_model(operation).input_shape
         params = sample(shape) if shape is not None else {}
+    if service == "cloudwatch" and "ResourceARN" in params:
+        params["ResourceARN"] = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:some"
     for member in ("FunctionName", "ExecutionRoleArn") if operation in ("GetPolicy", "CreateModel") else ():
         if service in ("lambda", "sagemaker"):
             params.setdefault(member, TEXTS[member])

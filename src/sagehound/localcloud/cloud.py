@@ -89,6 +89,7 @@ class Cloud:
         self.authoriser.add_resource_tags("s3", s3)
         self.authoriser.add_resource_tags("sagemaker", sagemaker.tags)
         self.authoriser.add_resource_tags("logs", logs)
+        self.authoriser.add_resource_tags("cloudwatch", cloudwatch.alarms)
         self.gateway = Gateway(
             self.services,
             sts.credentials,

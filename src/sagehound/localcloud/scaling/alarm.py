@@ -23,8 +23,8 @@ COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "LessThanOrEqualToThreshold": operator.le,
 }
 FURTHER_POINTS = 2
-"""How many points further back than EvaluationPeriods are looked at. AWS's examples have 5 for 3; they say that the exact
-number depends on the period and the resolution, and do not publish it."""
+"""How many points further back than EvaluationPeriods are looked at. AWS's examples have 5 for 3; the exact number,
+which depends on the period and the resolution, is not published."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 https://docs.aws.amazon.com/autoscaling/application/userguide/target-tracking-scaling-policy-overview.html: "scale out
 the scalable target if any of the target tracking policies are ready for scale out, but scale it in only if all of the
-target tracking policies (with the scale-in portion enabled) are ready to scale in"; of several capacities the largest is
-taken, "for both scale in and scale out".
+target tracking policies (with the scale-in portion enabled) are ready to scale in"; of several capacities the largest
+is taken, "for both scale in and scale out".
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def within_bounds(capacity: Capacity) -> Decision:
 
 
 def with_schedule(capacity: Capacity, minimum: int | None, maximum: int | None) -> Capacity:
-    """The bounds that a scheduled action sets; one that it leaves out stays, and gives way where the two would cross."""
+    """The bounds that a scheduled action sets; one that it leaves out stays, and gives way where they would cross."""
     low = capacity.minimum if minimum is None else minimum
     high = capacity.maximum if maximum is None else maximum
     if low > high:

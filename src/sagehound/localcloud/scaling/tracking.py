@@ -1,6 +1,6 @@
 """Target tracking: how many units keep a metric at its target, and when to change to them.
 
-https://docs.aws.amazon.com/autoscaling/application/userguide/target-tracking-scaling-policy-overview.html: it scales out
+https://docs.aws.amazon.com/autoscaling/application/userguide/target-tracking-scaling-policy-overview.html: scale-out is
 in proportion to the metric, as fast as it can, and in more gradually, within cooldowns, and not where the metric would
 then cross the threshold of the reverse direction. AWS does not publish the arithmetic. Ours, chosen so that it rather
 keeps too much than too little:

@@ -1,4 +1,4 @@
-"""CloudWatch metrics as the gateway and the other services see them."""
+"""CloudWatch metrics and alarms as the gateway and the other services see them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from datetime import datetime
 
 from sagehound.localcloud.call import Operation, operations_of
 from sagehound.localcloud.services.cloudwatch.aggregator import MetricAggregator
+from sagehound.localcloud.services.cloudwatch.alarms import Alarms
 from sagehound.localcloud.services.cloudwatch.listing import MetricListing
 from sagehound.localcloud.services.cloudwatch.metric_data import MetricData
 from sagehound.localcloud.services.cloudwatch.periods import by_period
@@ -36,6 +37,7 @@ class CloudWatch:
         self._clock = clock
         self._tables = MetricTables(store)
         self.aggregator = MetricAggregator(self._tables)
+        self.alarms = Alarms(clock, account_id, self._tables, self.aggregator)
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -45,14 +47,17 @@ class CloudWatch:
             reader(self._clock, self._tables, self.aggregator)
             for reader in (MetricStatistics, MetricData, MetricListing)
         )
-        return operations_of(MetricWriting(self._clock, self._tables), *readers)
+        metrics = operations_of(MetricWriting(self._clock, self._tables), *readers)
+        return {**metrics, **self.alarms.operations}
 
     async def start(self) -> None:
-        """Begin to store what gathers in the aggregator, and to fold old data."""
+        """Begin to store what gathers in the aggregator, to fold old data, and to evaluate alarms."""
         self._tasks = [asyncio.create_task(self.aggregator.flush_for_ever()), asyncio.create_task(self._fold())]
+        await self.alarms.start()
 
     async def stop(self) -> None:
         """Store what has gathered and end the loops."""
+        await self.alarms.stop()
         for task in self._tasks:
             task.cancel()
             with suppress(asyncio.CancelledError):

@@ -1,0 +1,108 @@
+"""The loop that evaluates every alarm whenever one of its periods has ended, by the clock of the cloud."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import time
+
+from sagehound.localcloud.services.cloudwatch.aggregator import MetricAggregator
+from sagehound.localcloud.services.cloudwatch.alarm_history import HISTORY_KEPT
+from sagehound.localcloud.services.cloudwatch.alarm_states import AlarmStates
+from sagehound.localcloud.services.cloudwatch.alarm_table import Alarm, AlarmTable
+from sagehound.localcloud.services.cloudwatch.tables import DAY, HOUR
+from sagehound.localcloud.state.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+SETTLE = 0.05
+"""Real seconds between the end of a period and its evaluation: what happened in it has been counted by then."""
+SLICE = 0.005
+"""Real seconds of evaluations in a row before others on the event loop have their turn."""
+MINUTE = 60
+
+
+class AlarmLoop:
+    """Every alarm is due at the ends of its steps, counted from 1970: being late once makes nothing later. Ends that
+    were missed (a stopped server, an overloaded machine) are left out; the points of the metric tell of them anyway."""
+
+    def __init__(self, clock: Clock, table: AlarmTable, states: AlarmStates, aggregator: MetricAggregator) -> None:
+        self._clock = clock
+        self._table = table
+        self._states = states
+        self._aggregator = aggregator
+        self._seen: dict[int, int] = {}
+        self._changed = asyncio.Event()
+        self._tidied = 0.0
+
+    def wake(self) -> None:
+        """There is an alarm that the loop may not be waiting for."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Evaluate for ever; what cannot be written now (a full disk) is found again at the next end."""
+        while True:
+            self._changed.clear()
+            due = self._due(self._clock.time() - SETTLE * self._clock.speed)
+            if due:
+                await self._evaluate(due)
+                continue
+            await self._wait()
+
+    def _due(self, now: float) -> list[tuple[Alarm, int]]:
+        """The alarms of the steps that have ended since they were looked at, and where they ended."""
+        steps: dict[int, list[Alarm]] = {}
+        for alarm in self._table.all():
+            steps.setdefault(step_of(alarm), []).append(alarm)
+        found = []
+        for step, alarms in steps.items():
+            end = int(now // step) * step
+            if end > self._seen.setdefault(step, end):
+                self._seen[step] = end
+                found += [(alarm, end) for alarm in alarms]
+        for step in self._seen.keys() - steps.keys():
+            del self._seen[step]
+        return found
+
+    async def _evaluate(self, due: list[tuple[Alarm, int]]) -> None:
+        begun = time.monotonic()
+        for alarm, end in due:
+            if self._table.get(alarm.region, alarm.name) is None:
+                continue
+            self._try(alarm, end)
+            if time.monotonic() - begun > SLICE:
+                await asyncio.sleep(0)
+                begun = time.monotonic()
+        await asyncio.sleep(0)
+
+    def _try(self, alarm: Alarm, end: int) -> None:
+        try:
+            self._aggregator.flush()
+            current = self._table.get(alarm.region, alarm.name)
+            if current is not None:
+                self._states.evaluate(current, end)
+            if self._clock.time() - self._tidied > HOUR:
+                self._tidied = self._clock.time()
+                self._table.forget_history(self._tidied - HISTORY_KEPT)
+        except sqlite3.OperationalError as error:
+            logger.warning("alarm %s is not evaluated yet: %s", alarm.name, error)
+
+    async def _wait(self) -> None:
+        """Until the next end of a step, or until there is another alarm."""
+        now = self._clock.time() - SETTLE * self._clock.speed
+        ends = [end + step - now for step, end in self._seen.items()]
+        try:
+            async with asyncio.timeout(max(0.001, min(ends) / self._clock.speed) if ends else None):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+
+def step_of(alarm: Alarm) -> int:
+    """How often an alarm is evaluated: each period if it is a short one, each minute otherwise, and each hour if it
+    looks at more than a day."""
+    period = int(alarm.metric["Period"])
+    if period * alarm.metric["EvaluationPeriods"] > DAY:
+        return HOUR
+    return min(period, MINUTE)

@@ -1,0 +1,134 @@
+"""The alarms as records, kept in memory beside the store, and their history in a table of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sagehound.localcloud.scaling.alarm import AlarmRule
+from sagehound.localcloud.services.cloudwatch.alarm_checks import rule_of
+from sagehound.localcloud.state.store import Store
+
+KIND = "cloudwatch-alarm"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS alarm_history (
+    id INTEGER PRIMARY KEY, region TEXT NOT NULL, name TEXT NOT NULL, at REAL NOT NULL,
+    type TEXT NOT NULL, summary TEXT NOT NULL, data TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS alarm_history_name ON alarm_history (region, name, id);
+CREATE INDEX IF NOT EXISTS alarm_history_at ON alarm_history (at);
+"""
+
+
+@dataclass(slots=True)
+class Alarm:
+    """One alarm. `metric` is AWS's MetricAlarm; `managed_by` names the service that made it for itself."""
+
+    region: str
+    metric: dict[str, Any]
+    tags: dict[str, str] = field(default_factory=dict)
+    managed_by: str = ""
+
+    @property
+    def name(self) -> str:
+        return str(self.metric["AlarmName"])
+
+    @property
+    def arn(self) -> str:
+        return str(self.metric["AlarmArn"])
+
+    @property
+    def state(self) -> str:
+        return str(self.metric["StateValue"])
+
+    @property
+    def rule(self) -> AlarmRule:
+        return rule_of(self.metric)
+
+
+class HistoryRow(NamedTuple):
+    """One item of the history as it is stored; `type` is AWS's HistoryItemType."""
+
+    id: int
+    name: str
+    at: float
+    type: str
+    summary: str
+    data: str
+
+
+class AlarmTable:
+    """Reads come from memory: a loop that looks at a thousand alarms each minute need not parse a thousand records."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        store.create_tables(_SCHEMA)
+        self._alarms: dict[tuple[str, str], Alarm] = {}
+        for record in store.list(KIND):
+            alarm = Alarm(record["Region"], record["MetricAlarm"], record["Tags"], record["ManagedBy"])
+            self._alarms[(alarm.region, alarm.name)] = alarm
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """What is written inside is there after kill -9 together or not at all."""
+        with self._store.transaction():
+            yield
+
+    def get(self, region: str, name: str) -> Alarm | None:
+        """An alarm, or None. Whoever changes it makes another and puts that."""
+        return self._alarms.get((region, name))
+
+    def all(self) -> list[Alarm]:
+        """Every alarm of every region."""
+        return list(self._alarms.values())
+
+    def of_region(self, region: str) -> list[Alarm]:
+        """The alarms of a region, ordered by name."""
+        return sorted((alarm for alarm in self._alarms.values() if alarm.region == region), key=lambda one: one.name)
+
+    def put(self, alarm: Alarm, items: Iterable[tuple[float, str, str, str]] = ()) -> None:
+        """Keep an alarm and what happened to it (at, type, summary, data) in one transaction."""
+        record = {
+            "Region": alarm.region,
+            "MetricAlarm": alarm.metric,
+            "Tags": alarm.tags,
+            "ManagedBy": alarm.managed_by,
+        }
+        with self._store.transaction():
+            self._store.put(KIND, alarm.region, alarm.name, record)
+            self.tell(alarm.region, alarm.name, items)
+        self._alarms[(alarm.region, alarm.name)] = alarm
+
+    def delete(self, alarms: Iterable[tuple[Alarm, tuple[float, str, str, str]]]) -> None:
+        """Forget alarms; their history stays and says so. All of them or, when that fails, none."""
+        gone = list(alarms)
+        with self._store.transaction():
+            for alarm, item in gone:
+                self._store.delete(KIND, alarm.region, alarm.name)
+                self.tell(alarm.region, alarm.name, [item])
+        for alarm, _ in gone:
+            del self._alarms[(alarm.region, alarm.name)]
+
+    def tell(self, region: str, name: str, items: Iterable[tuple[float, str, str, str]]) -> None:
+        """Add items to the history of an alarm."""
+        sql = "INSERT INTO alarm_history (region, name, at, type, summary, data) VALUES (?, ?, ?, ?, ?, ?)"
+        for item in items:
+            self._store.execute(sql, (region, name, *item))
+
+    def history(self, region: str, filters: dict[str, Any], ascending: bool, limit: int) -> list[HistoryRow]:
+        """Items of one region by name, type, from when, until when, and behind the id `after`."""
+        order, behind = ("ASC", ">") if ascending else ("DESC", "<")
+        sql = (
+            "SELECT * FROM alarm_history WHERE region = :region AND (:name IS NULL OR name = :name)"
+            " AND (:type IS NULL OR type = :type) AND (:since IS NULL OR at >= :since)"
+            f" AND (:until IS NULL OR at <= :until) AND (:after IS NULL OR id {behind} :after)"
+            f" ORDER BY id {order} LIMIT :limit"
+        )
+        rows = self._store.execute(sql, {**filters, "region": region, "limit": limit})
+        return [HistoryRow(*(row[key] for key in HistoryRow._fields)) for row in rows]
+
+    def forget_history(self, before: float) -> None:
+        """Drop what happened before then."""
+        self._store.execute("DELETE FROM alarm_history WHERE at < ?", (before,))
