@@ -60,13 +60,16 @@ class AlarmListing:
         return [alarm for alarm in named if alarm is not None]
 
 
+def has_action(alarm: Alarm, prefix: str) -> bool:
+    """Whether any action of the alarm, in whatever state, begins with `prefix`."""
+    return any(action.startswith(prefix) for member in _ACTIONS for action in alarm.metric[member])
+
+
 def _fits(alarm: Alarm, request: dict[str, Any]) -> bool:
-    prefix = request.get("ActionPrefix")
-    actions = [action for member in _ACTIONS for action in alarm.metric[member]]
     return (
         alarm.name.startswith(request.get("AlarmNamePrefix", ""))
         and alarm.state == request.get("StateValue", alarm.state)
-        and (prefix is None or any(action.startswith(prefix) for action in actions))
+        and ("ActionPrefix" not in request or has_action(alarm, request["ActionPrefix"]))
     )
 
 

@@ -15,7 +15,7 @@ from sagehound.localcloud.services.cloudwatch.aggregator import MetricAggregator
 from sagehound.localcloud.services.cloudwatch.alarm_actions import AlarmActions, Callback
 from sagehound.localcloud.services.cloudwatch.alarm_checks import configuration_of
 from sagehound.localcloud.services.cloudwatch.alarm_history import AlarmHistory, configured
-from sagehound.localcloud.services.cloudwatch.alarm_listing import AlarmListing
+from sagehound.localcloud.services.cloudwatch.alarm_listing import AlarmListing, has_action
 from sagehound.localcloud.services.cloudwatch.alarm_loop import AlarmLoop
 from sagehound.localcloud.services.cloudwatch.alarm_points import AlarmPoints
 from sagehound.localcloud.services.cloudwatch.alarm_states import AlarmStates
@@ -87,6 +87,15 @@ class Alarms:
         now = self._clock.time()
         found = [alarm for name in dict.fromkeys(names) if (alarm := self._table.get(region, name)) is not None]
         self._table.delete([(alarm, configured(alarm, "Delete", now)) for alarm in found])
+
+    def describe(self, region: str, name: str) -> dict[str, Any] | None:
+        """An alarm as DescribeAlarms shows it; None when there is none."""
+        alarm = self._table.get(region, name)
+        return None if alarm is None else dict(alarm.metric)
+
+    def with_action(self, region: str, prefix: str) -> list[dict[str, Any]]:
+        """The alarms that have an action whose ARN begins with `prefix`, ordered by name."""
+        return [dict(alarm.metric) for alarm in self._table.of_region(region) if has_action(alarm, prefix)]
 
     def resource_tags(self, arn: str) -> dict[str, str]:
         """The tags of an alarm, for conditions of policies."""
