@@ -93,7 +93,7 @@ def status(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
         typer.echo(f"process        {server.pid}, up {_duration(time.time() - server.started)}")
         typer.echo(f"data           {folder}")
         if server.speed != 1.0:
-            typer.echo(f"clock          {server.speed:g} times as fast: alarms, cooldowns and metrics, not the work itself")
+            typer.echo(f"clock          {server.speed:g} times as fast for alarms, cooldowns and metrics")
         for kind, count in counts.items():
             typer.echo(f"{kind.replace('_', ' '):14} {_counted(count)}")
 

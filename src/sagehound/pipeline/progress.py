@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from typing import Any, Protocol, TextIO
 
 from sagehound.errors import StepFailed
+from sagehound.pipeline.load.standing import Standing as LoadStanding
+from sagehound.pipeline.load.view import LoadLines, LoadTable
 from sagehound.pipeline.trial_table import Standing, TrialEvents, TrialLines, TrialTable
 
 
@@ -48,6 +50,9 @@ class Reporter(Protocol):
 
     def trials(self, standing: Standing) -> None:
         """The trials of a tuning as they stand now."""
+
+    def load(self, standing: LoadStanding) -> None:
+        """A load as it stands now."""
 
 
 class JsonReporter:
@@ -91,6 +96,10 @@ class JsonReporter:
         for event in self._trials.new(standing):
             self.emit("trial", **event)
 
+    def load(self, standing: LoadStanding) -> None:
+        """Emit how the load stands."""
+        self.emit("load", **standing.as_dict())
+
     def failure(self, error: StepFailed) -> None:
         """Emit the error that ended the run."""
         self.emit("error", **error.as_dict())
@@ -103,8 +112,9 @@ class LineReporter:
         self._out, self._err, self._verbose = out, err, verbose
         self._bar: Any = None
         self._tasks: dict[str, Any] = {}
-        self._table: TrialTable | None = None
+        self._table: TrialTable | LoadTable | None = None
         self._trial_lines = TrialLines()
+        self._load_lines = LoadLines()
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
@@ -141,9 +151,20 @@ class LineReporter:
             for line in self._trial_lines.new(standing):
                 self._print(f"{'':10} {'trial':>8}  {line}")
             return
-        if self._table is None:
+        if not isinstance(self._table, TrialTable):
             self._close_bar()
             self._table = TrialTable(self._err)
+        self._table.show(standing)
+
+    def load(self, standing: LoadStanding) -> None:
+        """Move the table on a terminal; otherwise print a line every few seconds."""
+        if not self._err.isatty():
+            for line in self._load_lines.new(standing):
+                self._print(f"{'':10} {'load':>8}  {line}")
+            return
+        if not isinstance(self._table, LoadTable):
+            self._close_bar()
+            self._table = LoadTable(self._err)
         self._table.show(standing)
 
     def _move(self, what: str, done: int, total: int | None, shown: str) -> None:

@@ -1,0 +1,138 @@
+"""How a load is shown while it lasts: a live table on a terminal, a line every few seconds elsewhere"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, TextIO
+
+from sagehound.pipeline.load.standing import Standing
+
+_LINE_SECONDS = 5.0
+_SHOWN_ACTIVITIES = 4
+_LATE = 10.0
+"""Milliseconds of lateness of this program itself that are worth a word."""
+
+
+class LoadLines:
+    """A line every few seconds, one for each change of the capacity and one for each activity."""
+
+    def __init__(self) -> None:
+        self._next = self._last = 0.0
+        self._told: set[str] = set()
+
+    def new(self, standing: Standing) -> Iterator[str]:
+        """What is to be said now."""
+        if standing.second < self._last:  # another load has begun
+            self._next, self._told = 0.0, set()
+        self._last = standing.second
+        for activity in standing.activities:
+            line = activity_line(activity)
+            if line not in self._told:
+                self._told.add(line)
+                yield line
+        if standing.second >= self._next:
+            self._next = standing.second - standing.second % _LINE_SECONDS + _LINE_SECONDS
+            yield load_line(standing)
+
+
+class LoadTable:
+    """A table that is drawn anew in place; its last state stays on the terminal."""
+
+    def __init__(self, err: TextIO) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._live: Any = Live(console=Console(file=err), auto_refresh=False)
+        self._live.start()
+
+    def show(self, standing: Standing) -> None:
+        """Draw the load as it stands."""
+        self._live.update(_table(standing), refresh=True)
+
+    def stop(self) -> None:
+        """Leave the last state and give the terminal back."""
+        self._live.stop()
+
+
+def load_line(standing: Standing) -> str:
+    """12 s: asked 50.0/s, sent 50.1, answered 49.8; p50 12 p90 20 p99 41 ms; 2 of 3 instances."""
+    rates = f"sent {standing.sent_rate:.1f}/s, answered {standing.answered_rate:.1f}/s"
+    parts = [f"{_asked(standing)}, {rates}", latencies(standing)]
+    parts += [_errors(standing)] if standing.errors else []
+    parts += [capacity] if (capacity := _capacity(standing)) else []
+    return f"{standing.second:.0f} s: " + "; ".join(parts)
+
+
+def activity_line(activity: dict[str, Any]) -> str:
+    """at 31 s: Setting desired instance count to 2. (Successful)."""
+    return f"at {activity['second']:.0f} s: {activity['description']} ({activity['status']})"
+
+
+def latencies(standing: Standing) -> str:
+    """p50 12 p90 20 p99 41 ms."""
+    if standing.p50 is None or standing.p90 is None or standing.p99 is None:
+        return "no answer yet"
+    return f"p50 {standing.p50:.0f} p90 {standing.p90:.0f} p99 {standing.p99:.0f} ms"
+
+
+def clock_words(speed: float) -> str:
+    """Nothing where the cloud's clock is the real one."""
+    if speed == 1.0:
+        return ""
+    return f"the cloud's clock runs {speed:g} times as fast: a minute of its alarms is {60 / speed:.3g} s here"
+
+
+def _asked(standing: Standing) -> str:
+    return f"{standing.asked:.0f} callers" if standing.closed else f"asked {standing.asked:.1f}/s"
+
+
+def _errors(standing: Standing) -> str:
+    return "errors " + ", ".join(f"{kind} {count}" for kind, count in sorted(standing.errors.items()))
+
+
+def _capacity(standing: Standing) -> str:
+    if standing.instances is not None:
+        current, desired = standing.instances["current"], standing.instances["desired"]
+        return f"{current} {'instance' if current == 1 else 'instances'}" + (
+            f", {desired} desired" if desired != current else ""
+        )
+    if standing.concurrency is not None:
+        ready, wanted = standing.concurrency["available"], standing.concurrency["requested"]
+        kept = f"{ready} of {wanted} kept ready, " if wanted else ""
+        return f"{kept}{standing.cold_starts} cold starts"
+    return ""
+
+
+def _table(standing: Standing) -> Any:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    title = f"{standing.target}, {standing.second:.0f} of {standing.duration:.0f} s"
+    table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", caption=clock_words(standing.speed))
+    for name in ("callers" if standing.closed else "asked/s", "sent/s", "answered/s", "under way"):
+        table.add_column(name, justify="right")
+    for name in ("p50 ms", "p90 ms", "p99 ms"):
+        table.add_column(name, justify="right")
+    table.add_column("errors")
+    table.add_column("instances" if standing.instances is not None else "environments")
+    shown = [f"{standing.asked:.1f}", f"{standing.sent_rate:.1f}", f"{standing.answered_rate:.1f}"]
+    shown += [str(standing.in_flight), *(_figure(value) for value in (standing.p50, standing.p90, standing.p99))]
+    errors = "\n".join(f"{kind} {count}" for kind, count in sorted(standing.errors.items())) or "none"
+    # Text, not str: what a server says is no markup of the terminal's.
+    table.add_row(*shown, Text(errors), _capacity(standing))
+    lines = [activity_line(one) for one in standing.activities[-_SHOWN_ACTIVITIES:]]
+    if standing.late > _LATE:
+        lines.append(f"this program itself is late: p99 {standing.late:.0f} ms")
+    return _below(table, lines)
+
+
+def _below(table: Any, lines: list[str]) -> Any:
+    from rich.console import Group
+    from rich.text import Text
+
+    return Group(table, *(Text(line) for line in lines))
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}" if value < 100 else f"{value:.0f}"
