@@ -1,0 +1,423 @@
+"""CloudWatch alarms through boto3: configured, evaluated on a fast clock, set by hand, told in a history, tagged."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import cbor2
+import pytest
+import requests
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+
+from tests.cloud.people import People, allow
+from tests.cloud_process import START_LIMIT, CloudProcess
+
+HOUR = timedelta(hours=1)
+TOPIC = "arn:aws:sns:us-east-1:123456789012:people"
+
+
+@pytest.fixture(scope="module")
+def cloudwatch(cloud: CloudProcess) -> Any:
+    return cloud.client("cloudwatch")
+
+
+@pytest.fixture
+def name(cloudwatch: Any) -> Iterator[str]:
+    """The beginning of the names of a test's alarms."""
+    prefix = f"test-{uuid.uuid4().hex}"
+    yield prefix
+    for page in cloudwatch.get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix):
+        cloudwatch.delete_alarms(AlarmNames=[alarm["AlarmName"] for alarm in page["MetricAlarms"]])
+
+
+def settings(name: str, **members: Any) -> dict[str, Any]:
+    """An alarm whose metric has no data and which keeps its state then: nothing but a test changes it."""
+    given: dict[str, Any] = {
+        "AlarmName": name,
+        "Namespace": f"Test/{name}",
+        "MetricName": "m",
+        "Period": 60,
+        "EvaluationPeriods": 3,
+        "Threshold": 5.0,
+        "ComparisonOperator": "GreaterThanThreshold",
+        "TreatMissingData": "ignore",
+    }
+    if "ExtendedStatistic" not in members:
+        given["Statistic"] = "Average"
+    return {key: value for key, value in {**given, **members}.items() if value is not None}
+
+
+def code_of(call: Callable[..., Any], **arguments: Any) -> str:
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    return str(caught.value.response["Error"]["Code"])
+
+
+def described(cloudwatch: Any, name: str) -> dict[str, Any]:
+    (alarm,) = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+    return dict(alarm)
+
+
+def history(cloudwatch: Any, name: str, kind: str | None = None) -> list[dict[str, Any]]:
+    """The items of an alarm, oldest first."""
+    kinds = {} if kind is None else {"HistoryItemType": kind}
+    pages = cloudwatch.get_paginator("describe_alarm_history").paginate(
+        AlarmName=name, ScanBy="TimestampAscending", **kinds
+    )
+    return [item for page in pages for item in page["AlarmHistoryItems"]]
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    """What `condition` answers as soon as it is true."""
+    deadline = time.monotonic() + START_LIMIT
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not become true"
+        time.sleep(0.05)
+    return found
+
+
+def test_all_that_was_configured_is_described(cloudwatch: Any, name: str) -> None:
+    given = settings(
+        name,
+        AlarmDescription="too many",
+        ActionsEnabled=False,
+        OKActions=[TOPIC],
+        AlarmActions=[f"{TOPIC}-1", f"{TOPIC}-2"],
+        InsufficientDataActions=[TOPIC],
+        ExtendedStatistic="p99.9",
+        Dimensions=[{"Name": "EndpointName", "Value": "dogs"}],
+        Period=10,
+        Unit="Count",
+        DatapointsToAlarm=2,
+        EvaluateLowSampleCountPercentile="ignore",
+    )
+    cloudwatch.put_metric_alarm(**given)
+    alarm = described(cloudwatch, name)
+    assert given.items() <= alarm.items()
+    assert alarm["AlarmArn"] == f"arn:aws:cloudwatch:us-east-1:123456789012:alarm:{name}"
+    assert (alarm["StateValue"], alarm["StateReason"]) == ("INSUFFICIENT_DATA", "Unchecked: Initial alarm creation")
+    assert "Statistic" not in alarm
+    cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="test")
+    cloudwatch.put_metric_alarm(**settings(name, Threshold=7.0))
+    changed = described(cloudwatch, name)
+    assert (changed["Threshold"], changed["StateValue"], changed["AlarmActions"]) == (7.0, "OK", [])
+    assert "AlarmDescription" not in changed
+    assert changed["AlarmConfigurationUpdatedTimestamp"] > alarm["AlarmConfigurationUpdatedTimestamp"]
+
+
+@pytest.mark.parametrize(
+    ("members", "code"),
+    [
+        ({"Statistic": None}, "ValidationError"),
+        ({"MetricName": None}, "ValidationError"),
+        ({"Namespace": None}, "ValidationError"),
+        ({"Period": None}, "ValidationError"),
+        ({"Threshold": None}, "ValidationError"),
+        ({"ExtendedStatistic": "p99", "Statistic": "Sum"}, "ValidationError"),
+        ({"ExtendedStatistic": "p101"}, "ValidationError"),
+        ({"ExtendedStatistic": "tm99"}, "NotImplemented"),
+        ({"Period": 45}, "ValidationError"),
+        ({"Period": 5}, "ValidationError"),
+        ({"Period": 3000, "EvaluationPeriods": 29}, "ValidationError"),
+        ({"Period": 3600, "EvaluationPeriods": 169}, "ValidationError"),
+        ({"DatapointsToAlarm": 4}, "ValidationError"),
+        ({"TreatMissingData": "forget"}, "ValidationError"),
+        ({"EvaluateLowSampleCountPercentile": "ignore"}, "ValidationError"),
+        ({"AlarmActions": ["people"]}, "ValidationError"),
+        ({"Dimensions": [{"Name": "A", "Value": "1"}, {"Name": "A", "Value": "2"}]}, "ValidationError"),
+        ({"ComparisonOperator": "GreaterThanUpperThreshold"}, "NotImplemented"),
+        ({"Metrics": [{"Id": "e", "Expression": "1"}]}, "NotImplemented"),
+        ({"Tags": [{"Key": "aws:x", "Value": "1"}]}, "InvalidParameterValue"),
+    ],
+)
+def test_bad_configurations_are_refused(cloudwatch: Any, name: str, members: dict[str, Any], code: str) -> None:
+    assert code_of(cloudwatch.put_metric_alarm, **settings(name, **members)) == code
+    assert cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"] == []
+
+
+def test_composite_alarms_are_refused_by_name(cloudwatch: Any, name: str) -> None:
+    with pytest.raises(ClientError, match="PutCompositeAlarm"):
+        cloudwatch.put_composite_alarm(AlarmName=name, AlarmRule="ALARM(x)")
+
+
+def test_listing_by_names_prefix_state_actions_and_page(cloudwatch: Any, name: str) -> None:
+    for number in range(7):
+        actions = [TOPIC] if number % 2 else ["arn:aws:lambda:us-east-1:123456789012:function:f"]
+        cloudwatch.put_metric_alarm(**settings(f"{name}-{number}", OKActions=actions))
+    cloudwatch.set_alarm_state(AlarmName=f"{name}-3", StateValue="ALARM", StateReason="test")
+
+    def names(**arguments: Any) -> list[str]:
+        pages = cloudwatch.get_paginator("describe_alarms").paginate(**arguments)
+        return [alarm["AlarmName"].removeprefix(f"{name}-") for page in pages for alarm in page["MetricAlarms"]]
+
+    assert names(AlarmNamePrefix=name) == list("0123456")
+    assert names(AlarmNamePrefix=name, PaginationConfig={"PageSize": 2}) == list("0123456")
+    assert names(AlarmNamePrefix=name, StateValue="ALARM") == ["3"]
+    assert names(AlarmNamePrefix=name, ActionPrefix="arn:aws:sns:") == list("135")
+    assert names(AlarmNames=[f"{name}-5", f"{name}-1", f"{name}-nobody"]) == ["1", "5"]
+    assert names(AlarmNamePrefix=name, AlarmTypes=["CompositeAlarm"]) == []
+    assert code_of(cloudwatch.describe_alarms, AlarmNames=["a"], AlarmNamePrefix="a") == "ValidationError"
+    assert code_of(cloudwatch.describe_alarms, NextToken="nonsense!") == "InvalidNextToken"
+    nobody = cloudwatch.describe_alarms(AlarmNamePrefix=f"{name}-x")
+    assert (nobody["MetricAlarms"], nobody["CompositeAlarms"], "NextToken" in nobody) == ([], [], False)
+
+
+def test_alarms_of_a_metric(cloudwatch: Any, name: str) -> None:
+    dimensions = [{"Name": "A", "Value": "1"}, {"Name": "B", "Value": "2"}]
+    metric = {"Namespace": f"Test/{name}", "MetricName": "m"}
+    cloudwatch.put_metric_alarm(**settings(f"{name}-1", **metric, Dimensions=dimensions))
+    cloudwatch.put_metric_alarm(**settings(f"{name}-2", **metric, Dimensions=dimensions, Statistic="Sum", Period=300))
+    cloudwatch.put_metric_alarm(**settings(f"{name}-3", **metric))
+
+    def found(**arguments: Any) -> list[str]:
+        answer = cloudwatch.describe_alarms_for_metric(**metric, **arguments)
+        return [alarm["AlarmName"].removeprefix(f"{name}-") for alarm in answer["MetricAlarms"]]
+
+    assert found() == ["3"]
+    assert found(Dimensions=dimensions[::-1]) == ["1", "2"]
+    assert found(Dimensions=dimensions, Statistic="Sum") == ["2"]
+    assert found(Dimensions=dimensions, Period=60) == ["1"]
+    assert found(Dimensions=dimensions[:1]) == []
+
+
+def test_a_state_set_by_hand_and_its_history(cloudwatch: Any, name: str) -> None:
+    cloudwatch.put_metric_alarm(**settings(name, AlarmActions=[TOPIC], OKActions=[f"{TOPIC}-ok"]))
+    data = json.dumps({"because": "of a test"})
+    cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="testing", StateReasonData=data)
+    alarm = described(cloudwatch, name)
+    assert (alarm["StateValue"], alarm["StateReason"], alarm["StateReasonData"]) == ("ALARM", "testing", data)
+    cloudwatch.disable_alarm_actions(AlarmNames=[name, f"{name}-nobody"])
+    cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="tested")
+    cloudwatch.enable_alarm_actions(AlarmNames=[name])
+    cloudwatch.set_alarm_state(AlarmName=name, StateValue="OK", StateReason="tested again")
+    alarm = described(cloudwatch, name)
+    assert (alarm["StateReason"], "StateReasonData" in alarm) == ("tested again", False)
+    assert alarm["StateTransitionedTimestamp"] < alarm["StateUpdatedTimestamp"]
+    cloudwatch.delete_alarms(AlarmNames=[name])
+    assert [(item["HistoryItemType"], item["HistorySummary"]) for item in history(cloudwatch, name)] == [
+        ("ConfigurationUpdate", f'Alarm "{name}" created'),
+        ("StateUpdate", "Alarm updated from INSUFFICIENT_DATA to ALARM"),
+        ("Action", f"Failed to execute action {TOPIC}"),
+        ("ConfigurationUpdate", f'Alarm "{name}" updated'),
+        ("StateUpdate", "Alarm updated from ALARM to OK"),
+        ("ConfigurationUpdate", f'Alarm "{name}" updated'),
+        ("ConfigurationUpdate", f'Alarm "{name}" deleted'),
+    ]
+    created, state, action, *_ = (json.loads(item["HistoryData"]) for item in history(cloudwatch, name))
+    assert (created["type"], created["createdAlarm"]["threshold"]) == ("Create", 5.0)
+    assert created["createdAlarm"]["okActions"] == [f"{TOPIC}-ok"]
+    assert state["oldState"] == {
+        "stateValue": "INSUFFICIENT_DATA",
+        "stateReason": "Unchecked: Initial alarm creation",
+    }
+    assert state["newState"] == {
+        "stateValue": "ALARM",
+        "stateReason": "testing",
+        "stateReasonData": {"because": "of a test"},
+    }
+    assert (action["actionState"], action["notificationResource"]) == ("Failed", TOPIC)
+    assert "Nothing was sent" in action["error"]
+
+
+def test_histories_by_type_time_and_page(cloudwatch: Any, name: str) -> None:
+    cloudwatch.put_metric_alarm(**settings(name))
+    for number in range(5):
+        state = "ALARM" if number % 2 else "OK"
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason=str(number))
+    states = history(cloudwatch, name, "StateUpdate")
+    assert [json.loads(item["HistoryData"])["newState"]["stateReason"] for item in states] == list("01234")
+    newest = cloudwatch.describe_alarm_history(AlarmName=name, MaxRecords=2)
+    assert [item["HistorySummary"] for item in newest["AlarmHistoryItems"]] == [
+        "Alarm updated from ALARM to OK",
+        "Alarm updated from OK to ALARM",
+    ]
+    rest = cloudwatch.describe_alarm_history(AlarmName=name, NextToken=newest["NextToken"])
+    assert len(rest["AlarmHistoryItems"]) == 4
+    assert "NextToken" not in rest
+    since = states[2]["Timestamp"]
+    later = cloudwatch.describe_alarm_history(AlarmName=name, StartDate=since)["AlarmHistoryItems"]
+    assert len(later) == 3
+    none = cloudwatch.describe_alarm_history(AlarmName=name, EndDate=since - HOUR)["AlarmHistoryItems"]
+    assert none == []
+    assert cloudwatch.describe_alarm_history(AlarmName=name, AlarmTypes=["CompositeAlarm"])["AlarmHistoryItems"] == []
+
+
+def test_alarms_that_are_not_there(cloudwatch: Any, name: str) -> None:
+    cloudwatch.put_metric_alarm(**settings(name))
+    missing = f"{name}-nobody"
+    assert code_of(cloudwatch.delete_alarms, AlarmNames=[name, missing]) == "ResourceNotFound"
+    assert described(cloudwatch, name)["AlarmName"] == name, "all of them or none"
+    state = {"AlarmName": missing, "StateValue": "OK", "StateReason": "x"}
+    assert code_of(cloudwatch.set_alarm_state, **state) == "ResourceNotFound"
+    bad = {"AlarmName": name, "StateValue": "OK", "StateReason": "x", "StateReasonData": "{"}
+    assert code_of(cloudwatch.set_alarm_state, **bad) == "InvalidFormat"
+    arn = described(cloudwatch, name)["AlarmArn"]
+    assert code_of(cloudwatch.list_tags_for_resource, ResourceARN=arn + "-x") == "ResourceNotFoundException"
+
+
+def test_tags(cloudwatch: Any, name: str) -> None:
+    cloudwatch.put_metric_alarm(**settings(name, Tags=[{"Key": "b", "Value": "1"}]))
+    arn = described(cloudwatch, name)["AlarmArn"]
+    cloudwatch.tag_resource(ResourceARN=arn, Tags=[{"Key": "a", "Value": "2"}, {"Key": "b", "Value": "3"}])
+    cloudwatch.put_metric_alarm(**settings(name, Tags=[{"Key": "c", "Value": "ignored at an update"}]))
+    tags = cloudwatch.list_tags_for_resource(ResourceARN=arn)["Tags"]
+    assert tags == [{"Key": "a", "Value": "2"}, {"Key": "b", "Value": "3"}]
+    cloudwatch.untag_resource(ResourceARN=arn, TagKeys=["a", "nobody"])
+    assert cloudwatch.list_tags_for_resource(ResourceARN=arn)["Tags"] == [{"Key": "b", "Value": "3"}]
+    assert "Tags" not in described(cloudwatch, name)
+
+
+def test_a_region_has_its_own_alarms(cloud: CloudProcess, cloudwatch: Any, name: str) -> None:
+    elsewhere = cloud.client("cloudwatch", region_name="eu-west-1")
+    elsewhere.put_metric_alarm(**settings(name))
+    assert cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"] == []
+    assert ":eu-west-1:" in described(elsewhere, name)["AlarmArn"]
+    elsewhere.delete_alarms(AlarmNames=[name])
+
+
+def _send(cloud: CloudProcess, path: str, body: bytes, headers: dict[str, str]) -> requests.Response:
+    request = AWSRequest("POST", cloud.endpoint_url + path, data=body, headers=headers)
+    SigV4Auth(Credentials(cloud.access_key, cloud.secret_key), "monitoring", cloud.region).add_auth(request)
+    return requests.post(request.url, data=body, headers=dict(request.headers), timeout=30)
+
+
+def test_three_wire_forms(cloud: CloudProcess, cloudwatch: Any, name: str) -> None:
+    query = f"Action=PutMetricAlarm&Version=2010-08-01&AlarmName={name}-query&Namespace=N&MetricName=m&Period=60"
+    query += "&Statistic=Sum&EvaluationPeriods=2&Threshold=1.5&ComparisonOperator=LessThanThreshold"
+    query += "&Dimensions.member.1.Name=A&Dimensions.member.1.Value=1&OKActions.member.1=arn%3Aaws%3Asns%3A%3A%3At"
+    form = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+    assert _send(cloud, "/", query.encode(), form).status_code == 200
+    target = {"X-Amz-Target": "GraniteServiceVersion20100801.PutMetricAlarm", "x-amzn-query-mode": "true"}
+    target["Content-Type"] = "application/x-amz-json-1.0"
+    assert _send(cloud, "/", json.dumps(settings(f"{name}-json")).encode(), target).status_code == 200
+    cbor = {"Content-Type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"}
+    path = "/service/GraniteServiceVersion20100801/operation/"
+    assert _send(cloud, path + "PutMetricAlarm", cbor2.dumps(settings(f"{name}-cbor")), cbor).status_code == 200
+    found = described(cloudwatch, f"{name}-query")
+    assert (found["Threshold"], found["OKActions"]) == (1.5, ["arn:aws:sns:::t"])
+    asked = f"Action=DescribeAlarms&Version=2010-08-01&AlarmNamePrefix={name}"
+    answer = _send(cloud, "/", asked.encode(), form).text
+    assert [f"<AlarmName>{name}-{kind}</AlarmName>" in answer for kind in ("query", "json", "cbor")] == [True] * 3
+    body = _send(cloud, path + "DescribeAlarms", cbor2.dumps({"AlarmNamePrefix": name}), cbor).content
+    assert [alarm["Threshold"] for alarm in cbor2.loads(body)["MetricAlarms"]] == [5.0, 5.0, 1.5]
+    refused = _send(cloud, "/", query.replace("Period=60", "Period=61").encode(), form)
+    assert (refused.status_code, "<Code>ValidationError</Code>" in refused.text) == (400, True)
+
+
+def test_permissions_are_about_the_alarms_that_are_named(people: People, name: str) -> None:
+    own = f"arn:aws:cloudwatch:us-east-1:123456789012:alarm:{name}-*"
+    user = people.user(allow("cloudwatch:*Alarm*", own)).client("cloudwatch")
+    user.put_metric_alarm(**settings(f"{name}-a"))
+    user.set_alarm_state(AlarmName=f"{name}-a", StateValue="OK", StateReason="x")
+    assert len(user.describe_alarms(AlarmNames=[f"{name}-a"])["MetricAlarms"]) == 1
+    assert code_of(user.describe_alarms) == "AccessDenied"
+    assert code_of(user.put_metric_alarm, **settings("another")) == "AccessDenied"
+    assert code_of(user.delete_alarms, AlarmNames=[f"{name}-a", "another"]) == "AccessDenied"
+
+
+def test_the_states_follow_the_metric(fast_cloud: CloudProcess) -> None:
+    """From nothing to ALARM, to OK when the values fall, and to INSUFFICIENT_DATA when they stop."""
+    cloudwatch = fast_cloud.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        **settings("dogs", Namespace="N", Statistic="Maximum", EvaluationPeriods=2, TreatMissingData="missing")
+    )
+
+    def drive(value: float, state: str) -> dict[str, Any]:
+        def reached() -> dict[str, Any] | None:
+            cloudwatch.put_metric_data(Namespace="N", MetricData=[{"MetricName": "m", "Value": value}])
+            alarm = described(cloudwatch, "dogs")
+            return alarm if alarm["StateValue"] == state else None
+
+        return dict(until(reached))
+
+    high = drive(9.0, "ALARM")
+    assert "were greater than the threshold (5.0)" in high["StateReason"]
+    data = json.loads(high["StateReasonData"])
+    assert (data["statistic"], data["period"], data["recentDatapoints"], data["threshold"]) == (
+        "Maximum",
+        60,
+        [9.0, 9.0],
+        5.0,
+    )
+    assert {point["value"] for point in data["evaluatedDatapoints"]} == {9.0}
+    drive(1.0, "OK")
+    until(lambda: described(cloudwatch, "dogs")["StateValue"] == "INSUFFICIENT_DATA")
+    assert described(cloudwatch, "dogs")["StateReason"] == "Insufficient Data: 2 datapoints were unknown."
+    assert [item["HistorySummary"] for item in history(cloudwatch, "dogs", "StateUpdate")] == [
+        "Alarm updated from INSUFFICIENT_DATA to ALARM",
+        "Alarm updated from ALARM to OK",
+        "Alarm updated from OK to INSUFFICIENT_DATA",
+    ]
+
+
+def test_statistics_percentiles_units_and_missing_data(fast_cloud: CloudProcess) -> None:
+    """Hours as periods: on the fast clock the data of a test stay in theirs for half a minute."""
+    cloudwatch = fast_cloud.client("cloudwatch")
+    cloudwatch.put_metric_alarm(**settings("clock"))
+    now = described(cloudwatch, "clock")["StateUpdatedTimestamp"].astimezone(UTC)
+    counts = {"Values": [float(value) for value in range(1, 101)], "Counts": [1.0] * 100}
+    for age in (0, 1, 2):
+        moment = now - age * HOUR - HOUR / 2
+        cloudwatch.put_metric_data(
+            Namespace="N",
+            MetricData=[
+                {"MetricName": "m", "Timestamp": moment, "Unit": "Count", **counts},
+                {"MetricName": "m", "Timestamp": moment, "Unit": "Percent", "Value": 500.0},
+                {"MetricName": "new", "Timestamp": moment if age == 0 else now - HOUR / 2, "Value": 1000.0},
+            ],
+        )
+    common = {"Namespace": "N", "Period": 3600, "TreatMissingData": "missing"}
+    above, expected = "GreaterThanOrEqualToThreshold", {}
+
+    def alarm(name: str, state: str, **members: Any) -> None:
+        cloudwatch.put_metric_alarm(**settings(name, **{**common, "ComparisonOperator": above, **members}))
+        expected[name] = state
+
+    alarm("sum", "ALARM", Statistic="Sum", Threshold=5050.0, Unit="Count")
+    alarm("sum-of-all-units", "ALARM", Statistic="Sum", Threshold=5550.0)
+    alarm("sum-too-small", "OK", Statistic="Sum", Threshold=5550.1)
+    alarm("other-unit", "ALARM", Statistic="Minimum", Threshold=500.0, Unit="Percent")
+    alarm("no-such-unit", "INSUFFICIENT_DATA", Threshold=0.0, Unit="Bytes")
+    alarm("count", "ALARM", Statistic="SampleCount", Threshold=100.0, Unit="Count")
+    alarm("p90", "ALARM", ExtendedStatistic="p90", Threshold=90.0, Unit="Count")
+    alarm("p90-too-small", "OK", ExtendedStatistic="p90", Threshold=91.0, Unit="Count")
+    low = {"EvaluateLowSampleCountPercentile": "ignore", "Threshold": 0.0, "Unit": "Count"}
+    alarm("p90-enough", "ALARM", ExtendedStatistic="p90", **low)
+    alarm("p99-too-few", "INSUFFICIENT_DATA", ExtendedStatistic="p99", **low)
+    alarm("one-of-three", "ALARM", MetricName="new", DatapointsToAlarm=1, Threshold=1000.0)
+    alarm("two-of-three", "INSUFFICIENT_DATA", MetricName="new", DatapointsToAlarm=2, Threshold=1000.0)
+    alarm("filled", "ALARM", MetricName="new", TreatMissingData="breaching", Threshold=1000.0)
+    alarm("let-off", "OK", MetricName="new", TreatMissingData="notBreaching", Threshold=1000.0)
+    alarm("no-dimension", "OK", Dimensions=[{"Name": "A", "Value": "1"}], TreatMissingData="notBreaching")
+
+    def states() -> dict[str, str]:
+        alarms = cloudwatch.describe_alarms(AlarmNames=list(expected))["MetricAlarms"]
+        return {one["AlarmName"]: one["StateValue"] for one in alarms}
+
+    decided = {name for name, state in expected.items() if state != "INSUFFICIENT_DATA"}
+    until(lambda: all(states()[name] != "INSUFFICIENT_DATA" for name in decided))
+    assert states() == expected
+
+
+def test_high_resolution_alarms_are_evaluated_each_period(fast_cloud: CloudProcess) -> None:
+    cloudwatch = fast_cloud.client("cloudwatch")
+    cloudwatch.put_metric_alarm(**settings("fine", Namespace="N", Period=10, EvaluationPeriods=1, Statistic="Sum"))
+    assert described(cloudwatch, "fine")["Period"] == 10
+
+    def reached() -> bool:
+        datum = {"MetricName": "m", "Value": 9.0, "StorageResolution": 1}
+        cloudwatch.put_metric_data(Namespace="N", MetricData=[datum])
+        return described(cloudwatch, "fine")["StateValue"] == "ALARM"
+
+    until(reached)
+    data = json.loads(described(cloudwatch, "fine")["StateReasonData"])
+    begin = datetime.strptime(data["startDate"], "%Y-%m-%dT%H:%M:%S.%f%z")
+    assert begin.timestamp() % 10 == 0
