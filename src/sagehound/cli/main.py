@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from sagehound.cli import function, load, local_cloud, secure, steps, training, walk
+from sagehound.cli import function, load, local_cloud, scale, secure, steps, training, walk
 
 app = typer.Typer(
     name="sagehound",
@@ -21,7 +21,16 @@ app = typer.Typer(
 for _panel, _commands in {
     "pipeline": (
         *(walk.run, steps.init, steps.upload, training.features, training.tune, training.train),
-        *(training.deploy, steps.invoke, function.function, secure.secure, load.load, walk.report, steps.delete),
+        *(
+            training.deploy,
+            steps.invoke,
+            function.function,
+            secure.secure,
+            scale.scale,
+            load.load,
+            walk.report,
+            steps.delete,
+        ),
     ),
     "local cloud": (local_cloud.up, local_cloud.down, local_cloud.status, local_cloud.env, local_cloud.logs),
 }.items():

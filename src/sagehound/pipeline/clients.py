@@ -36,6 +36,10 @@ class CloudClock:
     def __str__(self) -> str:
         return f"clock x{self.speed:g}"
 
+    def sentence(self) -> str:
+        """For screens that show a time: what the speed means there."""
+        return f"{self}: a minute of alarms, cooldowns and metrics is {60 / self.speed:.3g} s here"
+
     def cloud_time(self, real: float) -> float:
         """What the cloud's clock says at a real time."""
         return real if self.speed == 1.0 else self.epoch + (real - self.epoch) * self.speed

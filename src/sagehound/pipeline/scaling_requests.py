@@ -1,0 +1,158 @@
+"""What scaling asks of AWS: scalable targets with their bounds, and the target tracking policy on each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sagehound.errors import StepFailed
+from sagehound.settings import ScaleSettings
+
+INVOCATIONS = "SageMakerVariantInvocationsPerInstance"
+CONCURRENCY = "SageMakerVariantConcurrentRequestsPerModelHighResolution"
+CPU = "CPUUtilization"
+UTILIZATION = "LambdaProvisionedConcurrencyUtilization"
+_BURSTABLE = "ml.t"
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """A scalable target and what its target tracking policy keeps to."""
+
+    subject: str
+    """As people say it: endpoint NAME, function NAME:ALIAS."""
+    namespace: str
+    resource_id: str
+    dimension: str
+    minimum: int
+    maximum: int
+    metric: str
+    target: float
+    scale_in_cooldown: int
+    scale_out_cooldown: int
+    customized: dict[str, Any] = field(default_factory=dict)
+    """CustomizedMetricSpecification, for a metric that is none of the predefined ones."""
+
+    @property
+    def place(self) -> dict[str, str]:
+        """The members by which every request of Application Auto Scaling names the target."""
+        return {
+            "ServiceNamespace": self.namespace,
+            "ResourceId": self.resource_id,
+            "ScalableDimension": self.dimension,
+        }
+
+    def configuration(self) -> dict[str, Any]:
+        """TargetTrackingScalingPolicyConfiguration."""
+        metric = (
+            {"CustomizedMetricSpecification": self.customized}
+            if self.customized
+            else {"PredefinedMetricSpecification": {"PredefinedMetricType": self.metric}}
+        )
+        return {
+            "TargetValue": self.target,
+            **metric,
+            "ScaleInCooldown": self.scale_in_cooldown,
+            "ScaleOutCooldown": self.scale_out_cooldown,
+            "DisableScaleIn": False,
+        }
+
+
+def endpoint_tracked(endpoint: str, variant: str, settings: ScaleSettings) -> Tracked:
+    """The instances behind an endpoint's variant; raises StepFailed for bounds and targets that mean nothing."""
+    _check(settings.min_capacity, settings.max_capacity, settings.target, ("min_capacity", "max_capacity", "target"))
+    customized: dict[str, Any] = {}
+    if settings.metric == CPU:
+        customized = {
+            "Namespace": "/aws/sagemaker/Endpoints",
+            "MetricName": CPU,
+            "Dimensions": [
+                {"Name": "EndpointName", "Value": endpoint},
+                {"Name": "VariantName", "Value": variant},
+            ],
+            "Statistic": "Average",
+            "Unit": "Percent",
+        }
+    return Tracked(
+        subject=f"endpoint {endpoint}",
+        namespace="sagemaker",
+        resource_id=endpoint_resource(endpoint, variant),
+        dimension="sagemaker:variant:DesiredInstanceCount",
+        minimum=settings.min_capacity,
+        maximum=settings.max_capacity,
+        metric=settings.metric,
+        target=settings.target,
+        scale_in_cooldown=settings.scale_in_cooldown,
+        scale_out_cooldown=settings.scale_out_cooldown,
+        customized=customized,
+    )
+
+
+def function_tracked(function: str, alias: str, settings: ScaleSettings) -> Tracked:
+    """The environments of a function's alias that are kept ready; raises StepFailed as `endpoint_tracked` does."""
+    keys = ("function_min", "function_max", "function_target")
+    _check(settings.function_min, settings.function_max, settings.function_target, keys)
+    return Tracked(
+        subject=f"function {function}:{alias}",
+        namespace="lambda",
+        resource_id=function_resource(function, alias),
+        dimension="lambda:function:ProvisionedConcurrency",
+        minimum=settings.function_min,
+        maximum=settings.function_max,
+        metric=UTILIZATION,
+        target=settings.function_target,
+        scale_in_cooldown=settings.scale_in_cooldown,
+        scale_out_cooldown=settings.scale_out_cooldown,
+    )
+
+
+def endpoint_resource(endpoint: str, variant: str) -> str:
+    """ResourceId of a production variant."""
+    return f"endpoint/{endpoint}/variant/{variant}"
+
+
+def function_resource(function: str, alias: str) -> str:
+    """ResourceId of a function's alias."""
+    return f"function:{function}:{alias}"
+
+
+def check_variant(endpoint: dict[str, Any], config: dict[str, Any], variant: str) -> None:
+    """Refuse, before AWS does, what cannot scale: a variant that is not there, without instances, or burstable.
+
+    ``endpoint`` and ``config`` are DescribeEndpoint's and DescribeEndpointConfig's answers.
+    """
+    name = endpoint["EndpointName"]
+    if endpoint["EndpointStatus"] in ("Deleting", "Failed"):
+        raise StepFailed("scale", f"endpoint {name} is {endpoint['EndpointStatus']}", "`sagehound deploy` makes it.")
+    variants = {one["VariantName"]: one for one in config["ProductionVariants"]}
+    if variant not in variants:
+        raise StepFailed(
+            "scale",
+            f"endpoint {name} has no variant {variant}, only {', '.join(variants)}",
+            "Name one of them: --set deploy.variant_name=...",
+        )
+    kind = variants[variant].get("InstanceType", "")
+    if not kind:
+        raise StepFailed(
+            "scale", f"variant {variant} of endpoint {name} has no instances of its own", "Serverless scales by itself."
+        )
+    if kind.startswith(_BURSTABLE):
+        raise StepFailed(
+            "scale",
+            f"variant {variant} of endpoint {name} runs on {kind}, and AWS scales no burstable instances",
+            "Deploy it on another type: --set deploy.instance_type=ml.m5.large, then `sagehound deploy`.",
+        )
+
+
+def _check(minimum: int, maximum: int, target: float, keys: tuple[str, str, str]) -> None:
+    low, high, aim = (f"scale.{key}" for key in keys)
+    if minimum > maximum:
+        raise StepFailed(
+            "scale", f"{low} {minimum} is above {high} {maximum}", "The least is at most as much as the most."
+        )
+    if target <= 0:
+        raise StepFailed(
+            "scale",
+            f"{aim} {target:g}: nothing can be kept at or below 0",
+            "Give a value of the metric above 0; `sagehound scale --from-load FILE` finds one.",
+        )
