@@ -35,6 +35,7 @@ _VARIANT_NOT_HERE = (
     "CapacityReservationConfig",
     "AcceleratorPartitionLayouts",
 )
+_FREQUENCIES = (10, 30, 60, 120, 180, 240, 300)
 _SORT = {"Name": "EndpointConfigName", "CreationTime": "CreationTime"}
 
 
@@ -100,6 +101,12 @@ class EndpointConfigs:
                 raise unsupported(member)
         if request.get("DataCaptureConfig", {}).get("EnableCapture"):
             raise unsupported("DataCaptureConfig with EnableCapture")
+        metrics = request.get("MetricsConfig", {})
+        if metrics.get("EnableDetailedObservability"):
+            raise unsupported("MetricsConfig with EnableDetailedObservability")
+        if metrics.get("MetricPublishFrequencyInSeconds", 60) not in _FREQUENCIES:
+            allowed = ", ".join(str(seconds) for seconds in _FREQUENCIES)
+            raise validation(f"MetricPublishFrequencyInSeconds must be one of {allowed}.")
         variants = request["ProductionVariants"]
         names = [variant["VariantName"] for variant in variants]
         if len(set(names)) < len(names):

@@ -32,10 +32,16 @@ STOP_GRACE = 30.0
 BACKOFF = (0.0, 0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 """Seconds before the next start, by the number of starts that did not last a minute."""
 HEALTHY_AGAIN = 60.0
+STARTS = 3
+"""How often a model server that is killed from outside before it is healthy is started: that says nothing of it."""
 
 
 class NotHealthy(Exception):
     """The instance did not come up; the text is what FailureReason says."""
+
+
+class Killed(NotHealthy):
+    """It did not come up since a signal ended it."""
 
 
 class Instance:
@@ -58,11 +64,17 @@ class Instance:
         self._leaving = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._removed = False
+        self._healthy = bool(record.get("Healthy"))
 
     @property
     def ready(self) -> bool:
         """Whether it answers and takes requests."""
         return self.connections is not None and not self._leaving.is_set() and not self._doubted.is_set()
+
+    @property
+    def in_service(self) -> bool:
+        """Whether it has become healthy and stays: a moment without an answer does not end its service."""
+        return self._healthy and not self._leaving.is_set()
 
     @property
     def begun(self) -> bool:
@@ -78,6 +90,11 @@ class Instance:
         first: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._run(first), name=f"instance {self.instance_id}")
         await first
+
+    def look_for_process(self) -> None:
+        """After a restart: a server that was killed in the middle of a start has not kept which process it started."""
+        if "Handle" not in self.record and (handle := self._providers.supervisor.find(self._home.root)) is not None:
+            self._save(Handle=handle)
 
     def keep_up(self) -> None:
         """Start (or adopt) the process in the background and never give up: its endpoint was in service before."""
@@ -153,7 +170,7 @@ class Instance:
                         pump.cancel()
                         await asyncio.wait({pump})
             except Exception as error:
-                if first is not None and not first.done():
+                if first is not None and not first.done() and not (isinstance(error, Killed) and starts + 1 < STARTS):
                     first.set_exception(error if isinstance(error, NotHealthy) else NotHealthy(str(error)))
                     return
                 logger.exception("instance %s is not healthy", self.instance_id)
@@ -162,6 +179,8 @@ class Instance:
                 async with asyncio.timeout(BACKOFF[min(starts, len(BACKOFF) - 1)]):
                     await self._leaving.wait()
             if self._leaving.is_set():
+                if first is not None and not first.done():
+                    first.set_exception(NotHealthy("The instance leaves before it has become healthy."))
                 return
 
     async def _launch(self) -> asyncio.Task[Exit]:
@@ -190,13 +209,15 @@ class Instance:
             if connections is not None:
                 self._doubted.clear()
                 self.connections = connections
-                if not self.record.get("Healthy"):
+                if not self._healthy:
+                    self._healthy = True
                     self._save(Healthy=True)
                 self._changed()
                 return
             await asyncio.wait({pump}, timeout=STARTUP_POLL)
             if pump.done():
-                raise NotHealthy(self._why(f"The model server ended ({_ending(pump.result())})."))
+                ended = Killed if pump.result().signal is not None else NotHealthy
+                raise ended(self._why(f"The model server ended ({_ending(pump.result())})."))
         raise NotHealthy(self._why(f"/ping did not answer within {limit:g} seconds."))
 
     async def _answering(self) -> Connections | None:

@@ -5,22 +5,21 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 
 from sagehound.localcloud.container import ledger
 from sagehound.localcloud.container.invocations import Lost, Reply, Unreachable
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.services.sagemaker.endpoint_instance import Instance
+from sagehound.localcloud.services.sagemaker.endpoint_metrics import PUBLISH_SECONDS, EndpointMetrics
 from sagehound.localcloud.services.sagemaker.endpoint_status import Record
-from sagehound.localcloud.services.sagemaker.needs import MetricCounter
-from sagehound.localcloud.state.clock import Clock
 
 INVOCATION_LIMIT = 60.0
 """Seconds that the container has for an answer."""
 MAX_WAITING = 1000
 """Invocations of one endpoint that may wait for an instance to come back."""
 NOT_STARTED = "x-not-started"
-_NAMESPACE = "AWS/SageMaker"
 _TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container primary. Review the latency metrics for "
     "each container in Amazon CloudWatch, resolve the issue, and try again."
@@ -35,6 +34,13 @@ class Variant:
     name: str
     weight: float
     instances: list[Instance]
+    enhanced: bool = False
+    publish_seconds: int = PUBLISH_SECONDS
+
+    @property
+    def active(self) -> int:
+        """How many instances are in service: a short silence of one does not change it."""
+        return sum(instance.in_service for instance in self.instances)
 
     def least_busy(self, without: set[str]) -> Instance | None:
         """The instance with the fewest requests in flight among those that are ready."""
@@ -47,7 +53,14 @@ class InService:
     """An endpoint in service."""
 
     variants: list[Variant] = field(default_factory=list)
-    waiting: list[asyncio.Future[None]] = field(default_factory=list)
+    waiting: dict[asyncio.Future[None], str] = field(default_factory=dict)
+    """Who waits for an instance, and of which variant."""
+
+    def on_their_way(self, variant: Variant) -> dict[str, float]:
+        """The requests of each instance in service: those in flight, and its share of those that wait for one."""
+        active = [instance for instance in variant.instances if instance.in_service]
+        share = Counter(self.waiting.values())[variant.name] / max(1, len(active))
+        return {instance.instance_id: instance.in_flight + share for instance in active}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +76,8 @@ class Outcome:
 class Router:
     """Every endpoint that answers, by region and name."""
 
-    def __init__(self, clock: Clock, counter: MetricCounter, account_id: str) -> None:
-        self._clock = clock
-        self._counter = counter
+    def __init__(self, metrics: EndpointMetrics, account_id: str) -> None:
+        self._metrics = metrics
         self._account_id = account_id
         self._services: dict[tuple[str, str], InService] = {}
         self._random = random.Random()
@@ -85,10 +97,9 @@ class Router:
         if service := self._services.get((region, name)):
             _wake(service)
 
-    def variants(self, region: str, name: str) -> list[Variant]:
-        """The variants in service; none when the endpoint is not."""
-        service = self._services.get((region, name))
-        return service.variants if service else []
+    def services(self) -> list[tuple[tuple[str, str], InService]]:
+        """The endpoints in service by region and name."""
+        return list(self._services.items())
 
     async def invoke(
         self, region: str, name: str, body: bytes, headers: dict[str, str], target_variant: str | None
@@ -112,15 +123,15 @@ class Router:
             instance = variant.least_busy(full)
             if instance is None:
                 if full:
-                    self._count(region, name, variant, began, None, 503)
+                    self._count(region, name, variant, None, began, None, 503)
                     raise AwsError("ServiceUnavailable", "The service is unavailable. Try your call again.", 503)
-                if not await self._wait(service, deadline):
+                if not await self._wait(service, variant, deadline):
                     return self._timed_out(region, name, variant, began)
                 continue
             sent = time.perf_counter()
             outcome = await _send(instance, variant.name, body, headers, deadline - sent)
             if outcome is not None and NOT_STARTED not in outcome.headers:
-                self._count(region, name, variant, began, time.perf_counter() - sent, outcome.status)
+                self._count(region, name, variant, instance, began, time.perf_counter() - sent, outcome.status)
                 return outcome
             if outcome is not None and outcome.status == 413:
                 return outcome
@@ -145,53 +156,40 @@ class Router:
             raise AwsError("ValidationError", "No variant of the endpoint has a weight above 0.", 400)
         return self._random.choices(service.variants, weights)[0]
 
-    async def _wait(self, service: InService, deadline: float) -> bool:
+    async def _wait(self, service: InService, variant: Variant, deadline: float) -> bool:
         """Until an instance has become ready; False when it takes too long. Too many waiters are turned away."""
         if len(service.waiting) >= MAX_WAITING:
             raise AwsError("ServiceUnavailable", "The service is unavailable. Try your call again.", 503)
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        service.waiting.append(woken)
+        service.waiting[woken] = variant.name
         try:
             async with asyncio.timeout(max(0.0, deadline - time.perf_counter())):
                 await woken
         except TimeoutError:
             return False
         finally:
-            if woken in service.waiting:
-                service.waiting.remove(woken)
+            service.waiting.pop(woken, None)
         return True
 
     def _timed_out(self, region: str, name: str, variant: Variant, began: float) -> Outcome:
-        self._count(region, name, variant, began, None, 0)
+        self._count(region, name, variant, None, began, None, 0)
         return Outcome(variant.name, 0, {}, _TIMED_OUT.encode())
 
     def _not_found(self, name: str) -> AwsError:
         return AwsError("ValidationError", f"Endpoint {name} of account {self._account_id} not found.", 400)
 
     def _count(
-        self, region: str, name: str, variant: Variant, began: float, model_seconds: float | None, status: int
+        self,
+        region: str,
+        name: str,
+        variant: Variant,
+        instance: Instance | None,
+        began: float,
+        model_seconds: float | None,
+        status: int,
     ) -> None:
-        """Count the invocation after its answer is on its way."""
-        total = time.perf_counter() - began
-        loop = asyncio.get_running_loop()
-        loop.call_soon(self._put, region, name, variant, total, model_seconds, status)
-
-    def _put(
-        self, region: str, name: str, variant: Variant, total: float, model_seconds: float | None, status: int
-    ) -> None:
-        values = [
-            ("Invocations", 1.0, "None"),
-            ("InvocationsPerInstance", 1.0 / max(1, len(variant.instances)), "None"),
-            ("Invocation4XXErrors", float(400 <= status < 500), "None"),
-            ("Invocation5XXErrors", float(status >= 500 or status == 0), "None"),
-        ]
-        if model_seconds is not None:
-            values.append(("ModelLatency", model_seconds * 1e6, "Microseconds"))
-            values.append(("OverheadLatency", max(0.0, total - model_seconds) * 1e6, "Microseconds"))
-        dimensions = {"EndpointName": name, "VariantName": variant.name}
-        now = self._clock.now()
-        for metric, value, unit in values:
-            self._counter.put(region, _NAMESPACE, metric, value, dimensions, now, unit)
+        total, instance_id = time.perf_counter() - began, instance.instance_id if instance else None
+        self._metrics.count(region, name, variant, instance_id, total, model_seconds, status)
 
 
 async def _send(
@@ -223,7 +221,7 @@ async def _send(
 
 
 def _wake(service: InService) -> None:
-    waiting, service.waiting = service.waiting, []
+    waiting, service.waiting = service.waiting, {}
     for woken in waiting:
         if not woken.done():
             woken.set_result(None)
@@ -231,11 +229,14 @@ def _wake(service: InService) -> None:
 
 def in_service(deployment: Record, instances: list[Instance]) -> list[Variant]:
     """The variants of a deployment with those of `instances` that belong to them."""
+    metrics = deployment.get("MetricsConfig", {})
     return [
         Variant(
             variant["VariantName"],
             variant["Weight"],
             [instance for instance in instances if instance.record["VariantName"] == variant["VariantName"]],
+            metrics.get("EnableEnhancedMetrics", False),
+            metrics.get("MetricPublishFrequencyInSeconds", PUBLISH_SECONDS),
         )
         for variant in deployment["Variants"]
     ]

@@ -19,6 +19,8 @@ from sagehound.localcloud.services.sagemaker.tags import Tags
 
 logger = logging.getLogger(__name__)
 
+CapacityChanged = Callable[[Record, str], None]
+"""Told of an endpoint's record when the instances in service, or the work on it, have changed; and of what failed."""
 DRAIN_SECONDS = 60.0
 _MAX_REASON = 1024
 
@@ -30,7 +32,14 @@ class EndpointRun:
     """
 
     def __init__(
-        self, region: str, name: str, providers: Providers, model_data: ModelData, router: Router, tags: Tags
+        self,
+        region: str,
+        name: str,
+        providers: Providers,
+        model_data: ModelData,
+        router: Router,
+        tags: Tags,
+        capacity_changed: CapacityChanged,
     ) -> None:
         self.region = region
         self.name = name
@@ -39,6 +48,7 @@ class EndpointRun:
         self._model_data = model_data
         self._router = router
         self._tags = tags
+        self._capacity_changed = capacity_changed
         self._instances: dict[str, Instance] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -52,6 +62,10 @@ class EndpointRun:
     def count(self, generation: str, variant: str) -> int:
         """How many instances of a variant of a deployment answer."""
         return sum(instance.ready for instance in self._of(generation, variant))
+
+    def in_service(self, generation: str, variant: str) -> int:
+        """How many instances of a variant are in service, those included that do not answer for a moment."""
+        return sum(instance.in_service for instance in self._of(generation, variant))
 
     def begin(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run one operation in the background."""
@@ -94,11 +108,10 @@ class EndpointRun:
         self._advance("InService")
 
     async def scale(self) -> None:
-        """Weights and counts once the added instances are healthy; what is too many drains. Or as before and why."""
-        record = self.record()
+        """What is added serves once it is healthy; then weights, and what is too many drains. Or as before and why."""
         members: dict[str, Any] = {}
         try:
-            await self._come_up("Deployment")
+            await self._come_up("Deployment", has_traffic=True)
         except NotHealthy as error:
             members["FailureReason"] = str(error)[:_MAX_REASON]
             record = self.record()
@@ -123,6 +136,7 @@ class EndpointRun:
         with self._store.transaction():
             self._store.delete(ENDPOINT, self.region, self.name)
             self._tags.delete(record["EndpointArn"])
+        self._capacity_changed(record, "")
 
     def answer_again(self) -> None:
         """After a restart of the server, before it listens: adopt what lives, start again what died, route to it."""
@@ -168,8 +182,11 @@ class EndpointRun:
             if ENDPOINT_STATUS.may(status, "Failed"):
                 self._advance("Failed", FailureReason=f"Internal fault: {type(error).__name__}: {error}"[:_MAX_REASON])
 
-    async def _come_up(self, member: str) -> None:
-        """Every instance that `member` (a deployment of the record) asks for is healthy; NotHealthy otherwise."""
+    async def _come_up(self, member: str, *, has_traffic: bool = False) -> None:
+        """Every instance that `member` (a deployment of the record) asks for is healthy; NotHealthy otherwise.
+
+        When the deployment `has_traffic`, each instance gets requests as soon as it is healthy.
+        """
         record = self.record()
         deployment = record[member]
         try:
@@ -185,6 +202,8 @@ class EndpointRun:
         self._adopt(lambda instance: instance["Generation"] == deployment["Generation"])
         for variant in deployment["Variants"]:
             self._fill(deployment, variant)
+        if has_traffic:
+            self._serve()
         starting = [
             instance
             for instance in self._instances.values()
@@ -239,7 +258,7 @@ class EndpointRun:
         """Make instances of the stored records that this server does not know yet."""
         for record in self._store.list(INSTANCE, self.region):
             if record["EndpointName"] == self.name and record["InstanceId"] not in self._instances and which(record):
-                self._make(record)
+                self._make(record).look_for_process()
 
     def _fill(self, deployment: Record, variant: Record) -> None:
         """As many instances of the variant as it asks for."""
@@ -256,12 +275,15 @@ class EndpointRun:
             self._store.put(INSTANCE, self.region, record["InstanceId"], record)
             self._make(record)
 
-    def _make(self, record: Record) -> None:
+    def _make(self, record: Record) -> Instance:
         instance = Instance(record, record["Variant"], self._providers, self._model_data, self._instance_changed)
         self._instances[instance.instance_id] = instance
+        return instance
 
     def _instance_changed(self) -> None:
         self._router.changed(self.region, self.name)
+        if (record := self._store.get(ENDPOINT, self.region, self.name)) is not None:
+            self._capacity_changed(record, "")
 
     def _wanted(self, deployment: Record) -> set[str]:
         """The instances that stay when a variant shrinks: the ready ones, the longest there first."""
@@ -292,4 +314,6 @@ class EndpointRun:
         if status == "InService":
             record.pop("FailureReason", None)
         now = self._providers.clock.now()
-        self._put(ENDPOINT_STATUS.advance(record, status, LastModifiedTime=now, **members))
+        record = ENDPOINT_STATUS.advance(record, status, LastModifiedTime=now, **members)
+        self._put(record)
+        self._capacity_changed(record, members.get("FailureReason", ""))

@@ -50,6 +50,13 @@ def taken(region: str, account_id: str, kind: str, name: str) -> AwsError:
     return validation(f'Cannot create already existing {_NOUNS[kind]} "{arn(region, account_id, kind, name)}".')
 
 
+def in_progress(record: Record) -> AwsError:
+    """AWS's answer to a change of an endpoint that is changing already, or that can only be deleted."""
+    if record["EndpointStatus"] == "Failed":
+        return validation(f'Cannot update endpoint "{record["EndpointArn"]}" because it is in Failed status.')
+    return validation(f'Cannot update in-progress endpoint "{record["EndpointArn"]}".')
+
+
 def unsupported(what: str) -> AwsError:
     """What this cloud does not really do is refused by name, never ignored."""
     return AwsError("NotImplemented", f"The local cloud's endpoints do not have {what}.", 501)

@@ -8,7 +8,6 @@ import uuid
 from typing import Any
 
 from sagehound.localcloud.call import Call, Request, Response
-from sagehound.localcloud.errors import AwsError, validation
 from sagehound.localcloud.services.sagemaker import paging
 from sagehound.localcloud.services.sagemaker.endpoint_checks import (
     check_deployment_config,
@@ -16,8 +15,10 @@ from sagehound.localcloud.services.sagemaker.endpoint_checks import (
     retain,
     scaled,
 )
+from sagehound.localcloud.services.sagemaker.endpoint_metrics import EndpointMetrics
 from sagehound.localcloud.services.sagemaker.endpoint_router import Router
-from sagehound.localcloud.services.sagemaker.endpoint_run import EndpointRun
+from sagehound.localcloud.services.sagemaker.endpoint_run import CapacityChanged, EndpointRun
+from sagehound.localcloud.services.sagemaker.endpoint_sampling import EndpointSampling
 from sagehound.localcloud.services.sagemaker.endpoint_status import (
     ANSWERING,
     ENDPOINT,
@@ -26,6 +27,7 @@ from sagehound.localcloud.services.sagemaker.endpoint_status import (
     MODEL,
     Record,
     arn,
+    in_progress,
     not_found,
     taken,
     variant_summary,
@@ -49,8 +51,11 @@ class Endpoints:
         self._store = providers.store
         self._tags = tags
         self._model_data = ModelData(providers.data_dir / "sagemaker" / "models", providers.objects)
-        self.router = Router(providers.clock, counter, providers.account_id)
+        metrics = EndpointMetrics(providers.clock, counter)
+        self.router = Router(metrics, providers.account_id)
+        self._sampling = EndpointSampling(providers.clock, self.router, metrics)
         self._runs: dict[tuple[str, str], EndpointRun] = {}
+        self._capacity_listeners: list[CapacityChanged] = []
 
     async def start(self) -> None:
         """Bring every endpoint back: model servers that live are adopted, dead ones are started again."""
@@ -68,10 +73,28 @@ class Endpoints:
             if record["EndpointStatus"] in ANSWERING:
                 run.answer_again()
             run.begin(run.recover)
+        self._sampling.start()
 
     async def stop(self) -> None:
         """End the model servers, which the next start brings back. (Those of a killed server go on and are adopted.)"""
+        await self._sampling.stop()
         await asyncio.gather(*(run.stop() for run in self._runs.values()))
+
+    def on_capacity(self, listener: CapacityChanged) -> None:
+        """Tell of every endpoint's record when its instances in service, or the work on it, have changed."""
+        self._capacity_listeners.append(listener)
+
+    def instances_in_service(self, region: str, record: Record, variant: str) -> int:
+        """How many instances of a variant serve."""
+        return self._run(region, record["EndpointName"]).in_service(record["Deployment"]["Generation"], variant)
+
+    def change_capacities(self, region: str, record: Record, desired: list[dict[str, Any]]) -> None:
+        """Begin to change weights and instance counts; ValidationException while the endpoint changes already."""
+        _check_idle(record)
+        before = record["Deployment"]
+        after = scaled(before, desired, record["EndpointConfigName"])
+        check_quotas(after, region, self._providers, replaces=before)
+        self._begin(region, record, "scale", Deployment=after, PreviousDeployment=before)
 
     def CreateEndpoint(self, call: Call, request: Request) -> Response:
         """Store the endpoint as Creating and begin to start its instances."""
@@ -125,7 +148,8 @@ class Endpoints:
 
     def UpdateEndpoint(self, call: Call, request: Request) -> Response:
         """Begin a blue-green update to another configuration; the endpoint answers all the while."""
-        record = self._idle(call, request["EndpointName"])
+        record = self._endpoint(call, request["EndpointName"])
+        _check_idle(record)
         config = request.get("DeploymentConfig")
         check_deployment_config(config)
         if config is None and request.get("RetainDeploymentConfig"):
@@ -138,41 +162,42 @@ class Endpoints:
         record.pop("LastDeploymentConfig", None)
         if config is not None:
             record["LastDeploymentConfig"] = config
-        self._begin(call, record, "update", PendingDeployment=deployment)
+        self._begin(call.region, record, "update", PendingDeployment=deployment)
         return {"EndpointArn": record["EndpointArn"]}
 
     def UpdateEndpointWeightsAndCapacities(self, call: Call, request: Request) -> Response:
         """Begin to change weights and instance counts of variants; the endpoint answers all the while."""
-        record = self._idle(call, request["EndpointName"])
-        before = record["Deployment"]
-        after = scaled(before, request["DesiredWeightsAndCapacities"], record["EndpointConfigName"])
-        check_quotas(after, call.region, self._providers, replaces=before)
-        self._begin(call, record, "scale", Deployment=after, PreviousDeployment=before)
+        record = self._endpoint(call, request["EndpointName"])
+        self.change_capacities(call.region, record, request["DesiredWeightsAndCapacities"])
         return {"EndpointArn": record["EndpointArn"]}
 
     def DeleteEndpoint(self, call: Call, request: Request) -> Response:
         """Begin to drain and end the endpoint's instances; the record goes with the last of them."""
         record = self._endpoint(call, request["EndpointName"])
         if not ENDPOINT_STATUS.may(record["EndpointStatus"], "Deleting"):
-            raise _in_progress(record)
-        self._begin(call, record, "delete")
+            raise in_progress(record)
+        self._begin(call.region, record, "delete")
         return {}
 
-    def _begin(self, call: Call, record: Record, work: str, **members: Any) -> None:
+    def _begin(self, region: str, record: Record, work: str, **members: Any) -> None:
         status = "Deleting" if work == "delete" else "Updating"
         name, now = record["EndpointName"], self._providers.clock.now()
         self._store.put(
-            ENDPOINT, call.region, name, ENDPOINT_STATUS.advance(record, status, LastModifiedTime=now, **members)
+            ENDPOINT, region, name, ENDPOINT_STATUS.advance(record, status, LastModifiedTime=now, **members)
         )
-        run = self._run(call.region, name)
+        run = self._run(region, name)
         run.begin(getattr(run, work))
 
     def _run(self, region: str, name: str) -> EndpointRun:
         run = self._runs.get((region, name))
         if run is None:
-            run = EndpointRun(region, name, self._providers, self._model_data, self.router, self._tags)
+            run = EndpointRun(region, name, self._providers, self._model_data, self.router, self._tags, self._tell)
             self._runs[region, name] = run
         return run
+
+    def _tell(self, record: Record, failure: str) -> None:
+        for listener in self._capacity_listeners:
+            listener(record, failure)
 
     def _endpoint(self, call: Call, name: str) -> Record:
         call.resource = arn(call.region, call.account_id, "endpoint", name)
@@ -181,24 +206,21 @@ class Endpoints:
             raise not_found(call.region, call.account_id, "endpoint", name)
         return record
 
-    def _idle(self, call: Call, name: str) -> Record:
-        record = self._endpoint(call, name)
-        if not ENDPOINT_STATUS.may(record["EndpointStatus"], "Updating"):
-            raise _in_progress(record)
-        return record
-
     def _deployment(self, call: Call, config_name: str) -> Record:
         """What a configuration means now: its models are looked up once, so that deleting them changes nothing."""
         config = self._store.get(ENDPOINT_CONFIG, call.region, config_name)
         if config is None:
             raise not_found(call.region, call.account_id, "endpoint-config", config_name)
         variants = [self._variant(call, variant) for variant in config["ProductionVariants"]]
-        return {
+        deployment: Record = {
             "Generation": uuid.uuid4().hex,
             "EndpointConfigName": config_name,
             "StartTime": self._providers.clock.now(),
             "Variants": variants,
         }
+        if "MetricsConfig" in config:
+            deployment["MetricsConfig"] = config["MetricsConfig"]
+        return deployment
 
     def _variant(self, call: Call, variant: Record) -> Record:
         model = self._store.get(MODEL, call.region, variant["ModelName"])
@@ -239,8 +261,6 @@ class Endpoints:
         }
 
 
-def _in_progress(record: Record) -> AwsError:
-    """AWS's answer to a change of an endpoint that is changing already, or that can only be deleted."""
-    if record["EndpointStatus"] == "Failed":
-        return validation(f'Cannot update endpoint "{record["EndpointArn"]}" because it is in Failed status.')
-    return validation(f'Cannot update in-progress endpoint "{record["EndpointArn"]}".')
+def _check_idle(record: Record) -> None:
+    if not ENDPOINT_STATUS.may(record["EndpointStatus"], "Updating"):
+        raise in_progress(record)

@@ -8,6 +8,7 @@ from pathlib import Path
 from sagehound.localcloud.call import Operation, operations_of
 from sagehound.localcloud.processes.supervisor import Supervisor
 from sagehound.localcloud.services.sagemaker.endpoint_configs import EndpointConfigs
+from sagehound.localcloud.services.sagemaker.endpoint_scaling import VariantScaling
 from sagehound.localcloud.services.sagemaker.endpoints import Endpoints
 from sagehound.localcloud.services.sagemaker.models import Models
 from sagehound.localcloud.services.sagemaker.needs import (
@@ -73,6 +74,7 @@ class SageMaker:
         self.endpoint_configs = EndpointConfigs(providers, self.tags)
         self.endpoints = Endpoints(providers, self.tags, counter)
         self.router = self.endpoints.router
+        self.scaling = VariantScaling(providers, self.endpoints)
 
     @property
     def operations(self) -> dict[str, Operation]:

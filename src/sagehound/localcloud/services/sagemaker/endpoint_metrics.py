@@ -1,0 +1,103 @@
+"""What an endpoint's invocations are counted as in CloudWatch, and how many are on their way."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from sagehound.localcloud.services.sagemaker.needs import MetricCounter
+from sagehound.localcloud.state.clock import Clock
+
+INVOCATIONS = "AWS/SageMaker"
+INSTANCES = "/aws/sagemaker/Endpoints"
+SAMPLE_SECONDS = 10
+"""ConcurrentRequestsPerModel is a high-resolution metric: one sample of each instance every ten seconds."""
+PUBLISH_SECONDS = 60
+"""How often utilization is published, unless MetricPublishFrequencyInSeconds says otherwise."""
+
+
+class Counted(Protocol):
+    """A variant in service, as far as its metrics go."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def enhanced(self) -> bool:
+        """EnableEnhancedMetrics: every instance has series of its own too."""
+
+    @property
+    def active(self) -> int:
+        """How many of its instances are in service."""
+
+
+class EndpointMetrics:
+    """Counts invocations beside their answers, and keeps the samples of requests on their way."""
+
+    def __init__(self, clock: Clock, counter: MetricCounter) -> None:
+        self._clock = clock
+        self._counter = counter
+
+    def count(
+        self,
+        region: str,
+        endpoint: str,
+        variant: Counted,
+        instance_id: str | None,
+        total: float,
+        model_seconds: float | None,
+        status: int,
+    ) -> None:
+        """Count an invocation of so many seconds once its answer is on its way; status 0 stands for no answer."""
+        asyncio.get_running_loop().call_soon(
+            self._count, region, endpoint, variant, instance_id, total, model_seconds, status
+        )
+
+    def concurrent(self, region: str, endpoint: str, variant: Counted, on_their_way: dict[str, float]) -> None:
+        """Keep one sample of each instance: its requests in flight and its share of those that wait for an instance.
+
+        So the average is what one instance has, the maximum what the busiest has, and the sum the whole variant.
+        """
+        for instance_id, requests in on_their_way.items():
+            values = [("ConcurrentRequestsPerModel", requests, "None")]
+            self.put(region, INVOCATIONS, endpoint, variant, instance_id, values)
+
+    def put(
+        self,
+        region: str,
+        namespace: str,
+        endpoint: str,
+        variant: Counted,
+        instance_id: str | None,
+        values: list[tuple[str, float, str]],
+    ) -> None:
+        """Add values to the variant's series, with enhanced metrics to the instance's too."""
+        now = self._clock.now()
+        dimensions = {"EndpointName": endpoint, "VariantName": variant.name}
+        for metric, value, unit in values:
+            self._counter.put(region, namespace, metric, value, dimensions, now, unit)
+        if variant.enhanced and instance_id is not None:
+            dimensions = {**dimensions, "InstanceId": instance_id}
+            for metric, value, unit in values:
+                self._counter.put(region, namespace, metric, value, dimensions, now, unit)
+
+    def _count(
+        self,
+        region: str,
+        endpoint: str,
+        variant: Counted,
+        instance_id: str | None,
+        total: float,
+        model_seconds: float | None,
+        status: int,
+    ) -> None:
+        values = [
+            ("Invocations", 1.0, "None"),
+            # AWS sends 1/numberOfInstances with each request: the sum of a minute is what one instance was asked.
+            ("InvocationsPerInstance", 1.0 / max(1, variant.active), "None"),
+            ("Invocation4XXErrors", float(400 <= status < 500), "None"),
+            ("Invocation5XXErrors", float(status >= 500 or status == 0), "None"),
+        ]
+        if model_seconds is not None:
+            values.append(("ModelLatency", model_seconds * 1e6, "Microseconds"))
+            values.append(("OverheadLatency", max(0.0, total - model_seconds) * 1e6, "Microseconds"))
+        self.put(region, INVOCATIONS, endpoint, variant, instance_id, values)
