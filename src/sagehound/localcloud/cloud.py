@@ -11,6 +11,7 @@ from sagehound.localcloud.call import Service
 from sagehound.localcloud.gateway import Gateway
 from sagehound.localcloud.processes.local import LocalSupervisor
 from sagehound.localcloud.recorder import Recorder
+from sagehound.localcloud.services.application_autoscaling.service import ApplicationAutoScaling
 from sagehound.localcloud.services.cloudtrail.service import CloudTrail
 from sagehound.localcloud.services.cloudwatch.service import CloudWatch
 from sagehound.localcloud.services.iam.service import IAM
@@ -78,14 +79,23 @@ class Cloud:
             ),
         )
         cloudtrail = CloudTrail(self.recorder.path, account_id)
+        autoscaling = ApplicationAutoScaling(
+            self.store,
+            self.clock,
+            account_id,
+            scalables={"lambda:function:ProvisionedConcurrency": functions.scaling},
+            alarms=cloudwatch.alarms,
+            metrics=cloudwatch,
+        )
         self.services: dict[str, Service] = {
             service.name: service
-            for service in (iam, sts, s3, logs, cloudwatch, cloudtrail, sagemaker, runtime, functions)
+            for service in (iam, sts, s3, logs, cloudwatch, cloudtrail, sagemaker, runtime, functions, autoscaling)
         }
         self.authoriser.add_resource_policies("s3", s3, restricts_public=s3.restricts_public)
         self.authoriser.add_resource_policies("sts", iam.effective)
         self.authoriser.add_resource_policies("lambda", functions)
         self.authoriser.add_resource_tags("lambda", functions)
+        self.authoriser.add_resource_tags("application-autoscaling", autoscaling.tags)
         self.authoriser.add_resource_tags("s3", s3)
         self.authoriser.add_resource_tags("sagemaker", sagemaker.tags)
         self.authoriser.add_resource_tags("logs", logs)

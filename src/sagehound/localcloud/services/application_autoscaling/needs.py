@@ -14,6 +14,10 @@ its end; `failure` says why it could not be fulfilled and is "" otherwise."""
 class Scalable(Protocol):
     """What a service lets be scaled: one scalable dimension, its resources by AWS's resource ids."""
 
+    @property
+    def minimum(self) -> int:
+        """The least MinCapacity."""
+
     def capacity(self, region: str, resource_id: str, /) -> tuple[int, int, bool]:
         """(what serves, what was asked for, whether a change is under way); AwsError when the resource is gone."""
 

@@ -25,6 +25,7 @@ from sagehound.localcloud.services.lambda_.invoker import Invoker
 from sagehound.localcloud.services.lambda_.metrics import FunctionMetrics
 from sagehound.localcloud.services.lambda_.provisioned import Provisioned
 from sagehound.localcloud.services.lambda_.provisioned_pools import ProvisionedPools
+from sagehound.localcloud.services.lambda_.provisioned_scaling import ProvisionedScaling
 from sagehound.localcloud.services.lambda_.role_credentials import SessionIssuer
 from sagehound.localcloud.services.lambda_.url_front import UrlFront
 from sagehound.localcloud.services.lambda_.urls import Urls
@@ -69,6 +70,7 @@ class Invocations:
         self._queue = EventQueue(table, clock, functions, self.invoker, metrics, event_invoke.config, outcomes)
         self._pools = ProvisionedPools(store, clock, functions, engine, concurrency, metrics)
         self.provisioned = Provisioned(store, clock, account_id, functions, concurrency, self._pools)
+        self.scaling = ProvisionedScaling(self.provisioned, self._pools)
         urls = Urls(store, clock, account_id, functions, endpoint_url)
         self.url_front = UrlFront(urls, self.invoker, around.authoriser, around.credentials, clock, account_id)
         self.resources = (Invoke(self.invoker, self._queue), self.provisioned, event_invoke, urls)

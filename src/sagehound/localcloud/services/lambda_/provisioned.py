@@ -61,8 +61,7 @@ class Provisioned:
     def DeleteProvisionedConcurrencyConfig(self, call: Call, request: Request) -> Response:
         """The environments end; no config is no error."""
         target = self._target(call, request)
-        self._store.delete(records.PROVISIONED, call.region, f"{target.name}:{target.qualifier}")
-        self._pools.reconcile(call.region, target.name)
+        self.delete(call.region, target.name, target.qualifier)
         return {}
 
     def ListProvisionedConcurrencyConfigs(self, call: Call, request: Request) -> Response:
@@ -91,6 +90,15 @@ class Provisioned:
         }
         self._store.put(records.PROVISIONED, region, key, config)
         self._pools.reconcile(region, target.name)
+
+    def delete(self, region: str, name: str, qualifier: str) -> None:
+        """Let go of all environments of a version or alias."""
+        self._store.delete(records.PROVISIONED, region, f"{name}:{qualifier}")
+        self._pools.reconcile(region, name)
+
+    def check(self, region: str, name: str, qualifier: str) -> None:
+        """Refuse what can have no provisioned concurrency, or is not there."""
+        self._check_target(region, self._functions.resolve(region, name, qualifier))
 
     def capacity(self, region: str, function_name: str, qualifier: str) -> tuple[int, int]:
         """How many environments are asked for and how many are initialised; (0, 0) without a config."""

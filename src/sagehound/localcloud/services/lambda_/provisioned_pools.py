@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,8 @@ Key = tuple[str, str, str]
 IN_PROGRESS, READY, FAILED = "IN_PROGRESS", "READY", "FAILED"
 INIT_FAILED = "FUNCTION_ERROR_INIT_FAILURE"
 METRIC_SECONDS = 60.0
+Listener = Callable[[str, str, str, str], None]
+"""Called with region, function, qualifier and why it failed ("" when it did not)."""
 
 
 @dataclass(slots=True)
@@ -65,6 +68,8 @@ class ProvisionedPools:
         self._filling: set[asyncio.Task[None]] = set()
         self._reporting: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.listeners: list[Listener] = []
+        """Told when a pool has become what was asked for, or will not."""
         functions.listeners.append(self._changed)
 
     async def start(self) -> None:
@@ -162,6 +167,8 @@ class ProvisionedPools:
                 outcome = (READY, None)
             if count == pool.count:
                 pool.status, pool.reason = outcome
+                for listener in self.listeners:
+                    listener(key[0], key[1], pool.qualifier, outcome[1] or "")
 
     async def _report(self) -> None:
         """Once a minute how much is in use, also when nobody calls: scaling in needs to see that."""

@@ -73,6 +73,7 @@ class Lambda:
         self.invocations = Invocations(
             store, clock, account_id, self.table, self.environments, concurrency, around, endpoint_url
         )
+        self.scaling = self.invocations.scaling
         self._operations = operations_of(
             *self.invocations.resources,
             Functions(parts, versions, self.locations),
