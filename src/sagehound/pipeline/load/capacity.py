@@ -17,6 +17,10 @@ _LONGEST_STEP = 30.0
 _CALLERS = 8
 _TRIES = 4
 _SENT_SHARE = 0.98
+_LEAST_SHARE = 0.02
+"""Below so much of what a few callers reach, no rate holds the bound."""
+
+_BOUND_HINT = "Give a bound that one request can keep: --p99 MS."
 
 Run = Callable[[LoadPlan], LoadResult]
 
@@ -50,12 +54,14 @@ def find_capacity(run: Run, search: Search, note: Callable[[str], None]) -> tupl
     """
     found = _Found()
     rate = _warm_up(run, search, note)
+    _require_bound(run, search)
+    least = rate * _LEAST_SHARE
     while found.fails is None or found.fails - found.holds > search.tolerance * found.fails:
         if _try(run, search, rate, found, note):
             found.holds = rate
         else:
             found.fails = rate
-        if rate < 0.05:
+        if rate < least:
             raise _nothing_holds(search, found)
         rate = found.holds * 2 if found.fails is None else (found.holds + found.fails) / 2
     if not found.holds:
@@ -124,6 +130,19 @@ def _warm_up(run: Run, search: Search, note: Callable[[str], None]) -> float:
     return result.rate
 
 
+def _require_bound(run: Run, search: Search) -> None:
+    """Refuse a bound that one caller alone does not see kept."""
+    result = run(LoadPlan(concurrency=1, duration=search.step / 2, timeout=search.timeout))
+    _require_whole(result)
+    alone = result.percentiles.get("p50")
+    if alone is not None and alone > search.bound:
+        raise StepFailed(
+            "load",
+            f"no rate holds p99 {search.bound:g} ms: one caller alone waits {alone:.0f} ms (median)",
+            _BOUND_HINT,
+        )
+
+
 def _try(run: Run, search: Search, rate: float, found: _Found, note: Callable[[str], None]) -> bool:
     result = run(_plan(search, rate, 1.0))
     _require_whole(result)
@@ -159,9 +178,7 @@ def _require_whole(result: LoadResult) -> None:
 def _nothing_holds(search: Search, found: _Found) -> StepFailed:
     best = min((one["p99"] for one in found.steps if one["p99"] is not None), default=None)
     seen = "nothing was answered" if best is None else f"the lowest p99 was {best:.0f} ms"
-    return StepFailed(
-        "load", f"no rate holds p99 {search.bound:g} ms: {seen}", "Give a bound that one request can keep: --p99 MS."
-    )
+    return StepFailed("load", f"no rate holds p99 {search.bound:g} ms: {seen}", _BOUND_HINT)
 
 
 def with_capacity(result: LoadResult, capacity: Capacity) -> LoadResult:

@@ -1,0 +1,218 @@
+"""A load on a real endpoint and a real function of a real cloud: figures, instances, cold starts, and the file."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sagehound.errors import StepFailed
+from sagehound.pipeline.clients import Clients, connect_local
+from sagehound.pipeline.load.measuring import measure_capacity
+from sagehound.pipeline.load.payloads import payloads_of
+from sagehound.pipeline.load.plan import EndpointTarget, FunctionTarget, LoadPlan
+from sagehound.pipeline.load.result import LoadResult
+from sagehound.pipeline.load.signing import Payload
+from sagehound.pipeline.load.step import load
+from sagehound.settings import LoadSettings
+from tests.cloud.hosting import Hosting, answering, wait_for
+from tests.cloud.lambda_functions import Bench
+from tests.cloud_process import CloudProcess
+from tests.pipeline.conftest import Recorded
+
+BODY = [Payload("body", b"x", "text/plain")]
+SLOW = """
+import threading, time
+lock = threading.Lock()
+def model_fn(model_dir): return None
+def transform_fn(model, data, content_type, accept):
+    with lock: time.sleep(0.02)
+    return "done", "text/plain"
+"""
+"""An instance that answers one request after the other, each in 20 ms: it holds a little under 50 a second."""
+FUNCTION = (
+    "import time\ntime.sleep(0.3)\ndef handler(event, context):\n    time.sleep(0.05)\n    return len(event['image'])\n"
+)
+
+
+def test_a_load_on_an_endpoint_is_answered_counted_and_watched(
+    cloud: CloudProcess, clients: Clients, recorded: Recorded, tmp_path: Path
+) -> None:
+    hosting = Hosting(cloud)
+    name = hosting.endpoint("load", answering("yes"), InitialInstanceCount=2)
+    with recorded.reporter.step("load") as step:
+        result = load(
+            clients, EndpointTarget(name), BODY, LoadPlan(rate=40, duration=3, ramp=1), recorded.reporter, step
+        )
+    assert result.sent == result.answered == 100
+    assert not result.errors
+    assert sum(one["answered"] for one in result.seconds) == 100
+    assert result.seconds[0]["sent"] == pytest.approx(20, abs=8)
+    assert 0 < result.percentiles["p50"] <= result.percentiles["p99"] <= result.percentiles["max"]
+    assert [(one["current"], one["desired"]) for one in result.instances] == [(2, 2), (2, 2)]
+    assert result.cold_starts is None
+    assert (result.speed, result.ended, result.plan["loop"]) == (1.0, "completed", "open")
+    assert recorded.events("load")[-1]["sent"] > 0
+    assert "100 sent, 100 answered" in recorded.steps()["load"]["text"]
+    result.write(tmp_path / "load.json")
+    assert LoadResult.read(tmp_path / "load.json") == result
+    hosting.delete(name)
+
+
+def test_instances_that_come_during_the_load_stand_where_they_came(
+    cloud: CloudProcess, clients: Clients, recorded: Recorded
+) -> None:
+    hosting = Hosting(cloud)
+    name = hosting.endpoint("grow", answering("yes"))
+    more = hosting.config("more", hosting.variant(hosting.model("more", answering("yes")), InitialInstanceCount=2))
+    update = threading.Timer(1.0, hosting.sagemaker.update_endpoint, (), _update(name, more))
+    update.start()
+    result = load(clients, EndpointTarget(name), BODY, LoadPlan(rate=20, duration=8), recorded.reporter)
+    update.join()
+    assert result.instances[0]["current"] == 1
+    assert result.instances[-1]["current"] == 2
+    grown = next(one["second"] for one in result.instances if one["current"] == 2)
+    assert 1.0 <= grown <= 8.5
+    assert not result.errors
+    hosting.settled(name)
+    hosting.delete(name)
+
+
+def _update(name: str, config: str) -> dict[str, Any]:
+    return {"EndpointName": name, "EndpointConfigName": config}
+
+
+def test_cold_starts_of_a_function_are_counted_exactly(
+    cloud: CloudProcess, clients: Clients, recorded: Recorded, tmp_path: Path
+) -> None:
+    bench = Bench(cloud)
+    name = bench.create(FUNCTION, Timeout=30)
+    (tmp_path / "event.json").write_text(json.dumps({"image": "abcd"}))
+    target = FunctionTarget(name)
+    events = payloads_of(target, [tmp_path / "event.json"])
+    result = load(clients, target, events, LoadPlan(concurrency=3, duration=2), recorded.reporter)
+    assert not result.errors
+    assert result.cold_starts == 3  # three callers at once, each first call with an environment of its own
+    assert sum(one.get("cold", 0) for one in result.seconds) == 3
+    assert result.plan["loop"] == "closed"
+    assert result.corrected is not None
+    again = load(clients, target, events, LoadPlan(rate=10, duration=1), recorded.reporter)
+    assert (again.cold_starts, again.answered) == (0, 10)
+
+
+def test_environments_that_are_kept_ready_are_seen_and_start_nobody_cold(
+    cloud: CloudProcess, clients: Clients, recorded: Recorded
+) -> None:
+    bench = Bench(cloud)
+    name = bench.create(FUNCTION, Timeout=30)
+    version = bench.client.publish_version(FunctionName=name)["Version"]
+    bench.active(name, Qualifier=version)
+    bench.client.create_alias(FunctionName=name, Name="live", FunctionVersion=version)
+    bench.client.put_provisioned_concurrency_config(
+        FunctionName=name, Qualifier="live", ProvisionedConcurrentExecutions=2
+    )
+    wait_for(lambda: _status(bench, name) == "READY", "the environments are not ready")
+    events = [Payload("event", b'{"image": "abcd"}', "application/json")]
+    result = load(clients, FunctionTarget(name, "live"), events, LoadPlan(rate=10, duration=2), recorded.reporter)
+    assert result.concurrency[0] == {"second": 0, "requested": 2, "allocated": 2, "available": 2} | {
+        "second": result.concurrency[0]["second"]
+    }
+    assert (result.answered, result.cold_starts) == (20, 0)
+
+
+def _status(bench: Bench, name: str) -> str:
+    found = bench.client.get_provisioned_concurrency_config(FunctionName=name, Qualifier="live")
+    return str(found["Status"])
+
+
+def test_a_target_that_is_not_there_is_refused_before_anything_is_sent(clients: Clients, recorded: Recorded) -> None:
+    for target in (EndpointTarget("nobody"), FunctionTarget("nobody", "live")):
+        with pytest.raises(StepFailed, match="nobody"):
+            load(clients, target, BODY, LoadPlan(rate=1, duration=1), recorded.reporter)
+
+
+def test_what_one_instance_holds_is_found_and_verified(
+    cloud: CloudProcess, clients: Clients, recorded: Recorded, tmp_path: Path
+) -> None:
+    hosting = Hosting(cloud)
+    name = hosting.endpoint("capacity", SLOW)
+    settings = LoadSettings(step=2.0, tolerance=0.15)
+    with recorded.reporter.step("load") as step:
+        result = measure_capacity(clients, EndpointTarget(name), BODY, settings, recorded.reporter, step, bound=250.0)
+    capacity = result.capacity
+    assert capacity is not None
+    # One after the other in at least 20 ms each: never above 50 a second, and not far below it.
+    assert 25 <= capacity.rate <= 50
+    assert capacity.p99 <= 250
+    assert (capacity.instances, capacity.instance_type) == (1, "ml.m5.large")
+    assert capacity.steps[-1]["holds"]
+    assert any(not one["holds"] for one in capacity.steps)
+    assert recorded.steps()["load"]["text"].startswith("one ml.m5.large instance holds ")
+    result.write(tmp_path / "capacity.json")
+    assert LoadResult.read(tmp_path / "capacity.json").capacity == capacity
+    hosting.delete(name)
+
+
+def test_a_bound_that_no_request_keeps_is_said(cloud: CloudProcess, clients: Clients, recorded: Recorded) -> None:
+    hosting = Hosting(cloud)
+    name = hosting.endpoint("bound", SLOW)
+    settings = LoadSettings(step=1.0, tolerance=0.5)
+    with recorded.reporter.step("load") as step, pytest.raises(StepFailed, match="no rate holds p99 5 ms"):
+        measure_capacity(clients, EndpointTarget(name), BODY, settings, recorded.reporter, step, bound=5.0)
+    hosting.delete(name)
+
+
+def test_times_of_a_fast_clock_become_seconds_of_the_load(fast_cloud: CloudProcess) -> None:
+    clients = connect_local(fast_cloud.data_dir, fast_cloud.region)
+    assert clients.clock.speed == 60
+    bench = Bench(fast_cloud)
+    made = bench.iam.get_role(RoleName=bench.role_name)["Role"]["CreateDate"].timestamp()
+    assert clients.clock.cloud_time(time.time()) >= made
+    assert time.time() - 60 < clients.clock.real_time(made) <= time.time()
+
+
+def test_ctrl_c_saves_what_was_measured_and_ends_with_130(cloud: CloudProcess, tmp_path: Path) -> None:
+    hosting = Hosting(cloud)
+    name = hosting.endpoint("interrupted", answering("yes"))
+    (tmp_path / "body.txt").write_text("x")
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "sagehound.cli.main", "load", "--endpoint", name, "--rate", "20"),
+            *("--duration", "120", "--picture", "body.txt", "--json", "--data-dir", str(cloud.data_dir)),
+        ],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        told = json.loads(line)
+        if told["event"] == "load" and told["answered"] > 20:
+            break
+    process.send_signal(signal.SIGINT)
+    rest = process.stdout.read()
+    assert process.wait(60) == 130, rest
+    result = LoadResult.read(tmp_path / "sagehound-load.json")
+    assert result.ended == "interrupted"
+    assert 20 < result.answered < 2400
+    assert result.sent == result.answered + result.generator["unanswered"]
+    assert result.elapsed < 120
+    hosting.delete(name)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"format": 2}', '{"format": 1, "target": {}}'])
+def test_a_file_that_is_no_result_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "x.json").write_text(content)
+    with pytest.raises(StepFailed, match=r"x\.json"):
+        LoadResult.read(tmp_path / "x.json")
+    with pytest.raises(StepFailed, match="cannot be read"):
+        LoadResult.read(tmp_path / "nothing.json")
