@@ -77,6 +77,12 @@ class Instance:
         return self._healthy and not self._leaving.is_set()
 
     @property
+    def alive(self) -> bool:
+        """Whether its process runs."""
+        handle = self.record.get("Handle")
+        return handle is not None and self._providers.supervisor.is_running(handle)
+
+    @property
     def begun(self) -> bool:
         """Whether its process is being looked after already."""
         return self._task is not None

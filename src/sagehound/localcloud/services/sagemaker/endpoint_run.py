@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from sagehound.localcloud.container import serving
 from sagehound.localcloud.errors import AwsError
+from sagehound.localcloud.services.sagemaker.endpoint_fleet import Fleet
 from sagehound.localcloud.services.sagemaker.endpoint_instance import Instance, NotHealthy
 from sagehound.localcloud.services.sagemaker.endpoint_router import Router, in_service
-from sagehound.localcloud.services.sagemaker.endpoint_status import ENDPOINT, ENDPOINT_STATUS, INSTANCE, Record
+from sagehound.localcloud.services.sagemaker.endpoint_status import ENDPOINT, ENDPOINT_STATUS, Record
 from sagehound.localcloud.services.sagemaker.model_data import ModelData, location
 from sagehound.localcloud.services.sagemaker.providers import Providers
 from sagehound.localcloud.services.sagemaker.tags import Tags
@@ -21,7 +21,6 @@ logger = logging.getLogger(__name__)
 
 CapacityChanged = Callable[[Record, str], None]
 """Told of an endpoint's record when the instances in service, or the work on it, have changed; and of what failed."""
-DRAIN_SECONDS = 60.0
 _MAX_REASON = 1024
 
 
@@ -49,7 +48,7 @@ class EndpointRun:
         self._router = router
         self._tags = tags
         self._capacity_changed = capacity_changed
-        self._instances: dict[str, Instance] = {}
+        self._fleet = Fleet(region, name, providers, model_data, self._instance_changed)
         self._task: asyncio.Task[None] | None = None
 
     def record(self) -> Record:
@@ -61,11 +60,11 @@ class EndpointRun:
 
     def count(self, generation: str, variant: str) -> int:
         """How many instances of a variant of a deployment answer."""
-        return sum(instance.ready for instance in self._of(generation, variant))
+        return sum(instance.ready for instance in self._fleet.of(generation, variant))
 
     def in_service(self, generation: str, variant: str) -> int:
         """How many instances of a variant are in service, those included that do not answer for a moment."""
-        return sum(instance.in_service for instance in self._of(generation, variant))
+        return sum(instance.in_service for instance in self._fleet.of(generation, variant))
 
     def begin(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run one operation in the background."""
@@ -76,7 +75,7 @@ class EndpointRun:
         try:
             await self._come_up("Deployment")
         except NotHealthy as error:
-            await self._leave(lambda instance: True)
+            await self._fleet.leave(lambda instance: True)
             self._advance("Failed", FailureReason=str(error)[:_MAX_REASON])
             return
         self._serve()
@@ -104,7 +103,7 @@ class EndpointRun:
         if self.record().get("Baking"):
             # The old fleet stays for TerminationWaitInSeconds, as the new one's safety net.
             await self._providers.clock.sleep(self._termination_wait())
-        await self._leave(lambda instance: instance.record["Generation"] != generation)
+        await self._fleet.leave(lambda instance: instance.record["Generation"] != generation)
         self._advance("InService")
 
     async def scale(self) -> None:
@@ -122,16 +121,15 @@ class EndpointRun:
             variant["Weight"] = variant.pop("DesiredWeight", variant["Weight"])
         record.pop("PreviousDeployment", None)
         self._put(record)
-        keep = self._wanted(deployment)
+        keep = self._fleet.wanted(deployment)
         self._serve(keep)
-        await self._leave(lambda instance: instance.instance_id not in keep)
+        await self._fleet.leave(lambda instance: instance not in keep)
         self._advance("InService", **members)
 
     async def delete(self) -> None:
         """Stop answering, drain, end every process, forget the endpoint."""
         self._router.withdraw(self.region, self.name)
-        self._adopt(lambda record: True)
-        await self._leave(lambda instance: True)
+        await self._fleet.leave(lambda instance: True)
         record = self.record()
         with self._store.transaction():
             self._store.delete(ENDPOINT, self.region, self.name)
@@ -142,10 +140,7 @@ class EndpointRun:
         """After a restart of the server, before it listens: adopt what lives, start again what died, route to it."""
         record = self.record()
         deployment = record["Deployment"]
-        self._adopt(lambda instance: instance["Generation"] == deployment["Generation"])
-        for variant in deployment["Variants"]:
-            self._fill(deployment, variant)
-        for instance in self._instances.values():
+        for instance in self._fleet.complete(deployment):
             # Those that have never been healthy belong to the operation that `recover` resumes.
             if record["EndpointStatus"] == "InService" or instance.record.get("Healthy"):
                 instance.keep_up()
@@ -164,14 +159,14 @@ class EndpointRun:
         elif status == "Deleting":
             await self.delete()
         elif status == "Failed":
-            await self._leave(lambda instance: True)
+            await self._fleet.leave(lambda instance: True)
 
     async def stop(self) -> None:
         """The server is stopped on purpose: end the model servers, which its next start brings back."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
-        await asyncio.gather(*(instance.shut_down() for instance in self._instances.values()))
+        await asyncio.gather(*(instance.shut_down() for instance in self._fleet))
 
     async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -199,20 +194,13 @@ class EndpointRun:
         except (AwsError, OSError) as error:
             raise NotHealthy(f"The model data at {variant['ModelDataUrl']} could not be read: {error}") from error
         self._put({**self.record(), member: deployment})
-        self._adopt(lambda instance: instance["Generation"] == deployment["Generation"])
-        for variant in deployment["Variants"]:
-            self._fill(deployment, variant)
+        starting = [instance for instance in self._fleet.complete(deployment) if not instance.begun]
         if has_traffic:
             self._serve()
-        starting = [
-            instance
-            for instance in self._instances.values()
-            if instance.record["Generation"] == deployment["Generation"] and not instance.begun
-        ]
         results = await asyncio.gather(*(instance.come_up() for instance in starting), return_exceptions=True)
         for failed in results:
             if isinstance(failed, BaseException):
-                await self._leave(lambda instance: instance in starting)
+                await self._fleet.leave(lambda instance: instance in starting)
                 raise failed
 
     def _check_readable(self, variant: Record) -> None:
@@ -232,74 +220,19 @@ class EndpointRun:
         record.pop("PendingDeployment", None)
         self._put(record)
         generation = record["Deployment"]["Generation"]
-        await self._leave(lambda instance: instance.record["Generation"] != generation)
+        await self._fleet.leave(lambda instance: instance.record["Generation"] != generation)
         self._advance("InService", FailureReason=record.get("FailureReason", "The update was rolled back."))
 
-    async def _leave(self, which: Callable[[Instance], bool]) -> None:
-        """Drain and end instances, those of an earlier server too."""
-        self._adopt(lambda record: record["InstanceId"] not in self._instances)
-        leaving = [instance for instance in self._instances.values() if which(instance)]
-        await asyncio.gather(*(instance.leave(DRAIN_SECONDS) for instance in leaving))
-        for instance in leaving:
-            self._instances.pop(instance.instance_id, None)
-
-    def _serve(self, only: set[str] | None = None) -> None:
-        """Route to the instances of the record's deployment."""
+    def _serve(self, instances: Iterable[Instance] | None = None) -> None:
+        """Route to the instances of the record's deployment, or to these of them."""
         deployment = self.record()["Deployment"]
-        instances = [
-            instance
-            for instance in self._instances.values()
-            if instance.record["Generation"] == deployment["Generation"]
-            and (only is None or instance.instance_id in only)
-        ]
-        self._router.serve(self.region, self.name, in_service(deployment, instances))
-
-    def _adopt(self, which: Callable[[Record], bool]) -> None:
-        """Make instances of the stored records that this server does not know yet."""
-        for record in self._store.list(INSTANCE, self.region):
-            if record["EndpointName"] == self.name and record["InstanceId"] not in self._instances and which(record):
-                self._make(record).look_for_process()
-
-    def _fill(self, deployment: Record, variant: Record) -> None:
-        """As many instances of the variant as it asks for."""
-        there = len(self._of(deployment["Generation"], variant["VariantName"]))
-        for _ in range(variant["InstanceCount"] - there):
-            record = {
-                "InstanceId": f"i-{secrets.token_hex(8)}0",
-                "EndpointName": self.name,
-                "Region": self.region,
-                "Generation": deployment["Generation"],
-                "VariantName": variant["VariantName"],
-                "Variant": variant,
-            }
-            self._store.put(INSTANCE, self.region, record["InstanceId"], record)
-            self._make(record)
-
-    def _make(self, record: Record) -> Instance:
-        instance = Instance(record, record["Variant"], self._providers, self._model_data, self._instance_changed)
-        self._instances[instance.instance_id] = instance
-        return instance
+        serving = self._fleet.generation(deployment["Generation"]) if instances is None else instances
+        self._router.serve(self.region, self.name, in_service(deployment, list(serving)))
 
     def _instance_changed(self) -> None:
         self._router.changed(self.region, self.name)
         if (record := self._store.get(ENDPOINT, self.region, self.name)) is not None:
             self._capacity_changed(record, "")
-
-    def _wanted(self, deployment: Record) -> set[str]:
-        """The instances that stay when a variant shrinks: the ready ones, the longest there first."""
-        keep: set[str] = set()
-        for variant in deployment["Variants"]:
-            there = self._of(deployment["Generation"], variant["VariantName"])
-            there.sort(key=lambda instance: not instance.ready)
-            keep.update(instance.instance_id for instance in there[: variant["InstanceCount"]])
-        return keep
-
-    def _of(self, generation: str, variant: str) -> list[Instance]:
-        return [
-            instance
-            for instance in self._instances.values()
-            if instance.record["Generation"] == generation and instance.record["VariantName"] == variant
-        ]
 
     def _termination_wait(self) -> float:
         policy = self.record().get("LastDeploymentConfig", {}).get("BlueGreenUpdatePolicy", {})
