@@ -415,7 +415,7 @@ def test_high_resolution_alarms_are_evaluated_each_period(fast_cloud: CloudProce
     def reached() -> bool:
         datum = {"MetricName": "m", "Value": 9.0, "StorageResolution": 1}
         cloudwatch.put_metric_data(Namespace="N", MetricData=[datum])
-        return described(cloudwatch, "fine")["StateValue"] == "ALARM"
+        return bool(described(cloudwatch, "fine")["StateValue"] == "ALARM")
 
     until(reached)
     data = json.loads(described(cloudwatch, "fine")["StateReasonData"])
