@@ -96,8 +96,9 @@ def asked(service: str, operation: str) -> list[Any]:
     if operation not in ("OptionsObject", "PostObject"):
         shape = codec.service_model(service).operation_model(operation).input_shape
         params = sample(shape) if shape is not None else {}
-    if service == "cloudwatch" and "ResourceARN" in params:
-        params["ResourceARN"] = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:some"
+    tagged = {"cloudwatch": "alarm:some", "application-autoscaling": "scalable-target/some"}
+    if service in tagged and "ResourceARN" in params:
+        params["ResourceARN"] = f"arn:aws:{service}:{REGION}:{ACCOUNT}:{tagged[service]}"
     for member in ("FunctionName", "ExecutionRoleArn") if operation in ("GetPolicy", "CreateModel") else ():
         if service in ("lambda", "sagemaker"):
             params.setdefault(member, TEXTS[member])

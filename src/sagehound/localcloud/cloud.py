@@ -83,7 +83,10 @@ class Cloud:
             self.store,
             self.clock,
             account_id,
-            scalables={"lambda:function:ProvisionedConcurrency": functions.scaling},
+            scalables={
+                "sagemaker:variant:DesiredInstanceCount": sagemaker.scaling,
+                "lambda:function:ProvisionedConcurrency": functions.scaling,
+            },
             alarms=cloudwatch.alarms,
             metrics=cloudwatch,
         )

@@ -1,0 +1,160 @@
+"""Scaling policies: what they answer, the alarms of target tracking, and what AWS refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.cloud.autoscaling import UTILIZATION, Scaling
+from tests.cloud.lambda_functions import refusal
+from tests.cloud_process import CloudProcess
+
+METRIC = {
+    "Namespace": "Dogs",
+    "MetricName": "Queue",
+    "Dimensions": [{"Name": "Kennel", "Value": "1"}],
+    "Statistic": "Average",
+}
+
+
+@pytest.fixture(scope="module")
+def scaling(cloud: CloudProcess) -> Scaling:
+    """A registered function without provisioned concurrency."""
+    scaling = Scaling(cloud)
+    scaling.register(0, 3)
+    return scaling
+
+
+def test_target_tracking_makes_two_alarms_and_deletes_them(scaling: Scaling) -> None:
+    made = scaling.track(0.5, ScaleOutCooldown=30, ScaleInCooldown=60)
+    prefix = f"arn:aws:autoscaling:us-east-1:{scaling.cloud.account_id}:scalingPolicy:"
+    assert made["PolicyARN"].startswith(prefix)
+    assert made["PolicyARN"].endswith(f":resource/lambda/{scaling.resource_id}:policyName/follow")
+    alarms = scaling.alarms()
+    assert sorted(alarms) == ["High", "Low"]
+    assert {(one["AlarmName"], one["AlarmARN"]) for one in made["Alarms"]} == {
+        (alarm["AlarmName"], alarm["AlarmArn"]) for alarm in alarms.values()
+    }
+    high, low = alarms["High"], alarms["Low"]
+    for alarm in (high, low):
+        assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/Lambda", "ProvisionedConcurrencyUtilization")
+        assert alarm["Statistic"] == "Average"
+        assert alarm["AlarmActions"][0].startswith(made["PolicyARN"])
+        assert alarm["Dimensions"] == [
+            {"Name": "FunctionName", "Value": scaling.function},
+            {"Name": "Resource", "Value": f"{scaling.function}:{scaling.version}"},
+        ]
+    numbers = [(one["EvaluationPeriods"], one["Period"], one["ComparisonOperator"]) for one in (high, low)]
+    assert numbers == [(3, 60, "GreaterThanThreshold"), (15, 60, "LessThanThreshold")]
+    assert (high["Threshold"], low["Threshold"]) == (0.5, 0.45)
+    (policy,) = described(scaling)
+    assert policy.pop("CreationTime")
+    assert policy == {
+        "PolicyARN": made["PolicyARN"],
+        "PolicyName": "follow",
+        **scaling.target,
+        "PolicyType": "TargetTrackingScaling",
+        "TargetTrackingScalingPolicyConfiguration": {
+            "TargetValue": 0.5,
+            "PredefinedMetricSpecification": UTILIZATION,
+            "ScaleOutCooldown": 30,
+            "ScaleInCooldown": 60,
+        },
+        "Alarms": made["Alarms"],
+    }
+    assert refusal(scaling.track, name="other") == (
+        "ValidationException",
+        "Only one TargetTrackingScaling policy for a given metric specification is allowed.",
+    )
+    again = scaling.track(0.8, DisableScaleIn=True)
+    assert again["PolicyARN"] == made["PolicyARN"]
+    assert {name: alarm["Threshold"] for name, alarm in scaling.alarms().items()} == {"High": 0.8}
+    scaling.client.delete_scaling_policy(**scaling.target, PolicyName="follow")
+    assert scaling.alarms() == {}
+    assert described(scaling) == []
+
+
+def test_a_customized_metric_is_what_the_alarms_look_at(scaling: Scaling) -> None:
+    one: dict[str, Any] = {"CustomizedMetricSpecification": METRIC, "TargetValue": 7.0}
+    stat = {"Metric": {"Namespace": "Dogs", "MetricName": "Wait"}, "Stat": "p90"}
+    two = {"CustomizedMetricSpecification": {"Metrics": [{"Id": "m1", "MetricStat": stat}]}, "TargetValue": 3.0}
+    for name, configuration in (("queue", one), ("wait", two)):
+        scaling.client.put_scaling_policy(
+            **scaling.target,
+            PolicyName=name,
+            PolicyType="TargetTrackingScaling",
+            TargetTrackingScalingPolicyConfiguration=configuration,
+        )
+    queue, wait = described(scaling)
+    names = [alarm["AlarmName"] for policy in (queue, wait) for alarm in policy["Alarms"]]
+    found = {one["AlarmName"]: one for one in scaling.cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]}
+    first, third = found[names[0]], found[names[2]]
+    assert (first["Dimensions"], first["Statistic"]) == (METRIC["Dimensions"], "Average")
+    assert (third["MetricName"], third["ExtendedStatistic"], third["Threshold"]) == ("Wait", "p90", 3.0)
+    for name in ("queue", "wait"):
+        scaling.client.delete_scaling_policy(**scaling.target, PolicyName=name)
+
+
+def test_deregistering_a_target_deletes_its_policies_and_their_alarms(cloud: CloudProcess) -> None:
+    scaling = Scaling(cloud)
+    scaling.register(0, 3)
+    scaling.track()
+    at = {"Schedule": "rate(1 day)", "ScalableTargetAction": {"MinCapacity": 1}}
+    scaling.client.put_scheduled_action(**scaling.target, ScheduledActionName="early", **at)
+    scaling.client.deregister_scalable_target(**scaling.target)
+    assert scaling.alarms() == {}
+    assert described(scaling) == []
+    scaling.register(0, 3)
+    left = scaling.client.describe_scheduled_actions(ServiceNamespace="lambda", ResourceId=scaling.resource_id)
+    assert left["ScheduledActions"] == []
+
+
+@pytest.mark.parametrize("target", [0.0, -1.0, 2.0**361, 0.95])
+def test_a_target_value_that_makes_no_sense(scaling: Scaling, target: float) -> None:
+    code, message = refusal(scaling.track, target=target)
+    assert code == "ValidationException"
+    assert "TargetValue" in message
+
+
+def test_configurations_that_are_refused(scaling: Scaling) -> None:
+    def refused(**configuration: Any) -> tuple[str, str]:
+        return refusal(
+            scaling.client.put_scaling_policy,
+            **scaling.target,
+            PolicyName="no",
+            PolicyType="TargetTrackingScaling",
+            TargetTrackingScalingPolicyConfiguration={"TargetValue": 0.5, **configuration},
+        )
+
+    invocations = {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"}
+    assert refused(PredefinedMetricSpecification=invocations) == (
+        "ValidationException",
+        "Scalable dimension lambda:function:ProvisionedConcurrency only supports the following predefined metric "
+        "types: LambdaProvisionedConcurrencyUtilization",
+    )
+    both = {"PredefinedMetricSpecification": UTILIZATION, "CustomizedMetricSpecification": METRIC}
+    assert "Exactly one of" in refused(**both)[1]
+    assert "Exactly one of" in refused()[1]
+    assert refused(PredefinedMetricSpecification={**UTILIZATION, "ResourceLabel": "app/a"})[0] == "ValidationException"
+    assert "ScaleInCooldown" in refused(PredefinedMetricSpecification=UTILIZATION, ScaleInCooldown=-1)[1]
+    half = {name: value for name, value in METRIC.items() if name != "Statistic"}
+    assert "Statistic" in refused(CustomizedMetricSpecification=half)[1]
+    math = {"Metrics": [{"Id": "e1", "Expression": "m1/2"}]}
+    code, message = refused(CustomizedMetricSpecification=math)
+    assert code == "NotImplemented"
+    assert "metric math" in message
+    put = scaling.client.put_scaling_policy
+    assert refusal(put, **scaling.target, PolicyName="no")[0] == "ValidationException"
+    assert "must specify" in refusal(put, **scaling.target, PolicyName="no", PolicyType="TargetTrackingScaling")[1]
+    steps = {"AdjustmentType": "ChangeInCapacity", "StepAdjustments": [{"ScalingAdjustment": 1}]}
+    asked = {"PolicyName": "no", "StepScalingPolicyConfiguration": steps}
+    assert "not supported" in refusal(put, **scaling.target, PolicyType="StepScaling", **asked)[1]
+    assert "not supported" in refusal(put, **scaling.target, PolicyName="no", PolicyType="PredictiveScaling")[1]
+    assert described(scaling) == []
+
+
+def described(scaling: Scaling) -> list[dict[str, Any]]:
+    """The policies of the function."""
+    found = scaling.client.describe_scaling_policies(ServiceNamespace="lambda", ResourceId=scaling.resource_id)
+    return list(found["ScalingPolicies"])
