@@ -134,13 +134,49 @@ def test_all_that_was_configured_is_described(cloudwatch: Any, name: str) -> Non
         ({"AlarmActions": ["people"]}, "ValidationError"),
         ({"Dimensions": [{"Name": "A", "Value": "1"}, {"Name": "A", "Value": "2"}]}, "ValidationError"),
         ({"ComparisonOperator": "GreaterThanUpperThreshold"}, "NotImplemented"),
-        ({"Metrics": [{"Id": "e", "Expression": "1"}]}, "NotImplemented"),
+        ({"Metrics": [{"Id": "e", "Expression": "1"}]}, "ValidationError"),
         ({"Tags": [{"Key": "aws:x", "Value": "1"}]}, "InvalidParameterValue"),
     ],
 )
 def test_bad_configurations_are_refused(cloudwatch: Any, name: str, members: dict[str, Any], code: str) -> None:
     assert code_of(cloudwatch.put_metric_alarm, **settings(name, **members)) == code
     assert cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"] == []
+
+
+def query(query_id: str, name: str, *, period: int = 3600, returns: bool = False) -> dict[str, Any]:
+    stat = {"Metric": {"Namespace": "N", "MetricName": name}, "Period": period, "Stat": "Sum"}
+    return {"Id": query_id, "MetricStat": stat, "ReturnData": returns}
+
+
+def on_math(name: str, *metrics: dict[str, Any], **members: Any) -> dict[str, Any]:
+    one_metric = dict.fromkeys(("Namespace", "MetricName", "Statistic", "Period"))
+    return settings(name, **{**one_metric, "Metrics": list(metrics), **members})
+
+
+@pytest.mark.parametrize(
+    ("metrics", "code"),
+    [
+        ([{"Id": "e", "Expression": "5"}], "ValidationError"),
+        ([query("m1", "a")], "ValidationError"),
+        ([query("m1", "a", returns=True), {"Id": "e", "Expression": "m1"}], "ValidationError"),
+        ([query("m1", "a"), {"Id": "e", "Expression": "m1 +"}], "ValidationError"),
+        ([query("m1", "a"), {"Id": "e", "Expression": "m2 * 2"}], "ValidationError"),
+        ([query("m1", "a"), {"Id": "e", "Expression": "e * 2"}], "ValidationError"),
+        ([query("m1", "a"), {"Id": "e", "Expression": "AVG(m1)"}], "ValidationError"),
+        ([query("m1", "a"), {"Id": "e", "Expression": "METRICS() * 2"}], None),
+        ([query("m1", "a"), query("m2", "b"), {"Id": "e", "Expression": "METRICS()"}], "ValidationError"),
+        ([query("m1", "a"), query("m2", "b", period=60), {"Id": "e", "Expression": "m1 + m2"}], "ValidationError"),
+        ([query("m1", "a"), {"Id": "e", "Expression": "IF(m1 > 2, 1, 0)"}], "NotImplemented"),
+    ],
+)
+def test_expressions_that_cannot_be_watched_are_refused(
+    cloudwatch: Any, name: str, metrics: list[dict[str, Any]], code: str | None
+) -> None:
+    if code is None:
+        cloudwatch.put_metric_alarm(**on_math(name, *metrics))
+        assert described(cloudwatch, name)["Metrics"] == metrics
+    else:
+        assert code_of(cloudwatch.put_metric_alarm, **on_math(name, *metrics)) == code
 
 
 def test_composite_alarms_are_refused_by_name(cloudwatch: Any, name: str) -> None:
@@ -371,6 +407,7 @@ def test_statistics_percentiles_units_and_missing_data(fast_cloud: CloudProcess)
             MetricData=[
                 {"MetricName": "m", "Timestamp": moment, "Unit": "Count", **counts},
                 {"MetricName": "m", "Timestamp": moment, "Unit": "Percent", "Value": 500.0},
+                {"MetricName": "part", "Timestamp": moment, "Value": 1100.0},
                 {"MetricName": "new", "Timestamp": moment if age == 0 else now - HOUR / 2, "Value": 1000.0},
             ],
         )
@@ -397,6 +434,12 @@ def test_statistics_percentiles_units_and_missing_data(fast_cloud: CloudProcess)
     alarm("filled", "ALARM", MetricName="new", TreatMissingData="breaching", Threshold=1000.0)
     alarm("let-off", "OK", MetricName="new", TreatMissingData="notBreaching", Threshold=1000.0)
     alarm("no-dimension", "OK", Dimensions=[{"Name": "A", "Value": "1"}], TreatMissingData="notBreaching")
+
+    total = {"Id": "e", "Expression": "100 * m2 / m1"}
+    for title, threshold, state in (("math", 19.8, "ALARM"), ("math-too-small", 19.9, "OK")):
+        members = {"Threshold": threshold, "ComparisonOperator": above, "TreatMissingData": "missing"}
+        cloudwatch.put_metric_alarm(**on_math(title, query("m1", "m"), query("m2", "part"), total, **members))
+        expected[title] = state
 
     def states() -> dict[str, str]:
         alarms = cloudwatch.describe_alarms(AlarmNames=list(expected))["MetricAlarms"]

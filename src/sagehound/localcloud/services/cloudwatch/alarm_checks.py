@@ -7,13 +7,13 @@ from typing import Any
 
 from sagehound.localcloud.errors import not_implemented
 from sagehound.localcloud.scaling.alarm import BREACHING, COMPARISONS, IGNORE, MISSING, NOT_BREACHING, AlarmRule
+from sagehound.localcloud.services.cloudwatch.alarm_math import check_metrics, period_of
 from sagehound.localcloud.services.cloudwatch.errors import invalid_query
 from sagehound.localcloud.services.cloudwatch.statistic_set import percentile_rank
 from sagehound.localcloud.services.cloudwatch.tables import DAY, HOUR
 
 SHORT_PERIODS = (10, 20, 30)
 _NOT_IMPLEMENTED = (
-    "Metrics",
     "ThresholdMetricId",
     "EvaluationWindow",
     "WarmUpConfiguration",
@@ -23,6 +23,7 @@ _NOT_IMPLEMENTED = (
 )
 _ACTIONS = ("OKActions", "AlarmActions", "InsufficientDataActions")
 _KEPT = (
+    "Metrics",
     "AlarmDescription",
     "MetricName",
     "Namespace",
@@ -44,7 +45,10 @@ def configuration_of(request: dict[str, Any]) -> dict[str, Any]:
     for member in _NOT_IMPLEMENTED:
         if member in request:
             raise not_implemented("cloudwatch", f"PutMetricAlarm with {member}")
-    _check_metric(request)
+    if "Metrics" in request:
+        check_metrics(request)
+    else:
+        _check_metric(request)
     _check_threshold(request)
     _check_periods(request)
     _check_choices(request)
@@ -70,7 +74,7 @@ def rule_of(alarm: dict[str, Any]) -> AlarmRule:
         periods,
         alarm.get("DatapointsToAlarm", periods),
         alarm.get("TreatMissingData", MISSING),
-        alarm["Period"],
+        period_of(alarm),
     )
 
 
@@ -104,7 +108,7 @@ def _check_threshold(request: dict[str, Any]) -> None:
 
 
 def _check_periods(request: dict[str, Any]) -> None:
-    period, periods = request["Period"], request["EvaluationPeriods"]
+    period, periods = period_of(request), request["EvaluationPeriods"]
     if period not in SHORT_PERIODS and period % 60:
         raise invalid_query("Period must be 10, 20, 30 or a multiple of 60.")
     days = 7 if period >= HOUR else 1

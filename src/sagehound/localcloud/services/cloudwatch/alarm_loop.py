@@ -9,6 +9,7 @@ import time
 
 from sagehound.localcloud.services.cloudwatch.aggregator import MetricAggregator
 from sagehound.localcloud.services.cloudwatch.alarm_history import HISTORY_KEPT
+from sagehound.localcloud.services.cloudwatch.alarm_math import period_of
 from sagehound.localcloud.services.cloudwatch.alarm_states import AlarmStates
 from sagehound.localcloud.services.cloudwatch.alarm_table import Alarm, AlarmTable
 from sagehound.localcloud.services.cloudwatch.tables import DAY, HOUR
@@ -102,7 +103,7 @@ class AlarmLoop:
 def step_of(alarm: Alarm) -> int:
     """How often an alarm is evaluated: each period if it is a short one, each minute otherwise, and each hour if it
     looks at more than a day."""
-    period = int(alarm.metric["Period"])
+    period = period_of(alarm.metric)
     if period * alarm.metric["EvaluationPeriods"] > DAY:
         return HOUR
     return min(period, MINUTE)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
+from sagehound.localcloud.services.cloudwatch.alarm_math import metric_of, period_of, watched
 from sagehound.localcloud.services.cloudwatch.periods import by_period
+from sagehound.localcloud.services.cloudwatch.series import Series
 from sagehound.localcloud.services.cloudwatch.statistic_set import StatisticSet
 from sagehound.localcloud.services.cloudwatch.tables import MetricTables, sorted_dimensions
 
@@ -33,6 +35,8 @@ class AlarmPoints:
 
     def read(self, region: str, alarm: dict[str, Any], count: int, end: int) -> list[AlarmPoint]:
         """The last `count` periods of an alarm's metric that end at second `end`, oldest first."""
+        if "Metrics" in alarm:
+            return self._computed(region, alarm, count, end)
         period = alarm["Period"]
         start = end - count * period
         dimensions = {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
@@ -48,6 +52,19 @@ class AlarmPoints:
             value, samples = (values.statistic(name), values.count) if values is not None else (None, 0.0)
             points.append(AlarmPoint(start + place * period, value, samples))
         return points
+
+    def _computed(self, region: str, alarm: dict[str, Any], count: int, end: int) -> list[AlarmPoint]:
+        """The points of the query that the alarm watches; how many samples stand behind them is not known."""
+        period = period_of(alarm)
+        start = end - count * period
+
+        def read(query: dict[str, Any]) -> Series:
+            points = self.read(region, metric_of(query), count, end)
+            values = {point.begin: point.value for point in points if point.value is not None}
+            return Series(values, start, end, period)
+
+        values = watched(alarm["Metrics"], read).values
+        return [AlarmPoint(begin, values.get(begin), 0.0) for begin in range(start, end, period)]
 
     def _totals(
         self, region: str, alarm: dict[str, Any], dimensions: dict[str, str], start: int, end: int

@@ -71,8 +71,8 @@ class AlarmStates:
         data: dict[str, Any] = {"version": "1.0", "queryDate": stamp(self._clock.now())}
         if there:
             data["startDate"] = stamp(datetime.fromtimestamp(there[0].begin, UTC))
-        data["statistic"] = alarm.metric.get("Statistic") or alarm.metric["ExtendedStatistic"]
-        data |= {"unit": alarm.metric["Unit"]} if "Unit" in alarm.metric else {}
+        for member, key in (("Statistic", "statistic"), ("ExtendedStatistic", "statistic"), ("Unit", "unit")):
+            data |= {key: alarm.metric[member]} if member in alarm.metric else {}
         data |= known
         data["evaluatedDatapoints"] = [
             {

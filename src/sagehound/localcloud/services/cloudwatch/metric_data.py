@@ -40,13 +40,13 @@ class MetricData:
         limit = request.get("MaxDatapoints", MOST_DATAPOINTS)
         if not 0 < limit <= MOST_DATAPOINTS:
             raise invalid_query(f"The parameter MaxDatapoints must be between 1 and {MOST_DATAPOINTS}.")
-        queries = _checked(request["MetricDataQueries"])
+        queries = checked_queries(request["MetricDataQueries"])
         self._aggregator.flush()
 
         def read(query: dict[str, Any]) -> Series:
             return self._read(call.region, query["MetricStat"], start, end)
 
-        results = _Results(queries, read)
+        results = QueryResults(queries, read)
         series = [
             (query, one) for query in queries.values() if query.get("ReturnData", True) for one in results.of(query)
         ]
@@ -73,7 +73,7 @@ class MetricData:
         return Series(values, first, math.ceil(end), period)
 
 
-class _Results:
+class QueryResults:
     """The value of each query, computed once and in the order in which expressions need them."""
 
     def __init__(self, queries: dict[str, dict[str, Any]], read: Callable[[dict[str, Any]], Series]) -> None:
@@ -113,7 +113,7 @@ def _points(value: Value) -> int:
     return len(value.values) if isinstance(value, Series) else 1
 
 
-def _checked(queries: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def checked_queries(queries: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """The queries by id; ValidationError for what AWS refuses."""
     if not 0 < len(queries) <= MOST_QUERIES:
         raise invalid_query(f"The collection MetricDataQueries must have a size between 1 and {MOST_QUERIES}.")
