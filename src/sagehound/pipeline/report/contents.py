@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from sagehound.pipeline.clients import Clients
+from sagehound.pipeline.load.result import LoadResult
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.report.chance import count_classes
 from sagehound.pipeline.report.class_names import readable
@@ -56,6 +58,7 @@ class Contents:
     findings: list[Finding]
     detail: Detail | None
     function: FunctionReport | None
+    loads: Sequence[LoadResult]
 
 
 def read_contents(
@@ -66,6 +69,7 @@ def read_contents(
     tuning_job: str | None,
     training_jobs: list[str],
     features_job: str | None,
+    loads: Sequence[LoadResult] = (),
 ) -> Contents:
     """Read everything; raises botocore's ClientError for a job that is not there."""
     features = [read_job(clients, features_job, "features")] if features_job else []
@@ -88,6 +92,7 @@ def read_contents(
         findings=find([*features, *jobs], tuning, comparison, classes),
         detail=next((detail for job in jobs if (detail := _detail(clients, job, data_uri))), None),
         function=read_function(clients, names),
+        loads=loads,
     )
 
 

@@ -23,6 +23,7 @@ from sagehound.pipeline.report.contents import Contents, Detail
 from sagehound.pipeline.report.curves import Panel
 from sagehound.pipeline.report.documents import ClassFigures
 from sagehound.pipeline.report.jobs import JobReport
+from sagehound.pipeline.report.load import DrawnLoad, drawn_load
 from sagehound.pipeline.report.search_charts import SearchCharts, draw_search
 
 _MOST_CLASSES = 400
@@ -50,6 +51,7 @@ class Charts:
     confusion_least: int
     """Mistakes that happened less often are not drawn."""
     reliability: Markup | None
+    loads: list[DrawnLoad]
 
 
 def render_page(contents: Contents) -> str:
@@ -113,6 +115,7 @@ def _charts(contents: Contents) -> Charts:
         confusion=confusion,
         confusion_least=least,
         reliability=reliability,
+        loads=[drawn_load(result) for result in contents.loads],
     )
 
 
