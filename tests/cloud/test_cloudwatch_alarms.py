@@ -1,12 +1,11 @@
-"""CloudWatch alarms through boto3: configured, evaluated on a fast clock, set by hand, told in a history, tagged."""
+"""CloudWatch alarms through boto3: configured, listed, set by hand, told in a history, tagged; three wire forms."""
 
 from __future__ import annotations
 
 import json
-import time
 import uuid
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import cbor2
@@ -17,8 +16,9 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
+from tests.cloud.alarms import code_of, described, history, on_math, query, settings
 from tests.cloud.people import People, allow
-from tests.cloud_process import START_LIMIT, CloudProcess
+from tests.cloud_process import CloudProcess
 
 HOUR = timedelta(hours=1)
 TOPIC = "arn:aws:sns:us-east-1:123456789012:people"
@@ -36,52 +36,6 @@ def name(cloudwatch: Any) -> Iterator[str]:
     yield prefix
     for page in cloudwatch.get_paginator("describe_alarms").paginate(AlarmNamePrefix=prefix):
         cloudwatch.delete_alarms(AlarmNames=[alarm["AlarmName"] for alarm in page["MetricAlarms"]])
-
-
-def settings(name: str, **members: Any) -> dict[str, Any]:
-    """An alarm whose metric has no data and which keeps its state then: nothing but a test changes it."""
-    given: dict[str, Any] = {
-        "AlarmName": name,
-        "Namespace": f"Test/{name}",
-        "MetricName": "m",
-        "Period": 60,
-        "EvaluationPeriods": 3,
-        "Threshold": 5.0,
-        "ComparisonOperator": "GreaterThanThreshold",
-        "TreatMissingData": "ignore",
-    }
-    if "ExtendedStatistic" not in members:
-        given["Statistic"] = "Average"
-    return {key: value for key, value in {**given, **members}.items() if value is not None}
-
-
-def code_of(call: Callable[..., Any], **arguments: Any) -> str:
-    with pytest.raises(ClientError) as caught:
-        call(**arguments)
-    return str(caught.value.response["Error"]["Code"])
-
-
-def described(cloudwatch: Any, name: str) -> dict[str, Any]:
-    (alarm,) = cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]
-    return dict(alarm)
-
-
-def history(cloudwatch: Any, name: str, kind: str | None = None) -> list[dict[str, Any]]:
-    """The items of an alarm, oldest first."""
-    kinds = {} if kind is None else {"HistoryItemType": kind}
-    pages = cloudwatch.get_paginator("describe_alarm_history").paginate(
-        AlarmName=name, ScanBy="TimestampAscending", **kinds
-    )
-    return [item for page in pages for item in page["AlarmHistoryItems"]]
-
-
-def until(condition: Callable[[], Any]) -> Any:
-    """What `condition` answers as soon as it is true."""
-    deadline = time.monotonic() + START_LIMIT
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "it did not become true"
-        time.sleep(0.05)
-    return found
 
 
 def test_all_that_was_configured_is_described(cloudwatch: Any, name: str) -> None:
@@ -141,16 +95,6 @@ def test_all_that_was_configured_is_described(cloudwatch: Any, name: str) -> Non
 def test_bad_configurations_are_refused(cloudwatch: Any, name: str, members: dict[str, Any], code: str) -> None:
     assert code_of(cloudwatch.put_metric_alarm, **settings(name, **members)) == code
     assert cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"] == []
-
-
-def query(query_id: str, name: str, *, period: int = 3600, returns: bool = False) -> dict[str, Any]:
-    stat = {"Metric": {"Namespace": "N", "MetricName": name}, "Period": period, "Stat": "Sum"}
-    return {"Id": query_id, "MetricStat": stat, "ReturnData": returns}
-
-
-def on_math(name: str, *metrics: dict[str, Any], **members: Any) -> dict[str, Any]:
-    one_metric = dict.fromkeys(("Namespace", "MetricName", "Statistic", "Period"))
-    return settings(name, **{**one_metric, "Metrics": list(metrics), **members})
 
 
 @pytest.mark.parametrize(
@@ -357,110 +301,3 @@ def test_permissions_are_about_the_alarms_that_are_named(people: People, name: s
     assert code_of(user.describe_alarms) == "AccessDenied"
     assert code_of(user.put_metric_alarm, **settings("another")) == "AccessDenied"
     assert code_of(user.delete_alarms, AlarmNames=[f"{name}-a", "another"]) == "AccessDenied"
-
-
-def test_the_states_follow_the_metric(fast_cloud: CloudProcess) -> None:
-    """From nothing to ALARM, to OK when the values fall, and to INSUFFICIENT_DATA when they stop."""
-    cloudwatch = fast_cloud.client("cloudwatch")
-    cloudwatch.put_metric_alarm(
-        **settings("dogs", Namespace="N", Statistic="Maximum", EvaluationPeriods=2, TreatMissingData="missing")
-    )
-
-    def drive(value: float, state: str) -> dict[str, Any]:
-        def reached() -> dict[str, Any] | None:
-            cloudwatch.put_metric_data(Namespace="N", MetricData=[{"MetricName": "m", "Value": value}])
-            alarm = described(cloudwatch, "dogs")
-            return alarm if alarm["StateValue"] == state else None
-
-        return dict(until(reached))
-
-    high = drive(9.0, "ALARM")
-    assert "were greater than the threshold (5.0)" in high["StateReason"]
-    data = json.loads(high["StateReasonData"])
-    assert (data["statistic"], data["period"], data["recentDatapoints"], data["threshold"]) == (
-        "Maximum",
-        60,
-        [9.0, 9.0],
-        5.0,
-    )
-    assert {point["value"] for point in data["evaluatedDatapoints"]} == {9.0}
-    drive(1.0, "OK")
-    until(lambda: described(cloudwatch, "dogs")["StateValue"] == "INSUFFICIENT_DATA")
-    assert described(cloudwatch, "dogs")["StateReason"] == "Insufficient Data: 2 datapoints were unknown."
-    assert [item["HistorySummary"] for item in history(cloudwatch, "dogs", "StateUpdate")] == [
-        "Alarm updated from INSUFFICIENT_DATA to ALARM",
-        "Alarm updated from ALARM to OK",
-        "Alarm updated from OK to INSUFFICIENT_DATA",
-    ]
-
-
-def test_statistics_percentiles_units_and_missing_data(fast_cloud: CloudProcess) -> None:
-    """Hours as periods: on the fast clock the data of a test stay in theirs for half a minute."""
-    cloudwatch = fast_cloud.client("cloudwatch")
-    cloudwatch.put_metric_alarm(**settings("clock"))
-    now = described(cloudwatch, "clock")["StateUpdatedTimestamp"].astimezone(UTC)
-    counts = {"Values": [float(value) for value in range(1, 101)], "Counts": [1.0] * 100}
-    for age in (0, 1, 2):
-        moment = now - age * HOUR - HOUR / 2
-        cloudwatch.put_metric_data(
-            Namespace="N",
-            MetricData=[
-                {"MetricName": "m", "Timestamp": moment, "Unit": "Count", **counts},
-                {"MetricName": "m", "Timestamp": moment, "Unit": "Percent", "Value": 500.0},
-                {"MetricName": "part", "Timestamp": moment, "Value": 1100.0},
-                {"MetricName": "new", "Timestamp": moment if age == 0 else now - HOUR / 2, "Value": 1000.0},
-            ],
-        )
-    common = {"Namespace": "N", "Period": 3600, "TreatMissingData": "missing"}
-    above, expected = "GreaterThanOrEqualToThreshold", {}
-
-    def alarm(name: str, state: str, **members: Any) -> None:
-        cloudwatch.put_metric_alarm(**settings(name, **{**common, "ComparisonOperator": above, **members}))
-        expected[name] = state
-
-    alarm("sum", "ALARM", Statistic="Sum", Threshold=5050.0, Unit="Count")
-    alarm("sum-of-all-units", "ALARM", Statistic="Sum", Threshold=5550.0)
-    alarm("sum-too-small", "OK", Statistic="Sum", Threshold=5550.1)
-    alarm("other-unit", "ALARM", Statistic="Minimum", Threshold=500.0, Unit="Percent")
-    alarm("no-such-unit", "INSUFFICIENT_DATA", Threshold=0.0, Unit="Bytes")
-    alarm("count", "ALARM", Statistic="SampleCount", Threshold=100.0, Unit="Count")
-    alarm("p90", "ALARM", ExtendedStatistic="p90", Threshold=90.0, Unit="Count")
-    alarm("p90-too-small", "OK", ExtendedStatistic="p90", Threshold=91.0, Unit="Count")
-    low = {"EvaluateLowSampleCountPercentile": "ignore", "Threshold": 0.0, "Unit": "Count"}
-    alarm("p90-enough", "ALARM", ExtendedStatistic="p90", **low)
-    alarm("p99-too-few", "INSUFFICIENT_DATA", ExtendedStatistic="p99", **low)
-    alarm("one-of-three", "ALARM", MetricName="new", DatapointsToAlarm=1, Threshold=1000.0)
-    alarm("two-of-three", "INSUFFICIENT_DATA", MetricName="new", DatapointsToAlarm=2, Threshold=1000.0)
-    alarm("filled", "ALARM", MetricName="new", TreatMissingData="breaching", Threshold=1000.0)
-    alarm("let-off", "OK", MetricName="new", TreatMissingData="notBreaching", Threshold=1000.0)
-    alarm("no-dimension", "OK", Dimensions=[{"Name": "A", "Value": "1"}], TreatMissingData="notBreaching")
-
-    total = {"Id": "e", "Expression": "100 * m2 / m1"}
-    for title, threshold, state in (("math", 19.8, "ALARM"), ("math-too-small", 19.9, "OK")):
-        members = {"Threshold": threshold, "ComparisonOperator": above, "TreatMissingData": "missing"}
-        cloudwatch.put_metric_alarm(**on_math(title, query("m1", "m"), query("m2", "part"), total, **members))
-        expected[title] = state
-
-    def states() -> dict[str, str]:
-        alarms = cloudwatch.describe_alarms(AlarmNames=list(expected))["MetricAlarms"]
-        return {one["AlarmName"]: one["StateValue"] for one in alarms}
-
-    decided = {name for name, state in expected.items() if state != "INSUFFICIENT_DATA"}
-    until(lambda: all(states()[name] != "INSUFFICIENT_DATA" for name in decided))
-    assert states() == expected
-
-
-def test_high_resolution_alarms_are_evaluated_each_period(fast_cloud: CloudProcess) -> None:
-    cloudwatch = fast_cloud.client("cloudwatch")
-    cloudwatch.put_metric_alarm(**settings("fine", Namespace="N", Period=10, EvaluationPeriods=1, Statistic="Sum"))
-    assert described(cloudwatch, "fine")["Period"] == 10
-
-    def reached() -> bool:
-        datum = {"MetricName": "m", "Value": 9.0, "StorageResolution": 1}
-        cloudwatch.put_metric_data(Namespace="N", MetricData=[datum])
-        return bool(described(cloudwatch, "fine")["StateValue"] == "ALARM")
-
-    until(reached)
-    data = json.loads(described(cloudwatch, "fine")["StateReasonData"])
-    begin = datetime.strptime(data["startDate"], "%Y-%m-%dT%H:%M:%S.%f%z")
-    assert begin.timestamp() % 10 == 0
