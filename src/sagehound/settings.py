@@ -184,7 +184,7 @@ class ScaleSettings:
         0.7, "Share of them that may be in use; above it more are made ready.", minimum=0.0
     )
     demo_speed: float = setting(
-        60.0, "How fast the clock of a cloud runs that `sagehound run` has started, while it shows scaling.", minimum=1
+        30.0, "How fast the clock of a cloud runs that `sagehound run` has started, while it shows scaling.", minimum=1
     )
 
 

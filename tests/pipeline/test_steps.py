@@ -44,7 +44,7 @@ def test_the_whole_walk_and_everything_again(clients, quick, names, pictures, re
     steps = recorded.steps()
     assert list(steps) == [
         *("check", "upload", "features", "tune", "train", "train x2", "deploy", "invoke"),
-        *("function", "secure", "denial", "report"),
+        *("function", "secure", "denial", "scale", "report"),
     ]
     assert [steps[step]["result"]["reused"] for step in ("features", "tune", "train", "train x2")] == [False] * 4
     alone, several = first.models
@@ -70,6 +70,13 @@ def test_the_whole_walk_and_everything_again(clients, quick, names, pictures, re
     assert steps["function"]["result"]["how"] == "created"
     assert [finding for finding in first.findings.findings if finding.where == f"role {names.function_role}"] == []
     assert steps["denial"]["result"]["denied"]["error"] == "AccessDenied"
+    # Both are registered, and no load is sent in a cloud that was there before.
+    assert [(one["how"], one["min_capacity"], one["max_capacity"]) for one in steps["scale"]["result"]["targets"]] == [
+        ("registered", 1, 3),
+        ("registered", 2, 4),
+    ]
+    assert first.shown is None
+    assert any("not shown under a load" in note for note in recorded.notes())
     assert alone.job_name in page.read_text()
     assert names.function in page.read_text()
 
@@ -79,6 +86,7 @@ def test_the_whole_walk_and_everything_again(clients, quick, names, pictures, re
     assert [steps[step]["result"]["reused"] for step in ("features", "tune", "train", "train x2")] == [True] * 4
     assert [endpoint["how"] for endpoint in steps["deploy"]["result"]["endpoints"]] == ["was there", "was there"]
     assert (steps["function"]["result"]["how"], second.function.version) == ("was there", first.function.version)
+    assert [one["how"] for one in steps["scale"]["result"]["targets"]] == ["was there", "was there"]
     assert [model.job_name for model in second.models] == [model.job_name for model in first.models]
     assert second.tuning.name == first.tuning.name
 
@@ -92,6 +100,7 @@ def test_the_whole_walk_and_everything_again(clients, quick, names, pictures, re
     found = find_belongings(clients, names)
     assert sorted(found.endpoints) == [names.endpoint, names.multi_endpoint]
     assert found.functions == FunctionBelongings((names.function,), (names.function_role,))
+    assert [place.owner for place in found.scaling] == [names.endpoint, names.function]
     assert (len(found.models), len(found.endpoint_configs)) == (3, 3)
     assert found.bucket_is_ours
     assert found.role_is_ours
@@ -99,6 +108,8 @@ def test_the_whole_walk_and_everything_again(clients, quick, names, pictures, re
         delete_belongings(clients, names, found, step)
     assert find_belongings(clients, names).lines() == []
     assert describe_endpoint(clients, names.endpoint) is None
+    alarms = clients.cloudwatch.describe_alarms(AlarmNamePrefix=f"TargetTracking-endpoint/{names.endpoint}/")
+    assert alarms["MetricAlarms"] == []
     # The jobs are still in the history, their artefacts are not: they are made anew instead of being believed.
     with pytest.raises(StepFailed, match="no completed training job with an artefact"):
         latest_model(clients, names)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,13 +35,15 @@ from sagehound.errors import Interrupted, StepFailed
 from sagehound.settings import LocalCloudSettings, PipelineSettings, cache_directory
 
 if TYPE_CHECKING:
+    from sagehound.pipeline.clients import Clients
     from sagehound.pipeline.progress import Reporter
 
 REPORT = Path("sagehound-report.html")
 _PORT = LocalCloudSettings().port
 # A failure from here on leaves something in the cloud that is worth looking at.
 _WORTH_KEEPING = (
-    *("features", "tune", "train", "deploy", "invoke", "function", "secure", "denial", "report", "delete"),
+    *("features", "tune", "train", "deploy", "invoke", "function", "secure", "denial"),
+    *("scale", "load", "report", "delete"),
 )
 
 
@@ -56,6 +60,13 @@ def run(
         bool, typer.Option("--keep", help="Leave the endpoints, and the local cloud started for them, running.")
     ] = False,
     report: Annotated[Path, typer.Option("--report", help="Where the report goes.")] = REPORT,
+    scale_demo: Annotated[
+        bool | None,
+        typer.Option(
+            "--scale-demo/--no-scale-demo",
+            help="Show scaling under a load (default: in a local cloud that is started for this walk and not kept).",
+        ),
+    ] = None,
     target: TargetOption = "local",
     port: PortOption = _PORT,
     data_dir: DataDirOption = None,
@@ -63,7 +74,7 @@ def run(
     verbose: VerboseOption = False,
 ) -> None:
     """The whole walk: check, upload, tune, train on one and on several instances, deploy both, ask, put a function
-    in front, look at permissions, report.
+    in front, look at permissions, let both scale, report.
 
     Without --data it is about the packaged Fashion-MNIST sample. Where no local cloud is running, one is started
     for the walk; then everything is deleted and the cloud is stopped at the end, unless --keep. In a cloud that was
@@ -74,28 +85,40 @@ def run(
     with telling(as_json, verbose) as reporter, reporter.step("run") as whole:
         settings = load(config, overrides, skip_unreadable=skip_unreadable, duplicates=duplicates)
         folder = data_dir_of(data_dir)
-        started = _started(target, folder, port, settings, reporter)
-        temporary = started is not None and not keep
+        own = _Own.started(target, folder, port, settings, reporter)
+        temporary = own is not None and not keep
+        faster = own.faster if own is not None and (temporary or scale_demo) else None
         try:
+            clients = connect(target, settings, folder)
+            if clients.clock.fast:
+                reporter.note(clients.clock.sentence(), speed=clients.clock.speed)
             walk.run(
-                connect(target, settings, folder),
+                clients,
                 settings,
                 data or sample_pictures(),
                 cache_directory(),
                 reporter,
-                walk.Options(mirror=mirror, again=again, anyway=anyway, delete=temporary, report=report),
+                walk.Options(
+                    mirror=mirror,
+                    again=again,
+                    anyway=anyway,
+                    delete=temporary,
+                    report=report,
+                    scale_demo=scale_demo,
+                    faster=faster,
+                ),
             )
         except (StepFailed, KeyboardInterrupt) as error:
             stopped = isinstance(error, Interrupted | KeyboardInterrupt)
-            if started is not None and (stopped or (isinstance(error, StepFailed) and error.step in _WORTH_KEEPING)):
-                reporter.note(f"the local cloud goes on (pid {started.pid}); stop it with {_down(data_dir)}")
-            elif started is not None:
-                stop(started)
+            if own is not None and (stopped or (isinstance(error, StepFailed) and error.step in _WORTH_KEEPING)):
+                reporter.note(f"the local cloud goes on (pid {own.server.pid}); stop it with {_down(data_dir)}")
+            elif own is not None:
+                stop(own.server)
             raise
-        if temporary and started is not None:
-            stop(started)
-        elif started is not None:
-            reporter.note(f"the local cloud goes on at {started.endpoint_url}; stop it with {_down(data_dir)}")
+        if temporary and own is not None:
+            stop(own.server)
+        elif own is not None:
+            reporter.note(f"the local cloud goes on at {own.server.endpoint_url}; stop it with {_down(data_dir)}")
         elif target == "aws":
             reporter.note(
                 "the endpoints and the environments that are kept ready cost money while they are there; "
@@ -106,6 +129,10 @@ def run(
 
 def report(
     path: Annotated[Path, typer.Argument(help="Where it goes.")] = REPORT,
+    loads: Annotated[
+        list[Path] | None,
+        typer.Option("--load", help="Draw this result of `sagehound load` too; repeatable.", metavar="FILE"),
+    ] = None,
     config: ConfigOption = None,
     overrides: SetOption = None,
     target: TargetOption = "local",
@@ -114,20 +141,41 @@ def report(
 ) -> None:
     """Write the report of the project's last tuning and trainings: one HTML file, and a table here."""
     from sagehound.pipeline import reporting
+    from sagehound.pipeline.load.result import LoadResult
 
     with opened(config, overrides, target, data_dir, as_json) as here, here.reporter.step("report") as step:
-        jobs = reporting.latest_jobs(here.clients, here.names)
+        results = [LoadResult.read(file, "report") for file in loads or []]
+        jobs = dataclasses.replace(reporting.latest_jobs(here.clients, here.names), loads=results)
         reporting.report(here.clients, here.names, jobs, path, step)
 
 
-def _started(target: str, folder: Path, port: int, settings: PipelineSettings, reporter: Reporter) -> Server | None:
-    """The local cloud that was started for this walk; None where one runs, or none is wanted."""
-    if target != "local" or running(folder) is not None:
-        return None
-    with reporter.step("up") as step:
-        started = start(LocalCloudSettings(data_dir=folder, port=port, region=settings.region))
-        step.done(f"{started.endpoint_url}  the local cloud", endpoint_url=started.endpoint_url)
-    return started
+@dataclass
+class _Own:
+    """The local cloud that was started for this walk."""
+
+    settings: LocalCloudSettings
+    pipeline: PipelineSettings
+    server: Server
+
+    @classmethod
+    def started(
+        cls, target: str, folder: Path, port: int, settings: PipelineSettings, reporter: Reporter
+    ) -> _Own | None:
+        """Start one; None where one runs, or none is wanted."""
+        if target != "local" or running(folder) is not None:
+            return None
+        cloud = LocalCloudSettings(data_dir=folder, port=port, region=settings.region)
+        with reporter.step("up") as step:
+            server = start(cloud)
+            step.done(f"{server.endpoint_url}  the local cloud", endpoint_url=server.endpoint_url)
+        return cls(cloud, settings, server)
+
+    def faster(self, speed: float) -> Clients:
+        """Start it anew with another clock, at the same address: endpoints were told that one when they were made."""
+        cloud = dataclasses.replace(self.settings, port=self.server.port, speed=speed)
+        stop(self.server)
+        self.server = start(cloud)
+        return connect("local", self.pipeline, cloud.data_dir)
 
 
 def _down(data_dir: Path | None) -> str:

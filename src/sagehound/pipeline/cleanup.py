@@ -20,6 +20,8 @@ from sagehound.pipeline.function_cleanup import FunctionBelongings, delete_funct
 from sagehound.pipeline.log_tail import endpoint_group
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import Step
+from sagehound.pipeline.scaling_cleanup import ScalingPlace, find_scaling, remove_scaling
+from sagehound.pipeline.scaling_permissions import scaling_step
 from sagehound.pipeline.trials import trials_of
 from sagehound.pipeline.waiting import interrupted, poll
 
@@ -32,6 +34,7 @@ class Belongings:
     """What a project has, by kind."""
 
     functions: FunctionBelongings = FunctionBelongings()
+    scaling: list[ScalingPlace] = field(default_factory=list)
     endpoints: list[str] = field(default_factory=list)
     endpoint_configs: list[str] = field(default_factory=list)
     models: list[str] = field(default_factory=list)
@@ -45,7 +48,8 @@ class Belongings:
 
     def lines(self) -> list[str]:
         """One line per thing that would be deleted."""
-        lines = self.functions.lines()
+        lines = [f"scaling of {place.resource_id} (policies, alarms)" for place in self.scaling]
+        lines += self.functions.lines()
         lines += [f"endpoint {name}" for name in self.endpoints]
         lines += [f"endpoint configuration {name}" for name in self.endpoint_configs]
         lines += [f"model {name}" for name in self.models]
@@ -68,6 +72,7 @@ def find_belongings(clients: Clients, names: Names) -> Belongings:
         found.endpoints = list(
             _tagged(clients, names, "list_endpoints", "Endpoints", "EndpointName", "EndpointArn", prefix="")
         )
+        found.scaling = find_scaling(clients, names, found.endpoints, found.functions.functions)
         found.endpoint_configs = list(
             _tagged(
                 clients, names, "list_endpoint_configs", "EndpointConfigs", "EndpointConfigName", "EndpointConfigArn"
@@ -91,6 +96,10 @@ def find_belongings(clients: Clients, names: Names) -> Belongings:
 
 def delete_belongings(clients: Clients, names: Names, found: Belongings, step: Step) -> None:
     """Delete what was found, what uses something before what is used; raises StepFailed at the first refusal."""
+    with scaling_step("delete"):
+        # Before what they scale: a policy that still acts would move an endpoint that is to go.
+        for place in found.scaling:
+            remove_scaling(clients, place)
     with aws_step("delete"):
         for job in found.tuning_jobs:
             _stop(partial(clients.sagemaker.stop_hyper_parameter_tuning_job, HyperParameterTuningJobName=job))

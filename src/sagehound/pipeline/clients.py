@@ -38,7 +38,7 @@ class CloudClock:
 
     def sentence(self) -> str:
         """For screens that show a time: what the speed means there."""
-        return f"{self}: a minute of alarms, cooldowns and metrics is {60 / self.speed:.3g} s here"
+        return f"{self}: a minute of its alarms, metrics, limits and jobs' times is {60 / self.speed:.3g} s here"
 
     def cloud_time(self, real: float) -> float:
         """What the cloud's clock says at a real time."""

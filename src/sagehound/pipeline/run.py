@@ -1,16 +1,17 @@
-"""The whole walk: check, upload, features, tune, train on one and several, deploy, ask, function, secure, report."""
+"""The whole walk: check, upload, features, tune, train twice, deploy, ask, function, secure, scale, report."""
 
 from __future__ import annotations
 
 import random
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from sagehound.errors import StepFailed
 from sagehound.pipeline.admission import admit
 from sagehound.pipeline.cleanup import delete_belongings, find_belongings
-from sagehound.pipeline.clients import Clients
+from sagehound.pipeline.clients import Clients, CloudClock
 from sagehound.pipeline.code import find_code
 from sagehound.pipeline.deploy import Endpoint, Placement, deploy
 from sagehound.pipeline.features import FeatureChannel, features_for
@@ -20,9 +21,12 @@ from sagehound.pipeline.function_event import stored_picture
 from sagehound.pipeline.intake.manifest import DataManifest, ManifestEntry
 from sagehound.pipeline.intake.source import take_in
 from sagehound.pipeline.invoke import Answer, Question, invoke
+from sagehound.pipeline.load.plan import FunctionTarget
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import Reporter
 from sagehound.pipeline.reporting import Reported, report
+from sagehound.pipeline.scaling import Scaling, scale
+from sagehound.pipeline.scaling_demo import Shown, peak_plan, show_scaling
 from sagehound.pipeline.secure.results import Findings
 from sagehound.pipeline.secure.step import secure
 from sagehound.pipeline.train import TrainedModel, train
@@ -42,6 +46,10 @@ class Options:
     delete: bool = False
     report: Path | None = None
     """Where the report goes; None writes none."""
+    scale_demo: bool | None = None
+    """Whether scaling is shown under a load; None: where ``faster`` is there, so that it lasts a minute."""
+    faster: Callable[[float], Clients] | None = None
+    """Starts the cloud anew with a clock of this speed, and connects to it: only for a cloud that the run owns."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,8 @@ class Walk:
     answers: list[Answer]
     function: DeployedFunction
     findings: Findings
+    scaling: Scaling
+    shown: Shown | None
 
 
 def run(
@@ -104,15 +114,18 @@ def run(
         # On AWS a changed policy holds only some seconds later, and the function may have callers.
         with reporter.step("denial") as step:
             prove_denial(clients, function, step)
+    clients, scaling, shown = _scale(clients, names, settings, data, endpoints[0].name, function, reporter, options)
     if options.report is not None:
         with reporter.step("report") as step:
             trained = [model.job_name for model in models]
-            jobs = Reported(data.uri, tuning.name, trained, features.job_name if features else None)
+            jobs = Reported(
+                data.uri, tuning.name, trained, features.job_name if features else None, shown.loads if shown else ()
+            )
             report(clients, names, jobs, options.report, step)
     if options.delete:
         with reporter.step("delete") as step:
             delete_belongings(clients, names, find_belongings(clients, names), step)
-    return Walk(data, features, tuning, models, endpoints, answers, function, findings)
+    return Walk(data, features, tuning, models, endpoints, answers, function, findings, scaling, shown)
 
 
 def _put_in_front(
@@ -122,6 +135,44 @@ def _put_in_front(
     with reporter.step("function") as step:
         trial = Trial(stored_picture(clients, names, data), len(data.classes))
         return deploy_function(clients, names, settings.function, endpoint, reporter, step, trial=trial)
+
+
+def _scale(
+    clients: Clients,
+    names: Names,
+    settings: PipelineSettings,
+    data: StoredData,
+    endpoint: str,
+    function: DeployedFunction,
+    reporter: Reporter,
+    options: Options,
+) -> tuple[Clients, Scaling, Shown | None]:
+    """Register what scales, and show it under a load: on a fast clock where the cloud is the run's own.
+
+    Only from here on is that clock fast, so the times and billable seconds of the jobs before are real ones. The
+    clients are those to go on with.
+    """
+    show = options.faster is not None if options.scale_demo is None else options.scale_demo
+    if show:
+        # What cannot be shown is refused before anything is started anew for it.
+        speed = settings.scale.demo_speed if options.faster else clients.clock.speed
+        peak_plan(settings.scale, settings.load, CloudClock(speed), local=clients.local)
+    if show and options.faster is not None and settings.scale.demo_speed != clients.clock.speed:
+        with reporter.step("clock") as step:
+            clients = options.faster(settings.scale.demo_speed)
+            step.done(f"the cloud is started anew, {clients.clock.sentence()}", speed=clients.clock.speed)
+    with reporter.step("scale") as step:
+        scaling = scale(clients, names, settings, reporter, step)
+    if not show:
+        reporter.note(
+            "scaling is registered and not shown under a load: in real time that takes half an hour, and instances; "
+            "--scale-demo does it here, `sagehound load` any load"
+        )
+        return clients, scaling, None
+    called = FunctionTarget(function.name, function.alias) if function.provisioned else None
+    with reporter.step("load") as step:
+        shown = show_scaling(clients, names, settings.scale, settings.load, data.name, endpoint, called, reporter, step)
+    return clients, scaling, shown
 
 
 def _train_both(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +13,8 @@ from sagehound.pipeline.scaling_requests import Tracked
 
 _ALARMS_AT_ONCE = 100  # DescribeAlarms takes no more names
 _SHOWN_ACTIVITIES = 3
+_SHOWN_REASON = 100
+_ALARM = re.compile(r"TargetTracking-\S+-(Alarm(?:High|Low))-[0-9a-f-]{36}")
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,8 @@ def alarm_words(alarm: dict[str, Any]) -> str:
     side = "above" if "Greater" in alarm["ComparisonOperator"] else "below"
     rule = f"{side} {alarm['Threshold']:g} for {alarm['EvaluationPeriods']} x {alarm['Period']} s"
     reason = alarm.get("StateReason", "")
+    if len(reason) > _SHOWN_REASON:
+        reason = reason[:_SHOWN_REASON].rsplit(" ", 1)[0] + " ..."
     return f"{kind} {alarm['StateValue']}  {rule}" + (f" ({reason})" if reason else "")
 
 
@@ -129,6 +134,11 @@ def activity_words(activity: dict[str, Any]) -> str:
     began: datetime = activity["StartTime"]
     told = f"{began:%H:%M:%S} {activity['StatusCode']}  {activity.get('Description', '').rstrip('.')}"
     reasons = [reason["Code"] for reason in activity.get("NotScaledReasons", [])]
-    why = ", ".join(reasons) or activity.get("Cause", "")
+    why = ", ".join(reasons) or cause_words(activity.get("Cause", ""))
     message = activity.get("StatusMessage", "") if activity["StatusCode"] == "Failed" else ""
     return told + "".join(f"; {part}" for part in (why, message) if part)
+
+
+def cause_words(cause: str) -> str:
+    """A cause without the long names of target tracking's alarms: AlarmHigh says as much."""
+    return _ALARM.sub(r"\1", cause)

@@ -1,0 +1,283 @@
+"""The scaling step against a running cloud: real targets, policies and alarms of a real endpoint and function."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from sagehound.cli.main import app
+from sagehound.errors import StepFailed
+from sagehound.pipeline.cleanup import delete_belongings, find_belongings
+from sagehound.pipeline.clients import Clients, connect_endpoint, connect_local
+from sagehound.pipeline.names import Names
+from sagehound.pipeline.scaling import Asked, scale, unscale
+from sagehound.pipeline.scaling_cleanup import find_scaling
+from sagehound.pipeline.scaling_requests import CONCURRENCY
+from sagehound.settings import PipelineSettings
+from tests.cloud.hosting import Hosting, answering
+from tests.cloud.lambda_callers import user_keys
+from tests.cloud.lambda_functions import Bench, unique
+from tests.cloud_process import CloudProcess
+from tests.pipeline.conftest import Recorded
+from tests.pipeline.test_scaling_requests import measured
+
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("scaling")]
+
+
+@dataclass
+class Project:
+    """An endpoint and a function with an alias, as a project has them."""
+
+    cloud: CloudProcess
+    clients: Clients
+    settings: PipelineSettings
+    hosting: Hosting
+    recorded: Recorded
+
+    @property
+    def names(self) -> Names:
+        return Names.of(self.settings, self.clients.account_id)
+
+    @property
+    def endpoint_resource(self) -> str:
+        return f"endpoint/{self.names.endpoint}/variant/AllTraffic"
+
+    @property
+    def function_resource(self) -> str:
+        return f"function:{self.names.function}:live"
+
+    def put(self, asked: Asked = Asked(), *, clients: Clients | None = None, **changes: Any) -> dict[str, Any]:  # noqa: B008
+        """What `scale` says of its step, with some settings of [scale] changed."""
+        settings = dataclasses.replace(self.settings, scale=dataclasses.replace(self.settings.scale, **changes))
+        with self.recorded.reporter.step("scale") as step:
+            scale(clients or self.clients, self.names, settings, self.recorded.reporter, step, asked)
+            self.lines = step.lines
+        result: dict[str, Any] = self.recorded.steps()["scale"]["result"]
+        return result
+
+    def registered(self) -> dict[str, dict[str, Any]]:
+        """Resource -> scalable target, of this project's endpoint and function."""
+        found = {}
+        for namespace in ("sagemaker", "lambda"):
+            answer = self.clients.autoscaling.describe_scalable_targets(ServiceNamespace=namespace)
+            found |= {one["ResourceId"]: one for one in answer["ScalableTargets"]}
+        ours = (self.endpoint_resource, self.function_resource)
+        return {resource: one for resource, one in found.items() if resource in ours}
+
+    def alarms(self) -> list[str]:
+        """Names of the alarms on the two."""
+        names = []
+        for resource in (self.endpoint_resource, self.function_resource):
+            answer = self.clients.cloudwatch.describe_alarms(AlarmNamePrefix=f"TargetTracking-{resource}-")
+            names += [alarm["AlarmName"] for alarm in answer["MetricAlarms"]]
+        return names
+
+
+@pytest.fixture(scope="module")
+def made(cloud: CloudProcess) -> tuple[Hosting, str, str]:
+    """An endpoint and a function with an alias, for all tests here."""
+    hosting, bench = Hosting(cloud), Bench(cloud)
+    endpoint = hosting.endpoint("dogs", answering("woof"))
+    function = bench.create()
+    version = bench.client.publish_version(FunctionName=function)["Version"]
+    bench.active(function, Qualifier=version)
+    bench.client.create_alias(FunctionName=function, Name="live", FunctionVersion=version)
+    return hosting, endpoint, function
+
+
+@pytest.fixture
+def project(cloud: CloudProcess, made: tuple[Hosting, str, str], recorded: Recorded) -> Any:
+    """The two as those of a project that has nothing registered; deregistered afterwards."""
+    hosting, endpoint, function = made
+    usual = PipelineSettings()
+    settings = dataclasses.replace(
+        usual,
+        project=unique("p")[:20],
+        deploy=dataclasses.replace(usual.deploy, endpoint_name=endpoint),
+        function=dataclasses.replace(usual.function, name=function),
+    )
+    found = Project(cloud, connect_local(cloud.data_dir, cloud.region), settings, hosting, recorded)
+    yield found
+    with recorded.reporter.step("remove") as step:
+        unscale(found.clients, found.names, settings, step)
+
+
+def test_both_are_registered_once(project: Project) -> None:
+    first = project.put()
+    assert [one["how"] for one in first["targets"]] == ["registered", "registered"]
+    assert set(project.registered()) == {project.endpoint_resource, project.function_resource}
+    assert len(project.alarms()) == 4
+    endpoint, function = first["targets"]
+    assert (endpoint["min_capacity"], endpoint["max_capacity"], endpoint["target"]) == (1, 3, 20.0)
+    assert (function["min_capacity"], function["max_capacity"], function["target"]) == (2, 4, 0.7)
+    assert [alarm["Threshold"] for alarm in endpoint["alarms"]] == [20.0, 18.0]
+    policy = endpoint["policies"][0]["TargetTrackingScalingPolicyConfiguration"]
+    assert (policy["ScaleInCooldown"], policy["ScaleOutCooldown"]) == (30, 30)
+    assert "one every 3 s and instance, and not 20 at once" in project.lines[0]
+    before = project.alarms()
+    assert [one["how"] for one in project.put()["targets"]] == ["was there", "was there"]
+    assert project.alarms() == before
+
+
+def test_what_differs_is_changed_and_nothing_else(project: Project) -> None:
+    project.put()
+    assert [one["how"] for one in project.put(max_capacity=2)["targets"]] == ["changed", "was there"]
+    assert project.registered()[project.endpoint_resource]["MaxCapacity"] == 2
+    assert [one["how"] for one in project.put(max_capacity=2, target=50.0)["targets"]] == ["changed", "was there"]
+    (high,) = (alarm for alarm in project.alarms() if project.endpoint_resource in alarm and "AlarmHigh" in alarm)
+    answer = project.clients.cloudwatch.describe_alarms(AlarmNames=[high])
+    assert answer["MetricAlarms"][0]["Threshold"] == 50.0
+    changed = project.put(max_capacity=2, metric=CONCURRENCY, target=5.0)
+    assert changed["targets"][0]["metric"] == CONCURRENCY
+    assert changed["targets"][0]["alarms"][0]["Threshold"] == 5.0
+
+
+def test_the_ready_environments_are_brought_to_their_least(project: Project) -> None:
+    project.put()
+    from tests.cloud.lambda_callers import wait_for
+
+    def ready() -> bool:
+        where = {"FunctionName": project.names.function, "Qualifier": "live"}
+        found = project.clients.lambda_.list_provisioned_concurrency_configs(FunctionName=where["FunctionName"])
+        configs = found["ProvisionedConcurrencyConfigs"]
+        return [one.get("AvailableProvisionedConcurrentExecutions") for one in configs] == [2]
+
+    wait_for(ready, "two environments kept ready")
+
+
+def test_one_of_them_alone(project: Project) -> None:
+    project.put(Asked(endpoint=project.names.endpoint))
+    assert set(project.registered()) == {project.endpoint_resource}
+    project.put(Asked(function=f"{project.names.function}:live"))
+    assert set(project.registered()) == {project.endpoint_resource, project.function_resource}
+
+
+def test_a_project_without_a_function_scales_its_endpoint(project: Project) -> None:
+    project.settings = dataclasses.replace(
+        project.settings, function=dataclasses.replace(project.settings.function, name="nobody")
+    )
+    project.put()
+    assert project.recorded.notes() == ["there is no function nobody with an alias live: only the endpoint scales"]
+    assert set(project.registered()) == {project.endpoint_resource}
+    with pytest.raises(StepFailed, match="there is no function nobody with an alias live"):
+        project.put(Asked(function="nobody"))
+
+
+def test_the_target_comes_from_a_measured_capacity(project: Project) -> None:
+    result = project.put(Asked(measured=measured()))
+    assert result["targets"][0]["target"] == 420.0
+    assert any("10 requests a second and instance x 60 s x 0.7 = 420" in line for line in project.lines)
+    assert project.recorded.notes() == []
+    # A target of one's own stays, and is compared.
+    kept = project.put(Asked(measured=measured(), take_target=False))
+    assert kept["targets"][0]["target"] == 20.0
+    assert "20 is 3% of what an instance holds" in project.recorded.notes()[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"min_capacity": 4}, "is above scale.max_capacity 3"), ({"target": 0.0}, "nothing can be kept at or below 0")],
+)
+def test_what_means_nothing_is_not_even_asked_for(project: Project, changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(StepFailed, match=words):
+        project.put(**changes)
+    assert project.registered() == {}
+
+
+def test_endpoints_that_cannot_scale_are_named_before_aws_is_asked(project: Project) -> None:
+    with pytest.raises(StepFailed, match="there is no endpoint nobody") as caught:
+        project.put(Asked(endpoint="nobody"))
+    assert "sagehound deploy" in caught.value.hint
+    small = project.hosting.endpoint(unique("small"), answering("yip"), InstanceType="ml.t2.medium")
+    with pytest.raises(StepFailed, match=r"runs on ml.t2.medium, and AWS scales no burstable instances"):
+        project.put(Asked(endpoint=small))
+    project.hosting.delete(small)
+    deploy = dataclasses.replace(project.settings.deploy, variant_name="blue")
+    project.settings = dataclasses.replace(project.settings, deploy=deploy)
+    with pytest.raises(StepFailed, match="has no variant blue, only AllTraffic"):
+        project.put()
+
+
+def test_what_aws_refuses_is_said_in_its_own_words(project: Project) -> None:
+    with pytest.raises(StepFailed, match="RegisterScalableTarget was refused with ValidationException"):
+        project.put(min_capacity=0)
+
+
+def test_who_may_not_scale_is_told_what_is_needed(project: Project) -> None:
+    keys = user_keys(
+        project.cloud, {"Effect": "Allow", "Action": ["sagemaker:Describe*", "lambda:Get*"], "Resource": "*"}
+    )
+    stranger = connect_endpoint(
+        project.cloud.endpoint_url, keys["AccessKeyId"], keys["SecretAccessKey"], project.cloud.region
+    )
+    with pytest.raises(StepFailed, match="AccessDeniedException") as caught:
+        project.put(clients=stranger)
+    for needed in ("application-autoscaling:RegisterScalableTarget", "PutScalingPolicy", "cloudwatch:DescribeAlarms"):
+        assert needed in caught.value.hint
+    # Nobody who may not list them is kept from deleting the rest.
+    assert find_scaling(stranger, project.names, [project.names.endpoint], []) == []
+
+
+def test_removal_leaves_nothing_behind(project: Project) -> None:
+    project.put()
+    place = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": project.endpoint_resource,
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    project.clients.autoscaling.put_scheduled_action(
+        **place, ScheduledActionName="night", Schedule="cron(0 22 * * ? *)", ScalableTargetAction={"MaxCapacity": 1}
+    )
+    assert "  schedule night  cron(0 22 * * ? *)" in (project.put(), project.lines)[1]
+    for removed in ([project.endpoint_resource, project.function_resource], []):
+        with project.recorded.reporter.step("scale") as step:
+            assert unscale(project.clients, project.names, project.settings, step) == removed
+        assert project.registered() == {}
+        assert project.alarms() == []
+    assert project.clients.autoscaling.describe_scheduled_actions(**place)["ScheduledActions"] == []
+    assert project.clients.autoscaling.describe_scaling_policies(**place)["ScalingPolicies"] == []
+
+
+def test_delete_finds_what_the_project_registered_and_nobody_else_s(project: Project) -> None:
+    project.put()
+    other = dataclasses.replace(project, settings=dataclasses.replace(project.settings, project=unique("q")[:20]))
+    # Neither endpoint nor function carries a project's tag here, so the tag of the targets decides.
+    assert find_belongings(project.clients, other.names).scaling == []
+    found = find_belongings(project.clients, project.names)
+    assert [place.resource_id for place in found.scaling] == [project.endpoint_resource, project.function_resource]
+    assert f"scaling of {project.endpoint_resource} (policies, alarms)" in found.lines()
+    assert found.endpoints == []
+    with project.recorded.reporter.step("delete") as step:
+        delete_belongings(project.clients, project.names, found, step)
+    assert project.registered() == {}
+    assert project.alarms() == []
+
+
+def test_the_command(project: Project, tmp_path: Path) -> None:
+    where = ["--data-dir", str(project.cloud.data_dir), "--json", "--endpoint", project.names.endpoint]
+    result = tmp_path / "load.json"
+    measured().write(result)
+    runner = CliRunner()
+
+    def told(*options: str) -> dict[str, Any]:
+        done = runner.invoke(app, ["scale", *where, *options])
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        return next(line for line in lines if line["event"] == "error" or line.get("status") == "done")
+
+    mine = ("--max", "2", "--target", "30", "--target", "local", "--scale-in-cooldown", "60", "--metric", "invocations")
+    (target,) = told(*mine)["result"]["targets"]
+    assert (target["max_capacity"], target["target"]) == (2, 30.0)
+    configuration = target["policies"][0]["TargetTrackingScalingPolicyConfiguration"]
+    assert (configuration["ScaleInCooldown"], configuration["ScaleOutCooldown"]) == (60, 30)
+    assert told("--from-load", str(result))["result"]["targets"][0]["target"] == 420.0
+    assert told("--from-load", str(result), "--target", "100")["result"]["targets"][0]["target"] == 100.0
+    assert "is above scale.max_capacity 3" in told("--min", "9")["cause"]
+    assert "scale.target" in told("--target", "many")["cause"]
+    assert told("--remove")["result"]["removed"] == [project.endpoint_resource]
+    assert project.registered() == {}
