@@ -99,14 +99,15 @@ class Controller:
         winner = next((one for one in policies if one["PolicyName"] == combined.policy), policy)
         logger.debug("%s of %s: %s", event.name, target["ResourceId"], decision.cause)
         if decision.desired is None or decision.desired == capacity.desired:
-            if decision.not_scaled is not None and winner is policy:
+            if decision.not_scaled is not None and winner["PolicyName"] == policy["PolicyName"]:
                 cause = cause_of_alarm(event.name, policy["PolicyName"])
                 self._not_scaled(region, target, cause, decision.not_scaled, decision.cause)
             return
         out = decision.desired > capacity.desired
         if target["SuspendedState"]["DynamicScalingOutSuspended" if out else "DynamicScalingInSuspended"]:
             return
-        cause = cause_of_alarm(_alarm_of(winner, out) if winner is not policy else event.name, winner["PolicyName"])
+        alarm = event.name if winner["PolicyName"] == policy["PolicyName"] else _alarm_of(winner, out)
+        cause = cause_of_alarm(alarm, winner["PolicyName"])
         change = Change(capacity.desired, decision.desired, cause, winner["PolicyName"], decision.cause)
         refusal = self._changes.begin(region, target, change)
         if refusal is not None:
