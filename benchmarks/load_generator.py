@@ -15,6 +15,7 @@ import asyncio
 import json
 import os
 import re
+import resource
 import shutil
 import statistics
 import subprocess
@@ -71,14 +72,22 @@ async def serve() -> None:
 def with_wrk(wrk: str, port: int, callers: int, seconds: float, script: Path) -> dict[str, float]:
     """Answers a second and latencies of wrk's one thread."""
     command = [wrk, "-t1", f"-c{callers}", f"-d{seconds:g}s", "--latency", "-s", str(script)]
+    before = _children_seconds()
     told = subprocess.run([*command, f"http://127.0.0.1:{port}/"], check=True, capture_output=True, text=True).stdout
+    cpu = _children_seconds() - before
     rate = re.search(r"Requests/sec: +([0-9.]+)", told)
     wanted = {f"p{percent}": re.search(rf"{percent}% +([0-9.]+)(us|ms|s)", told) for percent in (50, 99)}
     if rate is None or None in wanted.values():
         raise SystemExit(f"wrk said something else than expected:\n{told}")
-    return {"rate": float(rate[1])} | {
-        name: float(found[1]) * _UNITS[found[2]] for name, found in wanted.items() if found is not None
-    }
+    latency = {name: float(found[1]) * _UNITS[found[2]] for name, found in wanted.items() if found is not None}
+    answers = float(rate[1]) * seconds
+    return {"rate": float(rate[1]), **latency, "cores": cpu / seconds, "cpu_us_an_answer": cpu / answers * 1e6}
+
+
+def _children_seconds() -> float:
+    """Processor seconds of the child processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def with_generator(port: int, plan: LoadPlan) -> dict[str, float]:
@@ -100,8 +109,7 @@ def with_generator(port: int, plan: LoadPlan) -> dict[str, float]:
         "rate": tally.answered / took,
         "p50": latency["p50"],
         "p99": latency["p99"],
-        "late_p50": late["p50"],
-        "late_p99": late["p99"],
+        **({"late_p50": late["p50"], "late_p99": late["p99"]} if late else {}),
         "cores": cpu / took,
         "cpu_us_an_answer": cpu / tally.answered * 1e6,
     }

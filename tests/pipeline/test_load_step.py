@@ -126,6 +126,12 @@ def test_environments_that_are_kept_ready_are_seen_and_start_nobody_cold(
         "second": result.concurrency[0]["second"]
     }
     assert (result.answered, result.cold_starts) == (20, 0)
+    assert result.provisioned == {"invocations": 20, "spillover": 0}
+    more = load(clients, FunctionTarget(name, "live"), events, LoadPlan(concurrency=4, duration=2), recorded.reporter)
+    assert more.provisioned is not None
+    assert more.provisioned["spillover"] > 0  # four at once, and two are kept ready
+    assert sum(more.provisioned.values()) == more.answered
+    assert more.cold_starts == 2
 
 
 def _status(bench: Bench, name: str) -> str:

@@ -62,5 +62,6 @@ def measure_capacity(
     tell(result, step)
     assert result.capacity is not None
     step.text = result.capacity.sentence()
+    step.lines.remove(step.text)
     step.result |= {"capacity": vars(result.capacity)}
     return result

@@ -40,6 +40,7 @@ def result_of(running: Load) -> LoadResult:
         activities=seen.ordered,
         generator=_generator(running),
         remarks=list(seen.remarks),
+        provisioned=seen.provisioned,
     )
 
 

@@ -12,13 +12,12 @@ from sagehound.errors import StepFailed
 from sagehound.pipeline.aws_errors import aws_step
 from sagehound.pipeline.bucket import list_objects
 from sagehound.pipeline.clients import Clients
+from sagehound.pipeline.function_event import MOST_EVENT
 from sagehound.pipeline.load.plan import FunctionTarget, Target
 from sagehound.pipeline.load.signing import Payload
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.upload import stored_data
 
-MOST_BYTES = {"endpoint": 6 * 1024 * 1024, "function": 6_000_000}
-"""What SageMaker Runtime and Lambda take in one request."""
 _JSON = "application/json"
 
 
@@ -51,11 +50,10 @@ def _payload(target: Target, name: str, content: bytes) -> Payload:
         if content_type != _JSON:
             content = json.dumps({"image": base64.b64encode(content).decode()}).encode()
         content_type = _JSON
-    most = MOST_BYTES["function" if isinstance(target, FunctionTarget) else "endpoint"]
-    if len(content) > most:
-        raise StepFailed(
-            "load", f"{name} is a request of {len(content):,} bytes; {target} takes {most:,}", "Make it smaller."
-        )
+        if len(content) > MOST_EVENT:
+            raise StepFailed(
+                "load", f"{name} is an event of {len(content):,} bytes; Lambda takes {MOST_EVENT:,}", "Make it smaller."
+            )
     return Payload(name, content, content_type)
 
 

@@ -68,6 +68,8 @@ class LoadResult:
     generator: dict[str, Any]
     """How well this program kept up: its lateness, what it held back, its share of a core, and ``kept_up``."""
     remarks: list[str]
+    provisioned: dict[str, int] | None = None
+    """Calls that met an environment that was kept ready (``invocations``) and that did not (``spillover``)."""
     capacity: Capacity | None = None
 
     @property

@@ -126,7 +126,7 @@ class Sender:
     async def _caller(self, begin: float) -> None:
         await asyncio.sleep(begin)
         while (due := self.second) < self._plan.duration:
-            await self._ask(due, 0.0)
+            await self._ask(due, None)
 
     async def _ask(self, due: float, late: float | None) -> None:
         """One request and its answer; ``late`` is this program's own lateness."""

@@ -36,4 +36,5 @@ class Standing:
     def as_dict(self) -> dict[str, Any]:
         """For machines (``--json``)."""
         kept = {key: value for key, value in vars(self).items() if key not in ("activities", "target")}
+        kept |= {"second": round(self.second, 2), "asked": round(self.asked, 3)}
         return {"target": self.target, **kept, "activities": len(self.activities)}

@@ -89,6 +89,7 @@ async def _run(running: Load) -> None:
             for task in helpers:
                 task.cancel()
             ended = await asyncio.gather(*helpers, return_exceptions=True)
+            await asyncio.to_thread(_looked, running, running.watch.finish)
             running.watched = time.time() - running.began
         for error in ended:
             if isinstance(error, BaseException) and not isinstance(error, asyncio.CancelledError):
@@ -96,17 +97,22 @@ async def _run(running: Load) -> None:
 
 
 async def _look(running: Load) -> None:
-    """Look at the cloud again and again; what it refuses meanwhile is a remark, and the load goes on."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
+    """Look at the cloud again and again."""
     while True:
         await asyncio.sleep(running.watch.pause)
-        try:
-            await asyncio.to_thread(running.watch.look)
-        except (ClientError, BotoCoreError) as error:
-            remark = f"the capacity could not be read: {error}"
-            if remark not in running.watch.seen.remarks:
-                running.watch.seen.remarks.append(remark)
+        await asyncio.to_thread(_looked, running, running.watch.look)
+
+
+def _looked(running: Load, look: Callable[[], None]) -> None:
+    """Look once; what the cloud refuses meanwhile is a remark, and the load goes on."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        look()
+    except (ClientError, BotoCoreError) as error:
+        remark = f"the capacity could not be read: {error}"
+        if remark not in running.watch.seen.remarks:
+            running.watch.seen.remarks.append(remark)
 
 
 async def _tell(running: Load) -> None:

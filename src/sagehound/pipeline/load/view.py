@@ -108,31 +108,29 @@ def _table(standing: Standing) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    title = f"{standing.target}, {standing.second:.0f} of {standing.duration:.0f} s"
-    table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", caption=clock_words(standing.speed))
-    for name in ("callers" if standing.closed else "asked/s", "sent/s", "answered/s", "under way"):
-        table.add_column(name, justify="right")
-    for name in ("p50 ms", "p90 ms", "p99 ms"):
-        table.add_column(name, justify="right")
-    table.add_column("errors")
-    table.add_column("instances" if standing.instances is not None else "environments")
-    shown = [f"{standing.asked:.1f}", f"{standing.sent_rate:.1f}", f"{standing.answered_rate:.1f}"]
-    shown += [str(standing.in_flight), *(_figure(value) for value in (standing.p50, standing.p90, standing.p99))]
-    errors = "\n".join(f"{kind} {count}" for kind, count in sorted(standing.errors.items())) or "none"
-    # Text, not str: what a server says is no markup of the terminal's.
-    table.add_row(*shown, Text(errors), _capacity(standing))
-    lines = [activity_line(one) for one in standing.activities[-_SHOWN_ACTIVITIES:]]
+    title = f"{standing.target}, {standing.second:.0f} s of {standing.duration:.0f} s"
+    table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column()
+    for name, words in _rows(standing):
+        # Text, not str: what a server says is no markup of the terminal's.
+        table.add_row(name, Text(words))
+    return table
+
+
+def _rows(standing: Standing) -> Iterator[tuple[str, str]]:
+    yield (
+        "rate",
+        f"{_asked(standing)}, sent {standing.sent_rate:.1f}/s, answered {standing.answered_rate:.1f}/s, "
+        f"{standing.in_flight} under way",
+    )
+    yield "requests", f"{standing.sent:,} sent, {standing.answered:,} answered"
+    yield "latency", latencies(standing)
+    yield "errors", ", ".join(f"{kind} {count}" for kind, count in sorted(standing.errors.items())) or "none"
+    yield "instances" if standing.instances is not None else "function", _capacity(standing)
+    for one in standing.activities[-_SHOWN_ACTIVITIES:]:
+        yield "activity", activity_line(one)
     if standing.late > _LATE:
-        lines.append(f"this program itself is late: p99 {standing.late:.0f} ms")
-    return _below(table, lines)
-
-
-def _below(table: Any, lines: list[str]) -> Any:
-    from rich.console import Group
-    from rich.text import Text
-
-    return Group(table, *(Text(line) for line in lines))
-
-
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:.1f}" if value < 100 else f"{value:.0f}"
+        yield "itself", f"this program is late: p99 {standing.late:.0f} ms"
+    if words := clock_words(standing.speed):
+        yield "clock", words

@@ -11,6 +11,7 @@ from sagehound.errors import StepFailed
 from sagehound.pipeline.aws_errors import error_of
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.load.plan import EndpointTarget, FunctionTarget, Target
+from sagehound.pipeline.load.provisioned_use import ProvisionedUse
 
 _LOCAL_SECONDS, _AWS_SECONDS = 0.5, 5.0
 
@@ -24,6 +25,8 @@ class Seen:
     instances: list[dict[str, Any]] = field(default_factory=list)
     concurrency: list[dict[str, Any]] = field(default_factory=list)
     activities: dict[str, dict[str, Any]] = field(default_factory=dict)
+    provisioned: dict[str, int] | None = None
+    """Calls that met an environment that was kept ready, and those that did not."""
     remarks: list[str] = field(default_factory=list)
 
     @property
@@ -40,6 +43,9 @@ class Watch(Protocol):
 
     def look(self) -> None:
         """Look once; blocks, so it is called in a thread."""
+
+    def finish(self) -> None:
+        """Look for the last time."""
 
     def settled(self) -> bool:
         """Whether the capacity is what it was when the load began, after having been another."""
@@ -85,6 +91,10 @@ class EndpointWatch:
         _note(self.seen.instances, counts, time.time() - self.seen.began)
         self._activities.look()
 
+    def finish(self) -> None:
+        """The last counts."""
+        self.look()
+
     def settled(self) -> bool:
         """Back at the first count, after another one."""
         first, last = self.seen.instances[0], self.seen.instances[-1]
@@ -105,6 +115,7 @@ class FunctionWatch:
         self.seen = Seen()
         self.pause = _LOCAL_SECONDS if clients.local else _AWS_SECONDS
         self._provisioned = bool(target.qualifier)
+        self._use = ProvisionedUse(clients, target)
         resources = [f"function:{target.name}:{target.qualifier}"] if target.qualifier else []
         self._activities = _Activities(clients, "lambda", resources, self.seen)
 
@@ -115,6 +126,7 @@ class FunctionWatch:
         if not self.seen.concurrency:
             qualifier = {"Qualifier": self._target.qualifier} if self._target.qualifier else {}
             self._clients.lambda_.get_function_configuration(FunctionName=self._target.name, **qualifier)
+            self._use.begin()
         counts = {"requested": 0, "allocated": 0, "available": 0}
         if self._provisioned:
             try:
@@ -132,6 +144,11 @@ class FunctionWatch:
                 }
         _note(self.seen.concurrency, counts, time.time() - self.seen.began)
         self._activities.look()
+
+    def finish(self) -> None:
+        """The last counts, and what became of the environments that were kept ready."""
+        self.look()
+        self.seen.provisioned = self._use.end()
 
     def settled(self) -> bool:
         """Back at the first number of environments, after another one."""

@@ -34,7 +34,8 @@ def capacity_words(result: LoadResult) -> str:
         return f"{min(counts)} to {max(counts)} instances, at the end {counts[-1]}"
     if result.concurrency:
         ready = max(int(one["available"]) for one in result.concurrency)
-        return f"{ready} environments kept ready, {result.cold_starts} cold starts"
+        used = f" (used by {result.provisioned['invocations']:,} calls)" if result.provisioned and ready else ""
+        return f"{ready} environments kept ready{used}, {result.cold_starts} cold starts"
     return ""
 
 

@@ -13,7 +13,7 @@ from sagehound.pipeline.report.charts.svg import element, join, line, picture, p
 Point = tuple[float, float]
 _WIDTH, _LEFT, _RIGHT = 860.0, 58.0, 96.0
 _HEIGHTS = (150.0, 150.0, 96.0)
-_TOP, _GAP, _BOTTOM = 24.0, 34.0, 40.0
+_TOP, _GAP, _BOTTOM = 30.0, 34.0, 40.0
 _FEW = 8.0
 """Latencies whose largest is so many times the least are drawn on a logarithmic axis."""
 _LABEL_GAP = 14.0
@@ -123,8 +123,8 @@ def _activities(activities: Sequence[Activity], x: Linear, bottom: float) -> lis
         words = f"{number}: at {activity.second:.0f} s, {activity.words}"
         felt = element("rect", {"x": place - 6, "y": 0.0, "width": 12, "height": bottom, "class": "felt"})
         parts += [
-            line(place, 12, place, bottom, "mark"),
-            text(place, 9, str(number), "note", "middle"),
+            line(place, 15, place, bottom, "mark"),
+            text(place, 11, str(number), "note", "middle"),
             element("g", {"class": "point"}, element("title", {}, words), felt),
         ]
     return parts
