@@ -54,6 +54,8 @@ class Instance:
         self.variant = variant
         self.connections: Connections | None = None
         self.in_flight = 0
+        self.entered = 0.0
+        """When the last request was sent to it."""
         self.ledger: Ledger | None = None
         self._providers = providers
         self._changed = changed
@@ -150,6 +152,7 @@ class Instance:
     def enter(self) -> None:
         """A request goes to this instance."""
         self.in_flight += 1
+        self.entered = time.monotonic()
 
     def exit(self) -> None:
         """A request has come back from it, one way or another."""

@@ -43,9 +43,9 @@ class Variant:
         return sum(instance.in_service for instance in self.instances)
 
     def least_busy(self, without: set[str]) -> Instance | None:
-        """The instance with the fewest requests in flight among those that are ready."""
+        """The instance with the fewest requests in flight among those that are ready, of several the longest idle."""
         ready = [instance for instance in self.instances if instance.ready and instance.instance_id not in without]
-        return min(ready, key=lambda instance: instance.in_flight, default=None)
+        return min(ready, key=lambda instance: (instance.in_flight, instance.entered), default=None)
 
 
 @dataclass(slots=True)
