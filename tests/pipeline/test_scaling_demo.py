@@ -1,0 +1,115 @@
+"""Scaling as it happens: what load a demonstration sends, and one on a clock that runs sixty times as fast."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sagehound.errors import StepFailed
+from sagehound.pipeline.clients import CloudClock, connect_local
+from sagehound.pipeline.intake.source import take_in
+from sagehound.pipeline.load.plan import FunctionTarget
+from sagehound.pipeline.names import Names
+from sagehound.pipeline.scaling import scale
+from sagehound.pipeline.scaling_demo import peak_plan, show_scaling
+from sagehound.pipeline.scaling_requests import CONCURRENCY, CPU
+from sagehound.pipeline.upload import upload
+from sagehound.settings import LoadSettings, PipelineSettings, ScaleSettings
+from tests.cloud.hosting import Hosting, answering
+from tests.cloud.lambda_functions import Bench
+from tests.cloud_process import CloudProcess
+from tests.pipeline.conftest import Recorded
+
+USUAL = ScaleSettings()
+FAST = CloudClock(60.0)
+HANDLER = "import time\ndef handler(event, context):\n    time.sleep(0.02)\n    return {'image': len(event['image'])}\n"
+
+
+def changed(**changes: Any) -> ScaleSettings:
+    return dataclasses.replace(USUAL, **changes)
+
+
+@pytest.mark.parametrize(
+    ("speed", "target", "most"), [(60.0, 20.0, 3), (30.0, 20.0, 3), (60.0, 7.0, 5), (1.0, 60.0, 2)]
+)
+def test_the_load_is_more_than_all_but_one_hold_and_less_than_all_do(speed: float, target: float, most: int) -> None:
+    clock = CloudClock(speed)
+    plan = peak_plan(changed(target=target, max_capacity=most), LoadSettings(), clock, local=True)
+    a_minute = plan.rate * 60 / speed
+    assert (most - 1) * target < a_minute < most * target
+    assert plan.duration > 3 * 60 / speed
+    assert plan.after > (most - 1) * 15 * 60 / speed
+
+
+def test_requests_at_once_are_asked_for_by_callers() -> None:
+    plan = peak_plan(changed(metric=CONCURRENCY, target=5.0), LoadSettings(), FAST, local=True)
+    assert (plan.concurrency, plan.rate) == (12, 0.0)
+
+
+def test_more_than_can_be_sent_is_refused_with_the_clock_that_fits() -> None:
+    with pytest.raises(
+        StepFailed, match="3 instances at target 420 need 1008 requests a second at clock x60"
+    ) as caught:
+        peak_plan(changed(target=420.0), LoadSettings(), FAST, local=True)
+    assert "scale.demo_speed = 12" in caught.value.hint
+    assert peak_plan(changed(target=420.0), LoadSettings(), CloudClock(11.0), local=True).rate < 200
+    with pytest.raises(StepFailed, match="nobody knows how many requests make CPUUtilization 20"):
+        peak_plan(changed(metric=CPU), LoadSettings(), FAST, local=True)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.xdist_group("scaling")
+def test_a_load_takes_the_endpoint_up_and_back_and_the_function_is_ready(
+    fast_cloud: CloudProcess, pictures: Path, recorded: Recorded, tmp_path: Path
+) -> None:
+    hosting, bench = Hosting(fast_cloud), Bench(fast_cloud)
+    endpoint, function = hosting.endpoint("dogs", answering("woof")), bench.create(HANDLER)
+    version = bench.client.publish_version(FunctionName=function)["Version"]
+    bench.active(function, Qualifier=version)
+    bench.client.create_alias(FunctionName=function, Name="live", FunctionVersion=version)
+    usual = PipelineSettings()
+    settings = dataclasses.replace(
+        usual,
+        deploy=dataclasses.replace(usual.deploy, endpoint_name=endpoint),
+        function=dataclasses.replace(usual.function, name=function),
+        scale=changed(target=8.0),
+    )
+    clients = connect_local(fast_cloud.data_dir, fast_cloud.region)
+    assert str(clients.clock) == "clock x60"
+    names = Names.of(settings, clients.account_id)
+    manifest = take_in(str(pictures), settings.data, tmp_path / "cache", recorded.reporter)
+    with recorded.reporter.step("upload") as step:
+        data = upload(clients, names, manifest, recorded.reporter, step)
+    with recorded.reporter.step("scale") as step:
+        scale(clients, names, settings, recorded.reporter, step)
+        assert "at clock x60 its minute is 1 s, so it is 8 a second here" in step.lines[0]
+    with recorded.reporter.step("load") as step:
+        shown = show_scaling(
+            clients,
+            names,
+            settings.scale,
+            settings.load,
+            data.name,
+            endpoint,
+            FunctionTarget(function, "live"),
+            recorded.reporter,
+            step,
+        )
+    counts = [one["current"] for one in shown.endpoint.instances]
+    assert (counts[0], max(counts), counts[-1]) == (1, 3, 1)
+    # Nothing is lost, whatever starts and ends meanwhile.
+    assert (shown.endpoint.errors, shown.endpoint.answered) == ({}, shown.endpoint.sent)
+    result = recorded.steps()["load"]["result"]
+    assert result["quiet"]["failed"] == 0
+    assert result["quiet"]["sent"] > 0
+    told = [one["description"] for one in shown.endpoint.activities]
+    assert told[-2:] == ["Setting desired instance count to 2.", "Setting desired instance count to 1."]
+    assert any("AlarmHigh in state ALARM" in line for line in step.lines)
+    assert any("AlarmLow in state ALARM" in line for line in step.lines)
+    assert shown.function is not None
+    assert (shown.function.errors, shown.function.cold_starts) == ({}, 0)
+    assert max(one["available"] for one in shown.function.concurrency) >= 2
+    assert [one.target["kind"] for one in shown.loads] == ["endpoint", "function"]
