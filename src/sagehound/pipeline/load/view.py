@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+from sagehound.pipeline.clients import CloudClock
 from sagehound.pipeline.load.standing import Standing
 
 _LINE_SECONDS = 5.0
@@ -77,9 +78,8 @@ def latencies(standing: Standing) -> str:
 
 def clock_words(speed: float) -> str:
     """Nothing where the cloud's clock is the real one."""
-    if speed == 1.0:
-        return ""
-    return f"the cloud's clock runs {speed:g} times as fast: a minute of its alarms is {60 / speed:.3g} s here"
+    clock = CloudClock(speed)
+    return clock.sentence() if clock.fast else ""
 
 
 def _asked(standing: Standing) -> str:
