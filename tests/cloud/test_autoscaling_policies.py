@@ -76,23 +76,32 @@ def test_target_tracking_makes_two_alarms_and_deletes_them(scaling: Scaling) -> 
 
 
 def test_a_customized_metric_is_what_the_alarms_look_at(scaling: Scaling) -> None:
-    one: dict[str, Any] = {"CustomizedMetricSpecification": METRIC, "TargetValue": 7.0}
-    stat = {"Metric": {"Namespace": "Dogs", "MetricName": "Wait"}, "Stat": "p90"}
-    two = {"CustomizedMetricSpecification": {"Metrics": [{"Id": "m1", "MetricStat": stat}]}, "TargetValue": 3.0}
-    for name, configuration in (("queue", one), ("wait", two)):
+    per_kennel = [
+        {"Id": "m1", "MetricStat": {"Metric": {"Namespace": "Dogs", "MetricName": "Wait"}, "Stat": "p90"}},
+        {"Id": "m2", "MetricStat": {"Metric": {"Namespace": "Dogs", "MetricName": "Kennels"}, "Stat": "Maximum"}},
+    ]
+    queries = [*({**query, "ReturnData": False} for query in per_kennel), {"Id": "e1", "Expression": "m1 / m2"}]
+    configurations: dict[str, Any] = {
+        "math": {"CustomizedMetricSpecification": {"Metrics": queries}, "TargetValue": 3.0},
+        "queue": {"CustomizedMetricSpecification": METRIC, "TargetValue": 7.0},
+    }
+    for name, configuration in configurations.items():
         scaling.client.put_scaling_policy(
             **scaling.target,
             PolicyName=name,
             PolicyType="TargetTrackingScaling",
             TargetTrackingScalingPolicyConfiguration=configuration,
         )
-    queue, wait = described(scaling)
-    names = [alarm["AlarmName"] for policy in (queue, wait) for alarm in policy["Alarms"]]
+    math, queue = described(scaling)
+    assert math["TargetTrackingScalingPolicyConfiguration"] == configurations["math"]
+    names = [policy["Alarms"][0]["AlarmName"] for policy in (math, queue)]
     found = {one["AlarmName"]: one for one in scaling.cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"]}
-    first, third = found[names[0]], found[names[2]]
-    assert (first["Dimensions"], first["Statistic"]) == (METRIC["Dimensions"], "Average")
-    assert (third["MetricName"], third["ExtendedStatistic"], third["Threshold"]) == ("Wait", "p90", 3.0)
-    for name in ("queue", "wait"):
+    first, second = found[names[0]], found[names[1]]
+    assert [query["Id"] for query in first["Metrics"]] == ["m1", "m2", "e1"]
+    assert [query["MetricStat"]["Period"] for query in first["Metrics"][:2]] == [60, 60]
+    assert (first["Threshold"], first["EvaluationPeriods"]) == (3.0, 3)
+    assert (second["Dimensions"], second["Statistic"]) == (METRIC["Dimensions"], "Average")
+    for name in configurations:
         scaling.client.delete_scaling_policy(**scaling.target, PolicyName=name)
 
 
@@ -140,10 +149,9 @@ def test_configurations_that_are_refused(scaling: Scaling) -> None:
     assert "ScaleInCooldown" in refused(PredefinedMetricSpecification=UTILIZATION, ScaleInCooldown=-1)[1]
     half = {name: value for name, value in METRIC.items() if name != "Statistic"}
     assert "Statistic" in refused(CustomizedMetricSpecification=half)[1]
-    math = {"Metrics": [{"Id": "e1", "Expression": "m1/2"}]}
-    code, message = refused(CustomizedMetricSpecification=math)
-    assert code == "NotImplemented"
-    assert "metric math" in message
+    code, message = refused(CustomizedMetricSpecification={"Metrics": [{"Id": "e1", "Expression": "m1/2"}]})
+    assert code == "ValidationException"
+    assert message.startswith("CloudWatch does not take the alarms of this policy: ")
     put = scaling.client.put_scaling_policy
     assert refusal(put, **scaling.target, PolicyName="no")[0] == "ValidationException"
     assert "must specify" in refusal(put, **scaling.target, PolicyName="no", PolicyType="TargetTrackingScaling")[1]

@@ -88,7 +88,6 @@ class Cloud:
                 "lambda:function:ProvisionedConcurrency": functions.scaling,
             },
             alarms=cloudwatch.alarms,
-            metrics=cloudwatch,
         )
         self.services: dict[str, Service] = {
             service.name: service

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -61,21 +61,8 @@ class Alarms(Protocol):
     def with_action(self, region: str, prefix: str, /) -> list[dict[str, Any]]:
         """The alarms that have an action whose ARN begins with `prefix`."""
 
+    def values(self, region: str, name: str, count: int, now: float, /) -> list[float | None] | None:
+        """An alarm's metric in its last `count` periods that have ended, oldest first; None when there is no alarm."""
+
     def add_action(self, prefix: str, callback: Callable[[Any], None], /) -> None:
         """Call back for actions whose ARN begins with `prefix`."""
-
-
-class Values(Protocol):
-    """The values of one period."""
-
-    def statistic(self, name: str, /) -> float | None:
-        """Average, Sum, Maximum, p90 ..."""
-
-
-class Metrics(Protocol):
-    """CloudWatch's metrics."""
-
-    def read(
-        self, region: str, namespace: str, name: str, dimensions: dict[str, str], start: int, end: int, period: int, /
-    ) -> Mapping[int, Values]:
-        """The values by the beginning of their period, from second `start` until before `end`."""

@@ -7,15 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from sagehound.localcloud.call import Call, Request, Response
-from sagehound.localcloud.errors import validation
-from sagehound.localcloud.scaling.tracking_alarms import alarms_of
-from sagehound.localcloud.services.application_autoscaling import paging, policy_checks, table
-from sagehound.localcloud.services.application_autoscaling.dimensions import DIMENSIONS, Dimension, dimension_of
+from sagehound.localcloud.errors import AwsError, validation
+from sagehound.localcloud.services.application_autoscaling import paging, policy_checks, table, tracked
+from sagehound.localcloud.services.application_autoscaling.dimensions import Dimension, dimension_of
 from sagehound.localcloud.services.application_autoscaling.errors import constraint, limit_exceeded, no_such
 from sagehound.localcloud.services.application_autoscaling.needs import Alarms
 from sagehound.localcloud.services.application_autoscaling.policy_checks import CONFIGURATIONS, STEP, TRACKING
 from sagehound.localcloud.services.application_autoscaling.table import POLICY, ScalingTable
-from sagehound.localcloud.services.application_autoscaling.tracked import tracked_metric
 from sagehound.localcloud.state.clock import Clock
 
 Record = dict[str, Any]
@@ -105,32 +103,25 @@ class Policies:
             policy_checks.check_steps(configuration)
             return
         policy_checks.check_tracking(dimension, configuration)
-        resource_id = target["ResourceId"]
-        tracked = [
-            tracked_metric(dimension, resource_id, one[CONFIGURATIONS[TRACKING]])
-            for one in others
-            if one["PolicyType"] == TRACKING
-        ]
-        policy_checks.check_single_metric(tracked_metric(dimension, resource_id, configuration), tracked)
+        followed = [one[CONFIGURATIONS[TRACKING]] for one in others if one["PolicyType"] == TRACKING]
+        policy_checks.check_single_metric(configuration, followed)
 
     def _make_alarms(
         self, region: str, dimension: Dimension, policy: Record, before: Record | None
     ) -> list[dict[str, str]]:
         if policy["PolicyType"] != TRACKING:
             return []
-        configuration = policy[CONFIGURATIONS[TRACKING]]
-        alarms = alarms_of(
-            configuration["TargetValue"],
-            tracked_metric(dimension, policy["ResourceId"], configuration),
-            resource_id=policy["ResourceId"],
-            policy_arn=action_of(policy),
-            uuids=(policy["alarmIds"][0], policy["alarmIds"][1]),
-            scale_in=not configuration.get("DisableScaleIn", False),
-        )
-        made = [
-            {"AlarmName": alarm["AlarmName"], "AlarmARN": self._alarms.put(region, alarm, managed_by=MANAGED_BY)}
-            for alarm in alarms
-        ]
+        high, low, _ = policy["alarmIds"]
+        alarms = tracked.alarms(dimension, policy, action_of(policy), (high, low))
+        try:
+            made = [
+                {"AlarmName": alarm["AlarmName"], "AlarmARN": self._alarms.put(region, alarm, managed_by=MANAGED_BY)}
+                for alarm in alarms
+            ]
+        except AwsError as refusal:
+            if refusal.status >= 500:
+                raise
+            raise validation(f"CloudWatch does not take the alarms of this policy: {refusal.message}") from refusal
         gone = {one["AlarmName"] for one in (before["Alarms"] if before else [])} - {one["AlarmName"] for one in made}
         self._alarms.delete(region, sorted(gone))
         return made
@@ -145,11 +136,6 @@ class Policies:
 def action_of(policy: Mapping[str, Any]) -> str:
     """The action of target tracking's own alarms."""
     return f"{policy['PolicyARN']}:createdBy/{policy['alarmIds'][2]}"
-
-
-def dimension_of_record(record: Mapping[str, Any]) -> Dimension:
-    """The dimension of what is registered."""
-    return DIMENSIONS[record["ScalableDimension"]]
 
 
 def _type(request: Request, before: Record | None) -> str:

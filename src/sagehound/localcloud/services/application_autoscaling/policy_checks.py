@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from sagehound.localcloud.errors import AwsError, not_implemented, validation
+from sagehound.localcloud.errors import validation
 from sagehound.localcloud.services.application_autoscaling.dimensions import Dimension
 from sagehound.localcloud.services.application_autoscaling.errors import limit_exceeded
 
@@ -76,9 +76,11 @@ def check_steps(configuration: Mapping[str, Any]) -> None:
     _check_intervals(steps)
 
 
-def check_single_metric(metric: object, others: Sequence[object]) -> None:
+def check_single_metric(configuration: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> None:
     """Two policies that track one metric would pull at the same capacity."""
-    if metric in others:
+    metrics = ("PredefinedMetricSpecification", "CustomizedMetricSpecification")
+    wanted = [configuration.get(member) for member in metrics]
+    if any([other.get(member) for member in metrics] == wanted for other in others):
         raise validation("Only one TargetTrackingScaling policy for a given metric specification is allowed.")
 
 
@@ -107,16 +109,6 @@ def _check_customized(specification: Mapping[str, Any]) -> None:
         return
     if any(name in specification for name in ("MetricName", "Namespace", "Statistic", "Dimensions", "Unit")):
         raise validation("CustomizedMetricSpecification cannot have Metrics together with the members of one metric.")
-    queries = specification["Metrics"]
-    if len(queries) != 1 or "MetricStat" not in queries[0] or "Expression" in queries[0]:
-        raise _no_math()
-    metric = queries[0]["MetricStat"]["Metric"]
-    if "MetricName" not in metric or "Namespace" not in metric:
-        raise validation("A Metric must have MetricName and Namespace.")
-
-
-def _no_math() -> AwsError:
-    return not_implemented("application-autoscaling", "PutScalingPolicy with metric math")
 
 
 def _check_intervals(steps: Sequence[Mapping[str, Any]]) -> None:
@@ -134,7 +126,7 @@ def _check_intervals(steps: Sequence[Mapping[str, Any]]) -> None:
             raise validation("StepAdjustment intervals can't overlap.")
         if low > high:
             raise validation("StepAdjustment intervals can't have gaps between them.")
-    if ordered[0][0] not in (-infinity,) and ordered[0][0] < 0:
+    if -infinity < ordered[0][0] < 0:
         raise validation("There must be a StepAdjustment with an unspecified lower bound if one has a negative one.")
-    if ordered[-1][1] not in (infinity,) and ordered[-1][1] > 0:
+    if 0 < ordered[-1][1] < infinity:
         raise validation("There must be a StepAdjustment with an unspecified upper bound if one has a positive one.")

@@ -7,7 +7,7 @@ from sagehound.localcloud.services.application_autoscaling.activities import Act
 from sagehound.localcloud.services.application_autoscaling.activity_table import ActivityTable
 from sagehound.localcloud.services.application_autoscaling.changes import Changes
 from sagehound.localcloud.services.application_autoscaling.controller import Controller
-from sagehound.localcloud.services.application_autoscaling.needs import Alarms, Metrics, Scalable
+from sagehound.localcloud.services.application_autoscaling.needs import Alarms, Scalable
 from sagehound.localcloud.services.application_autoscaling.policies import Policies
 from sagehound.localcloud.services.application_autoscaling.scheduled import ScheduledActions
 from sagehound.localcloud.services.application_autoscaling.scheduler import Scheduler
@@ -34,12 +34,11 @@ class ApplicationAutoScaling:
         *,
         scalables: dict[str, Scalable],
         alarms: Alarms,
-        metrics: Metrics,
     ) -> None:
         scaling, activities = ScalingTable(store, account_id), ActivityTable(store)
         policies = Policies(scaling, clock, alarms)
         self._changes = Changes(activities, clock, scalables)
-        votes = Votes(alarms, metrics)
+        votes = Votes(alarms)
         controller = Controller(scaling, activities, clock, scalables, policies, votes, self._changes)
         self._scheduler = Scheduler(scaling, activities, clock, controller)
         self.tags = Tags(scaling)

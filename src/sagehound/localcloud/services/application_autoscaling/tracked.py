@@ -1,66 +1,68 @@
-"""The metric that a target tracking policy follows, and its last values."""
+"""The metric that a target tracking policy follows, and the alarms on it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from sagehound.localcloud.scaling.tracking import TrackingPolicy, points_needed
-from sagehound.localcloud.scaling.tracking_alarms import TrackedMetric
+from sagehound.localcloud.scaling.tracking import TrackingPolicy
+from sagehound.localcloud.scaling.tracking_alarms import TrackedMetric, alarms_of
 from sagehound.localcloud.services.application_autoscaling.dimensions import Dimension
-from sagehound.localcloud.services.application_autoscaling.needs import Metrics
 
+Record = dict[str, Any]
 _PERIOD = 60
+_OF_ONE_METRIC = ("Namespace", "MetricName", "Dimensions", "Statistic", "ExtendedStatistic", "Period", "Unit")
 
 
-def tracked_metric(dimension: Dimension, resource_id: str, configuration: Mapping[str, Any]) -> TrackedMetric:
-    """The metric of a configuration that has passed its checks."""
-    if "PredefinedMetricSpecification" in configuration:
-        known = dimension.metrics[configuration["PredefinedMetricSpecification"]["PredefinedMetricType"]]
-        named = dimension.metric_dimensions(resource_id)
-        return TrackedMetric(known.namespace, known.name, named, known.statistic, period=known.period)
-    custom = configuration["CustomizedMetricSpecification"]
-    if "Metrics" in custom:
-        stat = custom["Metrics"][0]["MetricStat"]
-        metric = stat["Metric"]
-        return TrackedMetric(
-            metric["Namespace"], metric["MetricName"], _dimensions(metric), stat["Stat"], stat.get("Unit", "")
-        )
-    return TrackedMetric(
-        custom["Namespace"], custom["MetricName"], _dimensions(custom), custom["Statistic"], custom.get("Unit", "")
+def alarms(dimension: Dimension, policy: Record, action: str, uuids: tuple[str, str]) -> list[Record]:
+    """The alarms of a policy as PutMetricAlarm takes them."""
+    configuration = policy["TargetTrackingScalingPolicyConfiguration"]
+    made = alarms_of(
+        configuration["TargetValue"],
+        _metric(dimension, policy["ResourceId"], configuration),
+        resource_id=policy["ResourceId"],
+        policy_arn=action,
+        uuids=uuids,
+        scale_in=not configuration.get("DisableScaleIn", False),
     )
+    queries = configuration.get("CustomizedMetricSpecification", {}).get("Metrics")
+    if queries is None:
+        return made
+    computed = [_query(query) for query in queries]
+    return [{**_without_metric(alarm), "Metrics": computed} for alarm in made]
 
 
-def tracking_policy(dimension: Dimension, configuration: Mapping[str, Any], period: int = _PERIOD) -> TrackingPolicy:
+def tracking_policy(dimension: Dimension, configuration: Mapping[str, Any]) -> TrackingPolicy:
     """A configuration as the decision takes it. Every metric counts as falling when the capacity grows, which AWS asks
     of metrics of target tracking."""
+    predefined = configuration.get("PredefinedMetricSpecification")
     return TrackingPolicy(
         configuration["TargetValue"],
         configuration.get("ScaleOutCooldown", dimension.cooldown),
         configuration.get("ScaleInCooldown", dimension.cooldown),
         configuration.get("DisableScaleIn", False),
-        period=period,
+        period=dimension.metrics[predefined["PredefinedMetricType"]].period if predefined else _PERIOD,
     )
 
 
-def history(metrics: Metrics, region: str, metric: TrackedMetric, count: int, now: float) -> list[float | None]:
-    """The values of the last `count` periods that have ended, oldest first; None where there are no data."""
-    end = int(now // metric.period * metric.period)
-    start = end - count * metric.period
-    found = metrics.read(region, metric.namespace, metric.name, dict(metric.dimensions), start, end, metric.period)
-    values: list[float | None] = []
-    for begin in range(start, end, metric.period):
-        period = found.get(begin)
-        values.append(period.statistic(metric.statistic) if period is not None else None)
-    return values
+def _metric(dimension: Dimension, resource_id: str, configuration: Mapping[str, Any]) -> TrackedMetric:
+    if "PredefinedMetricSpecification" in configuration:
+        known = dimension.metrics[configuration["PredefinedMetricSpecification"]["PredefinedMetricType"]]
+        named = dimension.metric_dimensions(resource_id)
+        return TrackedMetric(known.namespace, known.name, named, known.statistic, period=known.period)
+    custom = configuration["CustomizedMetricSpecification"]
+    named = {one["Name"]: one["Value"] for one in custom.get("Dimensions", [])}
+    # What is computed has no name of its own: `alarms` puts the queries in the place of these.
+    names = custom.get("Namespace", ""), custom.get("MetricName", "")
+    return TrackedMetric(*names, named, custom.get("Statistic", "Average"), custom.get("Unit", ""))
 
 
-def tracking_history(
-    metrics: Metrics, region: str, metric: TrackedMetric, policy: TrackingPolicy, now: float
-) -> list[float | None]:
-    """What the decision of target tracking looks at."""
-    return history(metrics, region, metric, points_needed(policy), now)
+def _query(query: Mapping[str, Any]) -> Record:
+    """A query of a policy as alarms have them: the period is a minute."""
+    if "MetricStat" not in query:
+        return dict(query)
+    return {**query, "MetricStat": {**query["MetricStat"], "Period": _PERIOD}}
 
 
-def _dimensions(metric: Mapping[str, Any]) -> dict[str, str]:
-    return {one["Name"]: one["Value"] for one in metric.get("Dimensions", [])}
+def _without_metric(alarm: Record) -> Record:
+    return {member: value for member, value in alarm.items() if member not in _OF_ONE_METRIC}

@@ -17,6 +17,7 @@ from sagehound.localcloud.services.cloudwatch.alarm_checks import configuration_
 from sagehound.localcloud.services.cloudwatch.alarm_history import AlarmHistory, configured
 from sagehound.localcloud.services.cloudwatch.alarm_listing import AlarmListing, has_action
 from sagehound.localcloud.services.cloudwatch.alarm_loop import AlarmLoop
+from sagehound.localcloud.services.cloudwatch.alarm_math import period_of
 from sagehound.localcloud.services.cloudwatch.alarm_points import AlarmPoints
 from sagehound.localcloud.services.cloudwatch.alarm_states import AlarmStates
 from sagehound.localcloud.services.cloudwatch.alarm_table import Alarm, AlarmTable
@@ -38,7 +39,9 @@ class Alarms:
         self._account_id = account_id
         self._table = AlarmTable(tables.store)
         self._actions = AlarmActions()
-        self._states = AlarmStates(clock, self._table, AlarmPoints(tables), self._actions)
+        self._points = AlarmPoints(tables)
+        self._aggregator = aggregator
+        self._states = AlarmStates(clock, self._table, self._points, self._actions)
         self._loop = AlarmLoop(clock, self._table, self._states, aggregator)
         self._tags = AlarmTags(self._table)
         self._task: asyncio.Task[None] | None = None
@@ -92,6 +95,15 @@ class Alarms:
         """An alarm as DescribeAlarms shows it; None when there is none."""
         alarm = self._table.get(region, name)
         return None if alarm is None else dict(alarm.metric)
+
+    def values(self, region: str, name: str, count: int, now: float) -> list[float | None] | None:
+        """An alarm's metric in its last `count` periods that have ended, oldest first; None when there is no alarm."""
+        alarm = self._table.get(region, name)
+        if alarm is None:
+            return None
+        self._aggregator.flush()
+        period = period_of(alarm.metric)
+        return [point.value for point in self._points.read(region, alarm.metric, count, int(now // period) * period)]
 
     def with_action(self, region: str, prefix: str) -> list[dict[str, Any]]:
         """The alarms that have an action whose ARN begins with `prefix`, ordered by name."""
