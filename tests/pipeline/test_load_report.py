@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import pytest
-
-from sagehound.errors import StepFailed
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.load.histogram import Histogram
 from sagehound.pipeline.load.plan import EndpointTarget, LoadPlan
@@ -17,7 +13,6 @@ from sagehound.pipeline.load.result import LoadResult
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.report import write_report
 from sagehound.pipeline.report.load import MOST_POINTS, drawn_load
-from sagehound.pipeline.reporting import found_loads
 from tests.cloud_process import CloudProcess
 from tests.pipeline.report_shop import Strict
 
@@ -120,19 +115,3 @@ def test_the_page_has_the_load_and_escapes_all_of_it(
     assert "endpoint pets-endpoint" in page.text
     write_report(clients, names, path=path, data_uri=uri, tuning_job=None, training_jobs=[])
     assert "Load and scaling" not in Strict(path.read_text(encoding="utf-8")).text
-
-
-def test_the_last_load_is_drawn_where_it_is_the_projects_own(
-    names: Names, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert found_loads(names, None) == []
-    strange = a_result()
-    strange.write(tmp_path / "sagehound-load.json")
-    assert found_loads(names, None) == []
-    assert found_loads(names, tmp_path / "sagehound-load.json") == [strange]
-    ours = dataclasses.replace(strange, target=EndpointTarget(names.endpoint).as_dict())
-    ours.write(tmp_path / "sagehound-load.json")
-    assert found_loads(names, None) == [ours]
-    with pytest.raises(StepFailed, match="cannot be read"):
-        found_loads(names, tmp_path / "none.json")

@@ -12,7 +12,7 @@ from sagehound.errors import StepFailed
 from sagehound.pipeline.admission import channel_uri, data_of, job_of_features
 from sagehound.pipeline.aws_errors import aws_step
 from sagehound.pipeline.clients import Clients
-from sagehound.pipeline.load.result import FILE, LoadResult
+from sagehound.pipeline.load.result import LoadResult
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import Step
 from sagehound.pipeline.report import ReportSummary, report_table, write_report
@@ -92,20 +92,6 @@ def latest_jobs(clients: Clients, names: Names) -> Reported:
         training_jobs=[job["TrainingJobName"] for job in trainings],
         features_job=job_of_features(features) if features else None,
     )
-
-
-def found_loads(names: Names, path: Path | None) -> list[LoadResult]:
-    """The load of a file that was named, or the last one here where it is about the project's endpoint or function.
-
-    Raises StepFailed where the named file is none.
-    """
-    if path is not None:
-        return [LoadResult.read(path, "report")]
-    if not FILE.exists():
-        return []
-    result = LoadResult.read(FILE, "report")
-    ours = {"endpoint": (names.endpoint, names.multi_endpoint), "function": (names.function,)}
-    return [result] if result.target["name"] in ours[result.target["kind"]] else []
 
 
 def _latest_trainings(clients: Clients, names: Names) -> list[dict[str, Any]]:
