@@ -110,7 +110,8 @@ def test_the_whole_walk_starts_and_stops_its_own_cloud(sagehound, tmp_path) -> N
     steps = {event["step"]: event["result"] for event in events if event.get("status") == "done"}
     assert list(steps) == [
         *("up", "check", "upload", "features", "tune", "train", "train x5"),
-        *("deploy", "invoke", "function", "secure", "denial", "report", "delete", "run"),
+        *("deploy", "invoke", "function", "secure", "denial"),
+        *("clock", "scale", "load", "report", "delete", "run"),
     ]
     assert steps["tune"]["trials"] == 2
     assert steps["tune"]["at_chance"] is False
@@ -129,7 +130,17 @@ def test_the_whole_walk_starts_and_stops_its_own_cloud(sagehound, tmp_path) -> N
     assert (steps["denial"]["denied"]["status"], steps["denial"]["denied"]["error"]) == (502, "AccessDenied")
     assert steps["denial"]["again"]["status"] == 200
     assert not [one for one in steps["secure"]["findings"] if one["where"] == "role project5-function"]
+    # The clock is fast from there on only; the endpoint follows the load up and back, and no request is lost.
+    assert steps["clock"]["speed"] == steps["scale"]["speed"] == 30
+    assert [one["how"] for one in steps["scale"]["targets"]] == ["registered", "registered"]
+    endpoint, function = steps["load"]["loads"]
+    counts = [one["current"] for one in endpoint["instances"]]
+    assert (counts[0], max(counts), counts[-1]) == (1, 3, 1)
+    assert endpoint["errors"] == function["errors"] == {}
+    assert function["cold_starts"] == 0
+    assert "scaling of endpoint/project5-endpoint/variant/AllTraffic (policies, alarms)" in steps["delete"]["deleted"]
     page = (tmp_path / "here" / "walk.html").read_text()
+    assert "Load and scaling" in page
     assert steps["train"]["job_name"] in page
     assert steps["train x5"]["job_name"] in page
     assert sagehound("status", check=False).returncode == 3

@@ -62,7 +62,7 @@ def load(
     Latency counts from the moment that a request was due, so that a slow server is not forgiven. Ctrl-C ends the load
     and keeps what was measured. --capacity measures what one instance holds, for `sagehound scale --from-load`.
     """
-    with opened(config, overrides, target, data_dir, as_json) as here:
+    with opened(config, overrides, target, data_dir, as_json, tells_clock=False) as here:
         if (endpoint and function) or (rate is not None and concurrency is not None):
             raise StepFailed(
                 "load", "--endpoint and --function, --rate and --concurrency exclude each other", "Give one of each."

@@ -45,8 +45,15 @@ def opened(
     verbose: bool = False,
     *,
     given: Mapping[str, object] | None = None,
+    tells_clock: bool = True,
 ) -> Iterator[Opened]:
-    """Read the settings, connect, and tell errors in three lines; ``given`` are options that are short for settings."""
+    """Read the settings, connect, and tell errors in three lines; ``given`` are options that are short for settings.
+
+    That a local cloud's clock is fast is said first, unless the step says so itself (``tells_clock``).
+    """
     with telling(as_json, verbose) as reporter:
         settings = load(config, overrides, **(given or {}))
-        yield Opened(reporter, settings, connect(target, settings, data_dir_of(data_dir)))
+        clients = connect(target, settings, data_dir_of(data_dir))
+        if clients.clock.fast and tells_clock:
+            reporter.note(clients.clock.sentence(), speed=clients.clock.speed)
+        yield Opened(reporter, settings, clients)

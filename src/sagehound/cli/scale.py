@@ -81,8 +81,6 @@ def scale(
     }
     short = [f"scale.{key}={one}" for key, one in given.items() if one is not None]
     with opened(config, [*(overrides or []), *short], place, data_dir, as_json) as here:
-        if here.clients.clock.fast:
-            here.reporter.note(here.clients.clock.sentence(), speed=here.clients.clock.speed)
         asked = _asked(endpoint, function, None if remove else from_load, take_target=value is None)
         with here.reporter.step("scale") as step:
             if remove:

@@ -120,7 +120,8 @@ class _Server(uvicorn.Server):
         temporary = self._data_dir / "server.json.new"
         temporary.write_text(json.dumps(facts))
         temporary.replace(self._data_dir / "server.json")
-        logger.info("listening on %s, data in %s", self._endpoint_url, self._data_dir)
+        clock = f", clock x{self._clock.speed:g}" if self._clock.speed != 1.0 else ""
+        logger.info("listening on %s, data in %s%s", self._endpoint_url, self._data_dir, clock)
 
 
 def _loop_factory() -> Any:
