@@ -277,7 +277,12 @@ def test_the_command(project: Project, tmp_path: Path) -> None:
     assert (configuration["ScaleInCooldown"], configuration["ScaleOutCooldown"]) == (60, 30)
     assert told("--from-load", str(result))["result"]["targets"][0]["target"] == 420.0
     assert told("--from-load", str(result), "--target", "100")["result"]["targets"][0]["target"] == 100.0
+    # Looking changes nothing, whatever the settings would be.
+    (seen,) = told("--show")["result"]["targets"]
+    assert (seen["resource_id"], seen["max_capacity"]) == (project.endpoint_resource, 3)
+    assert seen["policies"][0]["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 100.0
     assert "is above scale.max_capacity 3" in told("--min", "9")["cause"]
     assert "scale.target" in told("--target", "many")["cause"]
     assert told("--remove")["result"]["removed"] == [project.endpoint_resource]
+    assert told("--show")["result"]["targets"] == []
     assert project.registered() == {}

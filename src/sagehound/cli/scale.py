@@ -10,6 +10,7 @@ import typer
 
 from sagehound.cli.opening import opened
 from sagehound.cli.options import ConfigOption, DataDirOption, JsonOption, SetOption
+from sagehound.errors import StepFailed
 
 if TYPE_CHECKING:
     from sagehound.pipeline.scaling import Asked
@@ -55,6 +56,7 @@ def scale(
             "--from-load", help="Take the target from what `sagehound load --capacity` found.", metavar="FILE"
         ),
     ] = None,
+    show: Annotated[bool, typer.Option("--show", help="Only show what is registered and how it stands.")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Deregister, with policies, alarms and schedules.")] = False,
     config: ConfigOption = None,
     overrides: SetOption = None,
@@ -67,8 +69,7 @@ def scale(
     already stays. The target is explained in the metric's own unit; with --from-load and no target the measured
     capacity gives it.
     """
-    from sagehound.pipeline.scaling import scale as register
-    from sagehound.pipeline.scaling import unscale
+    from sagehound.pipeline import scaling
 
     value, place = _value_and_place(targets or [])
     given = {
@@ -81,12 +82,16 @@ def scale(
     }
     short = [f"scale.{key}={one}" for key, one in given.items() if one is not None]
     with opened(config, [*(overrides or []), *short], place, data_dir, as_json) as here:
-        asked = _asked(endpoint, function, None if remove else from_load, take_target=value is None)
+        if show and remove:
+            raise StepFailed("scale", "--show and --remove exclude each other", "Give one of them.")
+        asked = _asked(endpoint, function, None if show or remove else from_load, take_target=value is None)
         with here.reporter.step("scale") as step:
-            if remove:
-                unscale(here.clients, here.names, here.settings, step, asked)
+            if show:
+                scaling.show(here.clients, here.names, here.settings, step, asked)
+            elif remove:
+                scaling.unscale(here.clients, here.names, here.settings, step, asked)
             else:
-                register(here.clients, here.names, here.settings, here.reporter, step, asked)
+                scaling.scale(here.clients, here.names, here.settings, here.reporter, step, asked)
 
 
 def _asked(endpoint: str, function: str, measured: Path | None, *, take_target: bool) -> Asked:

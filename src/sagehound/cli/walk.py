@@ -121,7 +121,8 @@ def run(
             reporter.note(f"the local cloud goes on at {own.server.endpoint_url}; stop it with {_down(data_dir)}")
         elif target == "aws":
             reporter.note(
-                "the endpoints and the environments that are kept ready cost money while they are there; "
+                "the endpoints and the environments that are kept ready cost money while they are there, and more "
+                "when they scale; "
                 "`sagehound delete --target aws` removes everything"
             )
         whole.done("all of it")

@@ -77,7 +77,7 @@ def scale(
     with scaling_step():
         tracked = _subjects(clients, names, settings, wanted, asked, reporter)
         hows = [_ensure(clients, names, one) for one in tracked]
-        states = [state for one in tracked if (state := read_state(clients, one))]
+        states = [state for one in tracked if (state := read_state(clients, one.place))]
     if recommended is not None:
         for one in tracked:
             told = warning(one.target, recommended) if one.namespace == "sagemaker" else ""
@@ -95,21 +95,38 @@ def unscale(
 
     The resources that were registered.
     """
-    places = []
-    if asked.endpoint or asked.both:
-        resource = endpoint_resource(asked.endpoint or names.endpoint, settings.deploy.variant_name)
-        places.append(ScalingPlace("sagemaker", resource, "sagemaker:variant:DesiredInstanceCount"))
-    if asked.function or asked.both:
-        function, alias = _function_and_alias(names, settings, asked)
-        resource = function_resource(function, alias)
-        places.append(ScalingPlace("lambda", resource, "lambda:function:ProvisionedConcurrency"))
     with scaling_step():
-        found = [place for place in places if target_of(clients, place.members)]
+        found = [place for place in _places(names, settings, asked) if target_of(clients, place.members)]
         for place in found:
             remove_scaling(clients, place)
     removed = [place.resource_id for place in found]
     step.done(f"removed from {', '.join(removed)}" if removed else "nothing was registered", removed=removed)
     return removed
+
+
+def show(
+    clients: Clients, names: Names, settings: PipelineSettings, step: Step, asked: Asked = Asked()
+) -> list[ScalingState]:
+    """What is registered now and how it stands, whoever registered it; nothing is changed."""
+    with scaling_step():
+        found = [read_state(clients, place.members) for place in _places(names, settings, asked)]
+    states = [state for state in found if state is not None]
+    step.lines = [line for state in states for line in state.lines()]
+    what = f"{len(states)} registered" if states else "nothing is registered; `sagehound scale` does it"
+    step.done(what, speed=clients.clock.speed, targets=[state.as_dict() for state in states])
+    return states
+
+
+def _places(names: Names, settings: PipelineSettings, asked: Asked) -> list[ScalingPlace]:
+    """Where what was asked for is or would be registered."""
+    places = []
+    if asked.endpoint or asked.both:
+        resource = endpoint_resource(asked.endpoint or names.endpoint, settings.deploy.variant_name)
+        places.append(ScalingPlace("sagemaker", resource, "sagemaker:variant:DesiredInstanceCount"))
+    if asked.function or asked.both:
+        resource = function_resource(*_function_and_alias(names, settings, asked))
+        places.append(ScalingPlace("lambda", resource, "lambda:function:ProvisionedConcurrency"))
+    return places
 
 
 def _subjects(

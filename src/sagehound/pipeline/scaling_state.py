@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 from sagehound.pipeline.clients import Clients
-from sagehound.pipeline.scaling_requests import Tracked
 
 _ALARMS_AT_ONCE = 100  # DescribeAlarms takes no more names
 _SHOWN_ACTIVITIES = 3
@@ -68,12 +67,12 @@ class ScalingState:
         }
 
 
-def read_state(clients: Clients, tracked: Tracked) -> ScalingState | None:
+def read_state(clients: Clients, place: dict[str, str]) -> ScalingState | None:
     """What there is of a target; None where it is not registered. Raises botocore's ClientError."""
-    target = target_of(clients, tracked.place)
+    target = target_of(clients, place)
     if target is None:
         return None
-    place, scaling = tracked.place, clients.autoscaling
+    scaling = clients.autoscaling
     policies = scaling.describe_scaling_policies(**place)["ScalingPolicies"]
     return ScalingState(
         target,
