@@ -32,6 +32,7 @@ def test_out_in_proportion_after_three_periods_above() -> None:
     assert decide(at(1), TARGET_20, [45.0, 45.0, 45.0], NEVER, NOW).desired == 3
     assert decide(at(1, maximum=9), TARGET_20, [45.0, 45.0, 101.0], NEVER, NOW).desired == 6
     assert decide(at(2, maximum=9), TARGET_20, [20.1] * 3, NEVER, NOW).desired == 3
+    assert decide(at(2, maximum=9), TARGET_20, [20.0 + 1e-11] * 3, NEVER, NOW).desired == 3
 
 
 def test_out_up_to_the_maximum_and_then_the_reason() -> None:
