@@ -65,7 +65,9 @@ def counts(hosting: Hosting, endpoint: str) -> tuple[str, int, int]:
     return described["EndpointStatus"], variant["CurrentInstanceCount"], variant["DesiredInstanceCount"]
 
 
-def points(hosting: Hosting, namespace: str, metric: str, period: int = 60, **dimensions: str) -> list[dict[str, Any]]:
+def points(
+    hosting: Hosting, namespace: str, metric: str, dimensions: dict[str, str], period: int = 60
+) -> list[dict[str, Any]]:
     """Every datapoint of a metric of an endpoint, in order."""
     now = datetime.now(UTC)
     found = hosting.cloud.client("cloudwatch").get_metric_statistics(
@@ -192,9 +194,8 @@ def test_requests_on_their_way_are_sampled_on_each_instance(fast_cloud: CloudPro
             hosting,
             "AWS/SageMaker",
             "ConcurrentRequestsPerModel",
+            dimensions={"EndpointName": endpoint, "VariantName": "AllTraffic"},
             period=10,
-            EndpointName=endpoint,
-            VariantName="AllTraffic",
         )
         return [(point["SampleCount"], point["Sum"], point["Average"], point["Maximum"]) for point in found]
 
@@ -221,7 +222,7 @@ def test_requests_that_wait_for_an_instance_count_too(fast_cloud: CloudProcess, 
     wait_for(
         lambda: any(
             point["Maximum"] == 4.0
-            for point in points(hosting, "AWS/SageMaker", "ConcurrentRequestsPerModel", period=10, **dimensions)
+            for point in points(hosting, "AWS/SageMaker", "ConcurrentRequestsPerModel", dimensions, period=10)
         ),
         "four requests wait",
     )
@@ -247,12 +248,12 @@ def test_what_instances_use_is_measured(fast_cloud: CloudProcess) -> None:
     caller.start()
     dimensions = {"EndpointName": endpoint, "VariantName": "AllTraffic"}
     try:
-        wait_for(lambda: _used(hosting, "CPUUtilization", **dimensions) > 5.0, "a core is busy for some of the time")
+        wait_for(lambda: _used(hosting, "CPUUtilization", dimensions) > 5.0, "a core is busy for some of the time")
     finally:
         stop.set()
         caller.join(60)
-    assert 0.0 < _used(hosting, "MemoryUtilization", **dimensions) < 100.0
-    assert 0.0 < _used(hosting, "DiskUtilization", **dimensions) <= 100.0
+    assert 0.0 < _used(hosting, "MemoryUtilization", dimensions) < 100.0
+    assert 0.0 < _used(hosting, "DiskUtilization", dimensions) <= 100.0
     listed = hosting.cloud.client("cloudwatch").list_metrics(
         Namespace="/aws/sagemaker/Endpoints", MetricName="CPUUtilization"
     )["Metrics"]
@@ -264,8 +265,8 @@ def test_what_instances_use_is_measured(fast_cloud: CloudProcess) -> None:
     }
     assert len(instances) == 2
     for instance in instances:
-        assert points(hosting, "/aws/sagemaker/Endpoints", "CPUUtilization", **dimensions, InstanceId=instance)
-        assert points(hosting, "AWS/SageMaker", "Invocations", **dimensions, InstanceId=instance)
+        assert points(hosting, "/aws/sagemaker/Endpoints", "CPUUtilization", {**dimensions, "InstanceId": instance})
+        assert points(hosting, "AWS/SageMaker", "Invocations", {**dimensions, "InstanceId": instance})
 
 
 def test_invocations_are_shared_by_the_instances_in_service(hosting: Hosting) -> None:
@@ -275,16 +276,16 @@ def test_invocations_are_shared_by_the_instances_in_service(hosting: Hosting) ->
     dimensions = {"EndpointName": endpoint, "VariantName": "AllTraffic"}
 
     def total(metric: str) -> float:
-        return sum(float(point["Sum"]) for point in points(hosting, "AWS/SageMaker", metric, **dimensions))
+        return sum(float(point["Sum"]) for point in points(hosting, "AWS/SageMaker", metric, dimensions))
 
     wait_for(lambda: total("Invocations") == 8)
     assert total("InvocationsPerInstance") == 4
     hosting.delete(endpoint)
 
 
-def _used(hosting: Hosting, metric: str, **dimensions: str) -> float:
+def _used(hosting: Hosting, metric: str, dimensions: dict[str, str]) -> float:
     """The highest average of the variant so far."""
-    found = points(hosting, "/aws/sagemaker/Endpoints", metric, **dimensions)
+    found = points(hosting, "/aws/sagemaker/Endpoints", metric, dimensions)
     return max((float(point["Average"]) for point in found), default=0.0)
 
 

@@ -182,7 +182,8 @@ class Instance:
                 if first is not None and not first.done() and not (isinstance(error, Killed) and starts + 1 < STARTS):
                     first.set_exception(error if isinstance(error, NotHealthy) else NotHealthy(str(error)))
                     return
-                logger.exception("instance %s is not healthy", self.instance_id)
+                if not self._leaving.is_set():
+                    logger.exception("instance %s is not healthy", self.instance_id)
             starts = 0 if time.monotonic() - healthy_since > HEALTHY_AGAIN else starts + 1
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(BACKOFF[min(starts, len(BACKOFF) - 1)]):
@@ -202,6 +203,8 @@ class Instance:
             if handle is not None:  # the last words of a process that ended while nobody looked
                 await LogPump(supervisor, handle, self._keep_lines, self.record.get("LogOffset", 0)).run()
             program = await self._home.prepare(self.record, self.variant, self._log.say)
+            if self._leaving.is_set():
+                raise NotHealthy("The instance leaves: nobody would end a process that is started now.")
             self._renew_session()
             handle = await supervisor.start(Host(self.instance_id, self._home.root, shared=("model",)), program)
             self._save(Handle=handle)

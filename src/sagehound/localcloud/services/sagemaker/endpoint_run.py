@@ -107,24 +107,25 @@ class EndpointRun:
         self._advance("InService")
 
     async def scale(self) -> None:
-        """What is added serves once it is healthy; then weights, and what is too many drains. Or as before and why."""
-        members: dict[str, Any] = {}
+        """What is added serves once it is healthy; then weights, and what is too many drains. Or as before and why.
+
+        PreviousDeployment stays in the record to the end: it tells a restarted server that this goes on.
+        """
         try:
             await self._come_up("Deployment", has_traffic=True)
         except NotHealthy as error:
-            members["FailureReason"] = str(error)[:_MAX_REASON]
             record = self.record()
-            self._put({**record, "Deployment": record["PreviousDeployment"]})
+            reason = str(error)[:_MAX_REASON]
+            self._put({**record, "Deployment": record["PreviousDeployment"], "FailureReason": reason})
         record = self.record()
         deployment = record["Deployment"]
         for variant in deployment["Variants"]:
             variant["Weight"] = variant.pop("DesiredWeight", variant["Weight"])
-        record.pop("PreviousDeployment", None)
         self._put(record)
         keep = self._fleet.wanted(deployment)
         self._serve(keep)
         await self._fleet.leave(lambda instance: instance not in keep)
-        self._advance("InService", **members)
+        self._advance("InService", **{member: record[member] for member in ("FailureReason",) if member in record})
 
     async def delete(self) -> None:
         """Stop answering, drain, end every process, forget the endpoint."""
@@ -246,6 +247,7 @@ class EndpointRun:
         record.pop("Baking", None)
         if status == "InService":
             record.pop("FailureReason", None)
+            record.pop("PreviousDeployment", None)
         now = self._providers.clock.now()
         record = ENDPOINT_STATUS.advance(record, status, LastModifiedTime=now, **members)
         self._put(record)

@@ -182,6 +182,7 @@ class Endpoints:
     def _begin(self, region: str, record: Record, work: str, **members: Any) -> None:
         status = "Deleting" if work == "delete" else "Updating"
         name, now = record["EndpointName"], self._providers.clock.now()
+        record.pop("FailureReason", None)
         self._store.put(
             ENDPOINT, region, name, ENDPOINT_STATUS.advance(record, status, LastModifiedTime=now, **members)
         )
