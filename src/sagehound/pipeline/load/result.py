@@ -11,7 +11,6 @@ from typing import Any
 from sagehound.errors import StepFailed
 
 FORMAT = 1
-FILE = Path("sagehound-load.json")
 _AGAIN = "Make it with `sagehound load`, or name another file."
 
 

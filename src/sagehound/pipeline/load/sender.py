@@ -13,6 +13,7 @@ from sagehound.pipeline.load.replies import reply_of
 from sagehound.pipeline.load.schedule import arrivals
 from sagehound.pipeline.load.signing import SignedRequests
 from sagehound.pipeline.load.tally import Reply, Tally
+from sagehound.pipeline.load.timer import Timer, timer
 
 _READ_AT_ONCE = 1 << 16
 _MOST_KEPT = 1 << 18
@@ -67,6 +68,12 @@ class Sender:
 
     async def _open(self) -> None:
         """Begin each request at its moment; then wait for the answers."""
+        with timer() as clock:
+            await self._begin_all(clock)
+        await self._answers()
+
+    async def _begin_all(self, clock: Timer) -> None:
+        """Begin the requests of the schedule, and count those that nothing became free for."""
         schedule = arrivals(self._plan)
         behind = 0
         freed = 0.0
@@ -75,18 +82,19 @@ class Sender:
             wait = due - self.second
             if wait > 0:
                 behind = 0
-                await asyncio.sleep(wait)
+                await clock.sleep(wait)
             elif (behind := behind + 1) % _AT_ONCE == 0:
                 await asyncio.sleep(0)
+            if self._broken is not None:
+                return
             if self._free.locked():
-                if self._broken is not None or not await self._freed(last):
+                if not await self._freed(last):
                     self._tally.not_sent = 1 + sum(1 for _ in schedule)
                     break
                 freed = self.second
             else:
                 await self._free.acquire()
             self._begin(due, held_back=due < freed)
-        await self._answers()
 
     async def _freed(self, last: float) -> bool:
         """Wait until fewer than the most requests are under way; False where the load is long over by then."""
