@@ -90,16 +90,23 @@ class AlarmTable:
 
     def put(self, alarm: Alarm, items: Iterable[tuple[float, str, str, str]] = ()) -> None:
         """Keep an alarm and what happened to it (at, type, summary, data) in one transaction."""
-        record = {
-            "Region": alarm.region,
-            "MetricAlarm": alarm.metric,
-            "Tags": alarm.tags,
-            "ManagedBy": alarm.managed_by,
-        }
+        self.put_all([(alarm, items)])
+
+    def put_all(self, alarms: Iterable[tuple[Alarm, Iterable[tuple[float, str, str, str]]]]) -> None:
+        """Keep several alarms; all of them or, when that fails, none: memory follows what is stored."""
+        kept = list(alarms)
         with self._store.transaction():
-            self._store.put(KIND, alarm.region, alarm.name, record)
-            self.tell(alarm.region, alarm.name, items)
-        self._alarms[(alarm.region, alarm.name)] = alarm
+            for alarm, items in kept:
+                record = {
+                    "Region": alarm.region,
+                    "MetricAlarm": alarm.metric,
+                    "Tags": alarm.tags,
+                    "ManagedBy": alarm.managed_by,
+                }
+                self._store.put(KIND, alarm.region, alarm.name, record)
+                self.tell(alarm.region, alarm.name, items)
+        for alarm, _ in kept:
+            self._alarms[(alarm.region, alarm.name)] = alarm
 
     def delete(self, alarms: Iterable[tuple[Alarm, tuple[float, str, str, str]]]) -> None:
         """Forget alarms; their history stays and says so. All of them or, when that fails, none."""

@@ -149,14 +149,14 @@ class Alarms:
 
     def _enable(self, call: Call, request: dict[str, Any], enabled: bool) -> dict[str, Any]:
         now = self._clock.now()
-        with self._table.transaction():
-            for name in request["AlarmNames"]:
-                alarm = self._table.get(call.region, name)
-                if alarm is None or alarm.metric["ActionsEnabled"] == enabled:
-                    continue
+        changed = []
+        for name in dict.fromkeys(request["AlarmNames"]):
+            alarm = self._table.get(call.region, name)
+            if alarm is not None and alarm.metric["ActionsEnabled"] != enabled:
                 metric = {**alarm.metric, "ActionsEnabled": enabled, "AlarmConfigurationUpdatedTimestamp": now}
                 after = replace(alarm, metric=metric)
-                self._table.put(after, [configured(after, "Update", now.timestamp())])
+                changed.append((after, [configured(after, "Update", now.timestamp())]))
+        self._table.put_all(changed)
         return {}
 
 
