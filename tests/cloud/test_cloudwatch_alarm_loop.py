@@ -193,6 +193,20 @@ async def test_an_alarm_that_is_deleted_or_made_meanwhile(store: Store) -> None:
     assert cloudwatch.alarms.describe(REGION, "first") is None
 
 
+def test_a_transaction_that_is_rolled_back_leaves_no_alarm_and_loses_none(store: Store) -> None:
+    cloudwatch = CloudWatch(store, Clock(), "123456789012")
+    cloudwatch.alarms.put(REGION, settings("there"))
+    with pytest.raises(ValueError, match="not after all"), store.transaction():
+        cloudwatch.alarms.put(REGION, settings("new"))
+        cloudwatch.alarms.put(REGION, settings("there", Threshold=7.0, ActionsEnabled=False))
+        cloudwatch.alarms.delete(REGION, ["there"])
+        raise ValueError("not after all")
+    assert cloudwatch.alarms.describe(REGION, "new") is None
+    (kept,) = cloudwatch.alarms.with_action(REGION, POLICY)
+    assert (kept["AlarmName"], kept["Threshold"], kept["ActionsEnabled"]) == ("there", 5.0, True)
+    assert len(history(store, "there")) == 1
+
+
 def test_what_application_auto_scaling_looks_up(store: Store) -> None:
     cloudwatch = CloudWatch(store, Clock(), "123456789012")
     for name, actions in (("b", [POLICY]), ("a", [POLICY + "-more"]), ("c", [])):

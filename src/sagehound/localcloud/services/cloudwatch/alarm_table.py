@@ -1,4 +1,4 @@
-"""The alarms as records, kept in memory beside the store, and their history in a table of its own."""
+"""The alarms as records, and their history in a table of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sagehound.localcloud.scaling.alarm import AlarmRule
 from sagehound.localcloud.services.cloudwatch.alarm_checks import rule_of
-from sagehound.localcloud.state.store import Store
+from sagehound.localcloud.state.store import Store, loads
 
 KIND = "cloudwatch-alarm"
 _SCHEMA = """
@@ -60,15 +60,13 @@ class HistoryRow(NamedTuple):
 
 
 class AlarmTable:
-    """Reads come from memory: a loop that looks at a thousand alarms each minute need not parse a thousand records."""
+    """The store is the truth, also after a transaction that was rolled back. A record is parsed once, as long as it
+    stays the same: a loop looks at a thousand alarms each minute."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         store.create_tables(_SCHEMA)
-        self._alarms: dict[tuple[str, str], Alarm] = {}
-        for record in store.list(KIND):
-            alarm = Alarm(record["Region"], record["MetricAlarm"], record["Tags"], record["ManagedBy"])
-            self._alarms[(alarm.region, alarm.name)] = alarm
+        self._parsed: dict[tuple[str, str], tuple[str, Alarm]] = {}
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -78,45 +76,59 @@ class AlarmTable:
 
     def get(self, region: str, name: str) -> Alarm | None:
         """An alarm, or None. Whoever changes it makes another and puts that."""
-        return self._alarms.get((region, name))
+        sql = "SELECT body FROM records WHERE kind = ? AND region = ? AND name = ?"
+        rows = self._store.execute(sql, (KIND, region, name))
+        return self._alarm(region, name, rows[0]["body"]) if rows else None
 
     def all(self) -> list[Alarm]:
         """Every alarm of every region."""
-        return list(self._alarms.values())
+        rows = self._store.execute("SELECT region, name, body FROM records WHERE kind = ?", (KIND,))
+        if len(rows) < len(self._parsed):
+            there = {(row["region"], row["name"]) for row in rows}
+            self._parsed = {key: value for key, value in self._parsed.items() if key in there}
+        return [self._alarm(*row) for row in rows]
 
     def of_region(self, region: str) -> list[Alarm]:
         """The alarms of a region, ordered by name."""
-        return sorted((alarm for alarm in self._alarms.values() if alarm.region == region), key=lambda one: one.name)
+        sql = "SELECT region, name, body FROM records WHERE kind = ? AND region = ? ORDER BY name"
+        return [self._alarm(*row) for row in self._store.execute(sql, (KIND, region))]
+
+    def count(self, region: str) -> int:
+        """How many alarms a region has."""
+        sql = "SELECT count(*) FROM records WHERE kind = ? AND region = ?"
+        return int(self._store.execute(sql, (KIND, region))[0][0])
+
+    def _alarm(self, region: str, name: str, body: str) -> Alarm:
+        known = self._parsed.get((region, name))
+        if known is not None and known[0] == body:
+            return known[1]
+        record = loads(body)
+        alarm = Alarm(region, record["MetricAlarm"], record["Tags"], record["ManagedBy"])
+        self._parsed[(region, name)] = (body, alarm)
+        return alarm
 
     def put(self, alarm: Alarm, items: Iterable[tuple[float, str, str, str]] = ()) -> None:
         """Keep an alarm and what happened to it (at, type, summary, data) in one transaction."""
         self.put_all([(alarm, items)])
 
     def put_all(self, alarms: Iterable[tuple[Alarm, Iterable[tuple[float, str, str, str]]]]) -> None:
-        """Keep several alarms; all of them or, when that fails, none: memory follows what is stored."""
-        kept = list(alarms)
+        """Keep several alarms; all of them or, when that fails, none."""
         with self._store.transaction():
-            for alarm, items in kept:
+            for alarm, items in alarms:
                 record = {
-                    "Region": alarm.region,
                     "MetricAlarm": alarm.metric,
                     "Tags": alarm.tags,
                     "ManagedBy": alarm.managed_by,
                 }
                 self._store.put(KIND, alarm.region, alarm.name, record)
                 self.tell(alarm.region, alarm.name, items)
-        for alarm, _ in kept:
-            self._alarms[(alarm.region, alarm.name)] = alarm
 
     def delete(self, alarms: Iterable[tuple[Alarm, tuple[float, str, str, str]]]) -> None:
         """Forget alarms; their history stays and says so. All of them or, when that fails, none."""
-        gone = list(alarms)
         with self._store.transaction():
-            for alarm, item in gone:
+            for alarm, item in alarms:
                 self._store.delete(KIND, alarm.region, alarm.name)
                 self.tell(alarm.region, alarm.name, [item])
-        for alarm, _ in gone:
-            del self._alarms[(alarm.region, alarm.name)]
 
     def tell(self, region: str, name: str, items: Iterable[tuple[float, str, str, str]]) -> None:
         """Add items to the history of an alarm."""

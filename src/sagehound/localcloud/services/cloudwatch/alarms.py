@@ -71,7 +71,7 @@ class Alarms:
         configuration = configuration_of(alarm)
         name = configuration["AlarmName"]
         before = self._table.get(region, name)
-        if before is None and len(self._table.of_region(region)) >= MOST_ALARMS:
+        if before is None and self._table.count(region) >= MOST_ALARMS:
             raise AwsError("LimitExceeded", f"The maximum limit of {MOST_ALARMS} alarms exceeded.")
         now = self._clock.now()
         arn = arns.make("cloudwatch", region, self._account_id, f"alarm:{name}")
