@@ -15,10 +15,12 @@ from sagehound.cli.main import app
 from sagehound.errors import StepFailed
 from sagehound.pipeline.cleanup import delete_belongings, find_belongings
 from sagehound.pipeline.clients import Clients, connect_endpoint, connect_local
+from sagehound.pipeline.deploy import Placement, deploy
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.scaling import Asked, scale, unscale
 from sagehound.pipeline.scaling_cleanup import find_scaling
 from sagehound.pipeline.scaling_requests import CONCURRENCY
+from sagehound.pipeline.train import TrainedModel
 from sagehound.settings import PipelineSettings
 from tests.cloud.hosting import Hosting, answering
 from tests.cloud.lambda_callers import user_keys
@@ -257,6 +259,35 @@ def test_delete_finds_what_the_project_registered_and_nobody_else_s(project: Pro
         delete_belongings(project.clients, project.names, found, step)
     assert project.registered() == {}
     assert project.alarms() == []
+
+
+def test_a_new_model_leaves_an_endpoint_as_many_instances_as_it_has_scaled_to(project: Project) -> None:
+    name, clients, hosting = unique("again"), project.clients, project.hosting
+    settings = project.settings
+
+    def deployed(answer: str, count: int) -> int:
+        """How many instances the endpoint has once this model serves."""
+        artifact = hosting.upload(f"{names.project}/jobs/{answer}", answering(answer))
+        model = TrainedModel("job", artifact, {}, 1, 1.0, 1.0)
+        asked = dataclasses.replace(settings.deploy, instance_count=count)
+        with project.recorded.reporter.step("deploy") as step:
+            deploy(clients, names, asked, settings.train, [Placement(name, model)], step)
+        assert hosting.invoke(name) == answer
+        variant = hosting.settled(name)["ProductionVariants"][0]
+        assert variant["CurrentInstanceCount"] == variant["DesiredInstanceCount"]
+        return int(variant["CurrentInstanceCount"])
+
+    # The role that deploy makes may read the project's own artefacts only.
+    names = dataclasses.replace(project.names, bucket=hosting.bucket, role=unique("role"))
+    settings = dataclasses.replace(settings, role_name=names.role)
+    assert deployed("one", 1) == 1
+    hosting.sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName=name, DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": 3}]
+    )
+    hosting.settled(name)
+    assert deployed("two", 1) == 3
+    assert deployed("three", 2) == 2
+    hosting.delete(name)
 
 
 def test_the_command(project: Project, tmp_path: Path) -> None:

@@ -122,9 +122,24 @@ def _begin(
         clients.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config_name, Tags=names.tags)
         how = "created"
     elif before["EndpointConfigName"] != config_name:
-        clients.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config_name)
+        retained = _has_scaled(clients, settings, before)
+        clients.sagemaker.update_endpoint(
+            EndpointName=name, EndpointConfigName=config_name, RetainAllVariantProperties=retained
+        )
         how = "updated"
     return Endpoint(name, model_name, model.job_name, config_name, how)
+
+
+def _has_scaled(clients: Clients, settings: DeploySettings, before: dict[str, Any]) -> bool:
+    """Whether the instances are more or fewer than once configured, though nobody configures another number now.
+
+    An update would bring them back to that number at once, whatever load they are there for.
+    """
+    config = clients.sagemaker.describe_endpoint_config(EndpointConfigName=before["EndpointConfigName"])
+    begun = {one["VariantName"]: one.get("InitialInstanceCount") for one in config["ProductionVariants"]}
+    now = {one["VariantName"]: one.get("DesiredInstanceCount") for one in before.get("ProductionVariants", [])}
+    variant = settings.variant_name
+    return begun.get(variant) == settings.instance_count and now.get(variant, settings.instance_count) != begun[variant]
 
 
 def describe_endpoint(clients: Clients, name: str) -> dict[str, Any] | None:

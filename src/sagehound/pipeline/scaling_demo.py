@@ -31,7 +31,7 @@ _OVER = 0.4
 """So much more than the capacity below the most is asked for, as a share of one instance's target."""
 _OUT_MINUTES, _IN_MINUTES = 4.0, 40.0
 """Minutes of the cloud's clock: until the high alarm has acted; and at most until the low one has, for each step."""
-_START_SECONDS = {True: 10.0, False: 900.0}
+_START_SECONDS = {True: 13.0, False: 900.0}
 """Real seconds that new instances may take to serve, in the local cloud and on AWS."""
 _QUIET_SHARE = 0.7
 """Afterwards a request is sent each so-and-so part of a minute of the cloud's clock."""
