@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Protocol
 
 from sagehound.localcloud.services.sagemaker.needs import MetricCounter
@@ -36,6 +37,17 @@ class EndpointMetrics:
     def __init__(self, clock: Clock, counter: MetricCounter) -> None:
         self._clock = clock
         self._counter = counter
+        self._asked: dict[tuple[str, str, str], int] = {}
+        """The last minute in which a variant was invoked."""
+
+    def quiet(self, region: str, endpoint: str, variant: Counted, minute: int) -> None:
+        """A minute without invocations: "if a variant's traffic becomes zero, SageMaker automatically scales in [...]
+        In this case, SageMaker emits metrics with a value of zero" (endpoint-auto-scaling-edit, Scale-in)."""
+        if self._asked.get((region, endpoint, variant.name), -1) < minute:
+            moment = datetime.fromtimestamp(minute * 60 + 59, UTC)
+            dimensions = {"EndpointName": endpoint, "VariantName": variant.name}
+            for metric in ("Invocations", "InvocationsPerInstance"):
+                self._counter.put(region, INVOCATIONS, metric, 0.0, dimensions, moment, "None")
 
     def count(
         self,
@@ -90,6 +102,7 @@ class EndpointMetrics:
         model_seconds: float | None,
         status: int,
     ) -> None:
+        self._asked[region, endpoint, variant.name] = int(self._clock.time()) // 60
         values = [
             ("Invocations", 1.0, "None"),
             # AWS sends 1/numberOfInstances with each request: the sum of a minute is what one instance was asked.

@@ -41,15 +41,17 @@ class EndpointSampling:
             tick = (self._clock.time() // SAMPLE_SECONDS + 1) * SAMPLE_SECONDS
             await self._clock.sleep(tick - self._clock.time())
             try:
-                self._sample_requests()
+                self._sample_requests(int(tick))
                 await self._sample_instances(int(tick))
             except (OSError, RuntimeError):
                 logger.exception("no samples of endpoints at %s", tick)
 
-    def _sample_requests(self) -> None:
+    def _sample_requests(self, tick: int) -> None:
         for (region, endpoint), service in self._router.services():
             for variant in service.variants:
                 self._metrics.concurrent(region, endpoint, variant, service.on_their_way(variant))
+                if tick % 60 == 0:
+                    self._metrics.quiet(region, endpoint, variant, tick // 60 - 1)
 
     async def _sample_instances(self, tick: int) -> None:
         """Utilization of what is due; a new instance is looked at, so that it has a beginning to count from."""
