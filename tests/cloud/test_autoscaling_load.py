@@ -94,9 +94,8 @@ def test_suspended_scaling_waits_until_it_is_resumed(fast_cloud: CloudProcess) -
     scaling.reaches(1)
     scaling.track(0.5)
     with load(scaling, 3) as errors:
-        high = lambda: scaling.alarms()["High"]  # noqa: E731
-        wait_for(lambda: high()["StateValue"] == "ALARM", "the high alarm")
-        since = high()["StateUpdatedTimestamp"]
+        wait_for(lambda: scaling.alarms()["High"]["StateValue"] == "ALARM", "the high alarm")
+        since = scaling.alarms()["High"]["StateUpdatedTimestamp"]
         wait_for(lambda: fast_now(scaling) > since.timestamp() + 180, "three more evaluations")
         assert scaling.capacity() == (1, 1)
         scaling.client.register_scalable_target(**scaling.target, SuspendedState={"DynamicScalingOutSuspended": False})
