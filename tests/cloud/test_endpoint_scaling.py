@@ -181,6 +181,35 @@ def test_metrics_that_are_not_published_are_refused(hosting: Hosting) -> None:
         _config(hosting, "b", variant, EnableDetailedObservability=True)
 
 
+def test_an_endpoint_follows_its_concurrency_out_and_in(fast_cloud: CloudProcess, tmp_path: Path) -> None:
+    """The whole loop: samples, alarms, policy, instances; six requests at a time want three instances of two."""
+    hosting = Hosting(fast_cloud)
+    endpoint = hosting.endpoint("e", HOLD)
+    register(hosting, endpoint, 1, 3)
+    hosting.cloud.client("application-autoscaling").put_scaling_policy(
+        **target(endpoint),
+        PolicyName="concurrency",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": 2.0,
+            "PredefinedMetricSpecification": {
+                "PredefinedMetricType": "SageMakerVariantConcurrentRequestsPerModelHighResolution"
+            },
+            "ScaleInCooldown": 30,
+            "ScaleOutCooldown": 30,
+        },
+    )
+    callers = [threading.Thread(target=hosting.invoke, args=(endpoint, f"{tmp_path}/go")) for _ in range(6)]
+    for caller in callers:
+        caller.start()
+    wait_for(lambda: counts(hosting, endpoint) == ("InService", 3, 3), "out")
+    (tmp_path / "go").touch()
+    for caller in callers:
+        caller.join(60)
+    wait_for(lambda: counts(hosting, endpoint) == ("InService", 1, 1), "and in again")
+    wait_for(lambda: _statuses(hosting, endpoint) == {"Successful"})
+
+
 def test_requests_on_their_way_are_sampled_on_each_instance(fast_cloud: CloudProcess, tmp_path: Path) -> None:
     """Three requests on two instances: two at one of them, of which one is in its queue."""
     hosting = Hosting(fast_cloud)
@@ -230,6 +259,19 @@ def test_requests_that_wait_for_an_instance_count_too(fast_cloud: CloudProcess, 
     (tmp_path / "go").touch()
     for caller in callers:
         caller.join(60)
+
+
+def test_a_minute_without_invocations_is_a_zero(fast_cloud: CloudProcess) -> None:
+    hosting = Hosting(fast_cloud)
+    endpoint = hosting.endpoint("e", answering("x"))
+    hosting.invoke(endpoint)
+    dimensions = {"EndpointName": endpoint, "VariantName": "AllTraffic"}
+
+    def sums() -> list[float]:
+        return [point["Sum"] for point in points(hosting, "AWS/SageMaker", "InvocationsPerInstance", dimensions)]
+
+    wait_for(lambda: sums()[-2:] == [0.0, 0.0])
+    assert sum(sums()) == 1.0
 
 
 def test_what_instances_use_is_measured(fast_cloud: CloudProcess) -> None:

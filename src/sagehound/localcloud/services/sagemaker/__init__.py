@@ -11,7 +11,9 @@ Covered
   RandomSeed, RetryStrategy; a restart of the server goes on with the history that there is.
 - CreateModel, DescribeModel, ListModels, DeleteModel: one container with a model.tar.gz.
 - CreateEndpointConfig, DescribeEndpointConfig, ListEndpointConfigs, DeleteEndpointConfig; CreateEndpoint,
-  DescribeEndpoint, ListEndpoints, UpdateEndpoint (blue-green), UpdateEndpointWeightsAndCapacities, DeleteEndpoint.
+  DescribeEndpoint, ListEndpoints, UpdateEndpoint (blue-green), UpdateEndpointWeightsAndCapacities, DeleteEndpoint;
+  variants as scalable targets (sagemaker:variant:DesiredInstanceCount); MetricsConfig with EnableEnhancedMetrics and
+  MetricPublishFrequencyInSeconds.
 - AddTags, ListTags, DeleteTags for every resource.
 
 Not covered, and refused by name
@@ -20,7 +22,8 @@ Not covered, and refused by name
   mode, on AWS too.
 - Of tuning jobs: Autotune and AutoParameters.
 - Of hosting: inference pipelines, multi-model containers, uncompressed model data, inference components, serverless and
-  asynchronous inference, data capture, RoutingStrategy RANDOM, canary and linear traffic shifting.
+  asynchronous inference, data capture, RoutingStrategy RANDOM, canary and linear traffic shifting, detailed
+  observability, instance counts of 0.
 
 Accepted without effect, which a job's log or its description says
 - VpcConfig, network isolation, traffic encryption; Debugger and profiler rules (stored, never evaluated); volume sizes;
@@ -28,6 +31,7 @@ Accepted without effect, which a job's log or its description says
   has started; AllocationStrategy (of several InstanceConfigs the first is taken).
 
 To know
+- MemoryUtilization and DiskUtilization of endpoints are percentages of this machine, not of the instance type.
 - CheckpointConfig of a tuning job is a folder for each training job: S3Uri/TRAINING-JOB-NAME.
 - ConvergenceDetected follows a rule of our own, since AWS's is not published: twenty values, and the later half of them
   has not improved the best by more than 1 %. With definitions that minimize and such that maximize, the best training

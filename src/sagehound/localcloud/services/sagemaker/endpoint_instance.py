@@ -13,6 +13,7 @@ from sagehound.localcloud.container.invocations import Connections
 from sagehound.localcloud.container.ledger import Ledger
 from sagehound.localcloud.processes.log_pump import LogPump
 from sagehound.localcloud.processes.supervisor import Exit, Host
+from sagehound.localcloud.services.sagemaker.endpoint_health import Killed, NotHealthy, ended, ending, why
 from sagehound.localcloud.services.sagemaker.endpoint_log import InstanceLog
 from sagehound.localcloud.services.sagemaker.endpoint_program import SESSION_SECONDS, InstanceHome
 from sagehound.localcloud.services.sagemaker.endpoint_status import INSTANCE, Record
@@ -34,14 +35,6 @@ BACKOFF = (0.0, 0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 HEALTHY_AGAIN = 60.0
 STARTS = 3
 """How often a model server that is killed from outside before it is healthy is started: that says nothing of it."""
-
-
-class NotHealthy(Exception):
-    """The instance did not come up; the text is what FailureReason says."""
-
-
-class Killed(NotHealthy):
-    """It did not come up since a signal ended it."""
 
 
 class Instance:
@@ -228,9 +221,9 @@ class Instance:
                 return
             await asyncio.wait({pump}, timeout=STARTUP_POLL)
             if pump.done():
-                ended = Killed if pump.result().signal is not None else NotHealthy
-                raise ended(self._why(f"The model server ended ({_ending(pump.result())})."))
-        raise NotHealthy(self._why(f"/ping did not answer within {limit:g} seconds."))
+                raise ended(pump.result(), self.record["VariantName"], self._log.last_words())
+        said = f"/ping did not answer within {limit:g} seconds."
+        raise NotHealthy(why(said, self.record["VariantName"], self._log.last_words()))
 
     async def _answering(self) -> Connections | None:
         port = self._home.port()
@@ -249,7 +242,7 @@ class Instance:
             await self._pause(pump)
             if pump.done():
                 if not self._leaving.is_set():
-                    logger.warning("the model server of %s ended (%s)", self.instance_id, _ending(pump.result()))
+                    logger.warning("the model server of %s ended (%s)", self.instance_id, ending(pump.result()))
                 return
             assert self.connections is not None
             if time.monotonic() - renewed > SESSION_SECONDS / 2:
@@ -303,17 +296,3 @@ class Instance:
         with self._providers.store.transaction():
             self._log.append(batch)
             self._save(LogOffset=offset)
-
-    def _why(self, what: str) -> str:
-        """AWS's sentence, what happened here, and the last words of the log."""
-        said = self._log.last_words()
-        return (
-            f"The primary container for production variant {self.record['VariantName']} did not pass the ping health "
-            f"check. Please check CloudWatch logs for this endpoint. {what}" + (f" Last words:\n{said}" if said else "")
-        )
-
-
-def _ending(exit: Exit) -> str:
-    if exit.signal is not None:
-        return f"signal {exit.signal}"
-    return "nobody saw how" if exit.lost else f"exit code {exit.code}"

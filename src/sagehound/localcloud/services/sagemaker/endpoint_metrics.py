@@ -41,8 +41,7 @@ class EndpointMetrics:
         """The last minute in which a variant was invoked."""
 
     def quiet(self, region: str, endpoint: str, variant: Counted, minute: int) -> None:
-        """A minute without invocations: "if a variant's traffic becomes zero, SageMaker automatically scales in [...]
-        In this case, SageMaker emits metrics with a value of zero" (endpoint-auto-scaling-edit, Scale-in)."""
+        """A minute that has passed without any invocation is a zero, so that what nobody asks scales in, as on AWS."""
         if self._asked.get((region, endpoint, variant.name), -1) < minute:
             moment = datetime.fromtimestamp(minute * 60 + 59, UTC)
             dimensions = {"EndpointName": endpoint, "VariantName": variant.name}

@@ -10,7 +10,8 @@ from typing import Any
 from sagehound.localcloud.container import serving
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.services.sagemaker.endpoint_fleet import Fleet
-from sagehound.localcloud.services.sagemaker.endpoint_instance import Instance, NotHealthy
+from sagehound.localcloud.services.sagemaker.endpoint_health import NotHealthy
+from sagehound.localcloud.services.sagemaker.endpoint_instance import Instance
 from sagehound.localcloud.services.sagemaker.endpoint_router import Router, in_service
 from sagehound.localcloud.services.sagemaker.endpoint_status import ENDPOINT, ENDPOINT_STATUS, Record
 from sagehound.localcloud.services.sagemaker.model_data import ModelData, location

@@ -15,6 +15,8 @@ from sagehound.localcloud.state.clock import Clock
 
 logger = logging.getLogger(__name__)
 
+MINUTE = 60
+
 
 class EndpointSampling:
     """Samples at whole ten seconds of the cloud's clock, so that every period of ten seconds has one of its own."""
@@ -37,23 +39,29 @@ class EndpointSampling:
             await asyncio.wait({self._task})
 
     async def _run(self) -> None:
+        before = int(self._clock.time()) // SAMPLE_SECONDS * SAMPLE_SECONDS
         while True:
-            tick = (self._clock.time() // SAMPLE_SECONDS + 1) * SAMPLE_SECONDS
-            await self._clock.sleep(tick - self._clock.time())
+            await self._clock.sleep(before + SAMPLE_SECONDS - self._clock.time())
+            # On a fast clock a busy machine may be late for more than one sample.
+            now = int(self._clock.time()) // SAMPLE_SECONDS * SAMPLE_SECONDS
+            if now == before:
+                continue  # timers may be a hair early
             try:
-                self._sample_requests(int(tick))
-                await self._sample_instances(int(tick))
+                self._sample_requests(range(before // MINUTE, now // MINUTE))
+                await self._sample_instances(before, now)
             except (OSError, RuntimeError):
-                logger.exception("no samples of endpoints at %s", tick)
+                logger.exception("no samples of endpoints at %s", now)
+            before = now
 
-    def _sample_requests(self, tick: int) -> None:
+    def _sample_requests(self, passed: range) -> None:
+        """Requests on their way now, and what was not asked in the minutes that have passed."""
         for (region, endpoint), service in self._router.services():
             for variant in service.variants:
                 self._metrics.concurrent(region, endpoint, variant, service.on_their_way(variant))
-                if tick % 60 == 0:
-                    self._metrics.quiet(region, endpoint, variant, tick // 60 - 1)
+                for minute in passed:
+                    self._metrics.quiet(region, endpoint, variant, minute)
 
-    async def _sample_instances(self, tick: int) -> None:
+    async def _sample_instances(self, before: int, now: int) -> None:
         """Utilization of what is due; a new instance is looked at, so that it has a beginning to count from."""
         looks = []
         there = set[str]()
@@ -61,7 +69,7 @@ class EndpointSampling:
             for variant in service.variants:
                 active = [instance for instance in variant.instances if instance.in_service]
                 there.update(instance.instance_id for instance in active)
-                if tick % variant.publish_seconds:
+                if before // variant.publish_seconds == now // variant.publish_seconds:
                     active = [instance for instance in active if instance.instance_id not in self._meters]
                 if active:
                     looks.append((region, endpoint, variant, active))
