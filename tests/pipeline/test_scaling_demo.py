@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from sagehound.errors import StepFailed
-from sagehound.pipeline.clients import CloudClock, connect_local
+from sagehound.pipeline.clients import Clients, CloudClock, connect_local
 from sagehound.pipeline.intake.source import take_in
 from sagehound.pipeline.load.plan import FunctionTarget
 from sagehound.pipeline.names import Names
+from sagehound.pipeline.run import Options, run
 from sagehound.pipeline.scaling import scale
 from sagehound.pipeline.scaling_demo import peak_plan, show_scaling
 from sagehound.pipeline.scaling_requests import CONCURRENCY, CPU
@@ -56,8 +57,27 @@ def test_more_than_can_be_sent_is_refused_with_the_clock_that_fits() -> None:
         peak_plan(changed(target=420.0), LoadSettings(), FAST, local=True)
     assert "scale.demo_speed = 12" in caught.value.hint
     assert peak_plan(changed(target=420.0), LoadSettings(), CloudClock(11.0), local=True).rate < 200
+    with pytest.raises(StepFailed, match="from 2 to 2 instances nothing scales"):
+        peak_plan(changed(min_capacity=2, max_capacity=2), LoadSettings(), FAST, local=True)
     with pytest.raises(StepFailed, match="nobody knows how many requests make CPUUtilization 20"):
         peak_plan(changed(metric=CPU), LoadSettings(), FAST, local=True)
+
+
+@pytest.mark.parametrize(
+    ("scaling", "options", "words"),
+    [
+        ({"min_capacity": 4}, Options(), "scale.min_capacity 4 is above scale.max_capacity 3"),
+        ({"function_min": 5}, Options(), "scale.function_min 5 is above scale.function_max 4"),
+        ({"target": 1e6}, Options(scale_demo=True), "need .* requests a second at clock x1"),
+    ],
+)
+def test_a_walk_that_cannot_scale_so_does_not_even_begin(
+    scaling: dict[str, Any], options: Options, words: str, clients: Clients, recorded: Recorded, tmp_path: Path
+) -> None:
+    settings = dataclasses.replace(PipelineSettings(), scale=changed(**scaling))
+    with pytest.raises(StepFailed, match=words):
+        run(clients, settings, str(tmp_path), tmp_path, recorded.reporter, options)
+    assert recorded.steps() == {}
 
 
 @pytest.mark.timeout(300)

@@ -25,8 +25,9 @@ from sagehound.pipeline.load.plan import FunctionTarget
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import Reporter
 from sagehound.pipeline.reporting import Reported, report
-from sagehound.pipeline.scaling import Scaling, scale
+from sagehound.pipeline.scaling import Asked, Scaling, scale
 from sagehound.pipeline.scaling_demo import Shown, peak_plan, show_scaling
+from sagehound.pipeline.scaling_requests import BURSTABLE, check_endpoint_bounds, check_function_bounds
 from sagehound.pipeline.secure.results import Findings
 from sagehound.pipeline.secure.step import secure
 from sagehound.pipeline.train import TrainedModel, train
@@ -77,8 +78,11 @@ def run(
     options: Options = Options(),
 ) -> Walk:
     """Every step in order; each finds what an earlier run made. Raises StepFailed at the step that fails."""
-    # What cannot be searched or is not there is refused before the pictures are looked at.
+    # What cannot be searched, shown or is not there is refused before the pictures are looked at.
     space_of(settings)
+    check_endpoint_bounds(settings.scale)
+    check_function_bounds(settings.scale)
+    _why_not_shown(clients, settings, options)
     codes = [
         find_code(settings.tune.entry_point, settings.tune.source_dir, "tune", local=clients.local),
         find_code(settings.train.entry_point, settings.train.source_dir, "train", local=clients.local),
@@ -152,27 +156,55 @@ def _scale(
     Only from here on is that clock fast, so the times and billable seconds of the jobs before are real ones. The
     clients are those to go on with.
     """
-    show = options.faster is not None if options.scale_demo is None else options.scale_demo
-    if show:
-        # What cannot be shown is refused before anything is started anew for it.
-        speed = settings.scale.demo_speed if options.faster else clients.clock.speed
-        peak_plan(settings.scale, settings.load, CloudClock(speed), local=clients.local)
-    if show and options.faster is not None and settings.scale.demo_speed != clients.clock.speed:
+    why_not = _why_not_shown(clients, settings, options)
+    if not why_not and options.faster is not None and settings.scale.demo_speed != clients.clock.speed:
         with reporter.step("clock") as step:
             clients = options.faster(settings.scale.demo_speed)
             step.done(f"the cloud is started anew, {clients.clock.sentence()}", speed=clients.clock.speed)
     with reporter.step("scale") as step:
-        scaling = scale(clients, names, settings, reporter, step)
-    if not show:
-        reporter.note(
-            "scaling is registered and not shown under a load: in real time that takes half an hour, and instances; "
-            "--scale-demo does it here, `sagehound load` any load"
-        )
+        asked = Asked()
+        if _burstable(settings):
+            # The walk goes on with what scales; `sagehound scale` refuses.
+            reporter.note(
+                f"{settings.deploy.instance_type} is burstable, which AWS does not scale: only the function is"
+            )
+            asked = Asked(function=f"{function.name}:{function.alias}")
+        if asked.both or function.provisioned:
+            scaling = scale(clients, names, settings, reporter, step, asked)
+        else:
+            scaling = Scaling([], [], [])
+            step.done("nothing scales")
+    if why_not:
+        reporter.note(f"scaling is registered and not shown under a load: {why_not}")
         return clients, scaling, None
     called = FunctionTarget(function.name, function.alias) if function.provisioned else None
     with reporter.step("load") as step:
         shown = show_scaling(clients, names, settings.scale, settings.load, data.name, endpoint, called, reporter, step)
     return clients, scaling, shown
+
+
+def _why_not_shown(clients: Clients, settings: PipelineSettings, options: Options) -> str:
+    """Why scaling is not shown under a load; empty where it is. Raises StepFailed where it cannot be, and must."""
+    if options.scale_demo is None and options.faster is None:
+        return (
+            "in real time that takes half an hour, and instances; --scale-demo does it here, `sagehound load` any load"
+        )
+    if options.scale_demo is False:
+        return "that is what --no-scale-demo says"
+    speed = settings.scale.demo_speed if options.faster else clients.clock.speed
+    try:
+        if _burstable(settings):
+            raise StepFailed("scale", f"AWS scales no {settings.deploy.instance_type}", "Leave --scale-demo out.")
+        peak_plan(settings.scale, settings.load, CloudClock(speed), local=clients.local)
+    except StepFailed as error:
+        if options.scale_demo:
+            raise
+        return f"{error.cause}. {error.hint}"
+    return ""
+
+
+def _burstable(settings: PipelineSettings) -> bool:
+    return settings.deploy.instance_type.startswith(BURSTABLE)
 
 
 def _train_both(

@@ -56,6 +56,10 @@ def peak_plan(scale: ScaleSettings, settings: LoadSettings, clock: CloudClock, *
 
     Raises StepFailed where that is more than a demonstration can send.
     """
+    if scale.min_capacity == scale.max_capacity:
+        raise StepFailed(
+            "load", f"from {scale.min_capacity} to {scale.max_capacity} instances nothing scales", "Set other bounds."
+        )
     instances = scale.max_capacity - 1 + _OVER
     duration = _OUT_MINUTES * 60 / clock.speed + _START_SECONDS[local]
     after = _IN_MINUTES * 60 / clock.speed * max(1, scale.max_capacity - scale.min_capacity)

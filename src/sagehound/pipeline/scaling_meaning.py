@@ -105,5 +105,5 @@ def warning(target: float, recommended: Recommendation) -> str:
 
 
 def _rounded(value: float) -> float:
-    """Three digits are more than a load can be known to."""
-    return float(f"{value:.3g}")
+    """Four digits are more than a load can be known to."""
+    return float(f"{value:.4g}")

@@ -12,7 +12,8 @@ INVOCATIONS = "SageMakerVariantInvocationsPerInstance"
 CONCURRENCY = "SageMakerVariantConcurrentRequestsPerModelHighResolution"
 CPU = "CPUUtilization"
 UTILIZATION = "LambdaProvisionedConcurrencyUtilization"
-_BURSTABLE = "ml.t"
+BURSTABLE = "ml.t"
+"""What the names of instance types begin with that AWS does not scale."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Tracked:
 
 def endpoint_tracked(endpoint: str, variant: str, settings: ScaleSettings) -> Tracked:
     """The instances behind an endpoint's variant; raises StepFailed for bounds and targets that mean nothing."""
-    _check(settings.min_capacity, settings.max_capacity, settings.target, ("min_capacity", "max_capacity", "target"))
+    check_endpoint_bounds(settings)
     customized: dict[str, Any] = {}
     if settings.metric == CPU:
         customized = {
@@ -90,8 +91,7 @@ def endpoint_tracked(endpoint: str, variant: str, settings: ScaleSettings) -> Tr
 
 def function_tracked(function: str, alias: str, settings: ScaleSettings) -> Tracked:
     """The environments of a function's alias that are kept ready; raises StepFailed as `endpoint_tracked` does."""
-    keys = ("function_min", "function_max", "function_target")
-    _check(settings.function_min, settings.function_max, settings.function_target, keys)
+    check_function_bounds(settings)
     return Tracked(
         subject=f"function {function}:{alias}",
         namespace="lambda",
@@ -136,12 +136,23 @@ def check_variant(endpoint: dict[str, Any], config: dict[str, Any], variant: str
         raise StepFailed(
             "scale", f"variant {variant} of endpoint {name} has no instances of its own", "Serverless scales by itself."
         )
-    if kind.startswith(_BURSTABLE):
+    if kind.startswith(BURSTABLE):
         raise StepFailed(
             "scale",
             f"variant {variant} of endpoint {name} runs on {kind}, and AWS scales no burstable instances",
             "Deploy it on another type: --set deploy.instance_type=ml.m5.large, then `sagehound deploy`.",
         )
+
+
+def check_endpoint_bounds(settings: ScaleSettings) -> None:
+    """Refuse bounds and a target of the endpoint that mean nothing; raises StepFailed."""
+    _check(settings.min_capacity, settings.max_capacity, settings.target, ("min_capacity", "max_capacity", "target"))
+
+
+def check_function_bounds(settings: ScaleSettings) -> None:
+    """Refuse bounds and a target of the function that mean nothing; raises StepFailed."""
+    keys = ("function_min", "function_max", "function_target")
+    _check(settings.function_min, settings.function_max, settings.function_target, keys)
 
 
 def _check(minimum: int, maximum: int, target: float, keys: tuple[str, str, str]) -> None:
