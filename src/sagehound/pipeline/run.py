@@ -194,7 +194,9 @@ def _why_not_shown(clients: Clients, settings: PipelineSettings, options: Option
     speed = settings.scale.demo_speed if options.faster else clients.clock.speed
     try:
         if _burstable(settings):
-            raise StepFailed("scale", f"AWS scales no {settings.deploy.instance_type}", "Leave --scale-demo out.")
+            raise StepFailed(
+                "scale", f"AWS scales no {settings.deploy.instance_type}", "Deploy on ml.m5.large to see it."
+            )
         peak_plan(settings.scale, settings.load, CloudClock(speed), local=clients.local)
     except StepFailed as error:
         if options.scale_demo:

@@ -68,7 +68,7 @@ def peak_plan(scale: ScaleSettings, settings: LoadSettings, clock: CloudClock, *
         return LoadPlan(concurrency=max(1, round(scale.target * instances)), **rest)
     if scale.metric != INVOCATIONS:
         raise StepFailed(
-            "load", f"nobody knows how many requests make {scale.metric} {scale.target:g}", "Leave --scale-demo out."
+            "load", f"nobody knows how many requests make {scale.metric} {scale.target:g}", "Take another scale.metric."
         )
     rate = scale.target * instances * clock.speed / 60
     if rate > MOST_RATE:
