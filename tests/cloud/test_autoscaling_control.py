@@ -293,3 +293,20 @@ async def test_a_refusal_ends_an_activity_in_aws_s_words(world: World, monkeypat
     assert activity["StatusMessage"] == (
         "Failed to set desired instance count to 3. Reason: The account-level service limit is 2 Instances."
     )
+
+
+async def test_what_was_not_asked_for_before_the_end_is_asked_for_at_the_next_start(tmp_path: Path) -> None:
+    before = World(tmp_path / "cloud.sqlite", Fleet(busy=True))
+    await before.service.start()
+    before("RegisterScalableTarget", **TARGET, MinCapacity=3, MaxCapacity=4)
+    assert before.activities()[0]["StatusCode"] == "Pending"
+    await before.service.stop()
+    before.store.close()
+    after = World(tmp_path / "cloud.sqlite")
+    await after.service.start()
+    assert after.fleet.asked == [3]
+    await after.fleet.get_there(3)
+    (activity,) = after.activities()
+    assert activity["StatusCode"] == "Successful"
+    await after.service.stop()
+    after.store.close()
