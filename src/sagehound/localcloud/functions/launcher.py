@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 import sagehound
 from sagehound.localcloud.functions.sandbox import Sandbox
 from sagehound.localcloud.processes.host_init import LINUX
 
 SEND_BUFFER = 1 << 20
+KERNEL_LISTS_CHILDREN = Path(f"/proc/self/task/{os.getpid()}/children").exists()
 
 
 class StartFailed(Exception):
@@ -114,6 +117,10 @@ class RunningProgram:
 
 
 def _children(pid: int) -> list[int]:
+    if not KERNEL_LISTS_CHILDREN:
+        with suppress(psutil.Error):
+            return [child.pid for child in psutil.Process(pid).children()]
+        return []
     found: list[int] = []
     with suppress(OSError):  # it has ended
         for thread in os.listdir(f"/proc/{pid}/task"):
