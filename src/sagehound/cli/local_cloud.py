@@ -56,7 +56,8 @@ def up(
             return
         server = start(settings)
         typer.echo(f"the local cloud is up: {server.endpoint_url} (pid {server.pid}, data in {settings.data_dir})")
-        typer.echo('for other AWS clients:  eval "$(sagehound env)"')
+        there = "" if data_dir_of(None) == settings.data_dir else f" --data-dir {shlex.quote(str(settings.data_dir))}"
+        typer.echo(f'for other AWS clients:  eval "$(sagehound env{there})"')
 
 
 def down(data_dir: DataDirOption = None) -> None:
