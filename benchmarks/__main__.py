@@ -19,6 +19,9 @@ ORDER = (
     "head_accuracy",
     "tuning_walk",
     "tuning_quality",
+    "iam_decision",
+    "function_invoke",
+    "function_load",
 )
 
 

@@ -243,3 +243,25 @@ class TestAPresignedUrlWithAnotherMethod:
         client = people.user(allow("s3:*")).client("s3", config=Config(signature_version=version))
         url = client.generate_presigned_url("get_object", Params={"Bucket": vault, "Key": "secret"})
         assert send(requests.Request("GET", f"{url}&{more}").prepare()).status_code == 403
+
+
+class TestAForgedPlace:
+    """A header that a proxy would set says where a call comes from, or that it came encrypted."""
+
+    @pytest.mark.parametrize(
+        ("header", "value", "operator", "key", "wanted"),
+        [
+            ("X-Forwarded-For", "203.0.113.7", "IpAddress", "aws:SourceIp", "203.0.113.0/24"),
+            ("X-Forwarded-Proto", "https", "Bool", "aws:SecureTransport", "true"),
+        ],
+    )
+    def test_counts_for_nothing(
+        self, people: People, vault: str, header: str, value: str, operator: str, key: str, wanted: str
+    ) -> None:
+        person = people.user(allow("s3:*", Condition={operator: {key: wanted}}))
+        s3 = person.client("s3")
+        s3.meta.events.register("before-send.s3", lambda request, **_: request.headers.update({header: value}))
+        with pytest.raises(ClientError) as refused:
+            s3.get_object(Bucket=vault, Key="secret")
+        assert refused.value.response["Error"]["Code"] == "AccessDenied"
+        assert person.calls()[0]["source"] == "127.0.0.1"

@@ -45,6 +45,16 @@ def test_up_status_env_down(sagehound, tmp_path) -> None:
     assert "no local cloud is running" in sagehound("down").stdout
 
 
+def test_up_says_how_to_find_a_cloud_elsewhere(sagehound, tmp_path) -> None:
+    place = tmp_path / "cloud" / "of mine"
+    place.parent.mkdir()
+    try:
+        done = sagehound("up", "--detach", "--port", "0", "--data-dir", str(place))
+        assert f"""eval "$(sagehound env --data-dir '{place}')\"""" in done.stdout
+    finally:
+        sagehound("down", "--data-dir", str(place))
+
+
 def test_env_lets_any_client_in(sagehound, tmp_path) -> None:
     sagehound("up", "--detach", "--port", "0")
     exports = sagehound("env").stdout

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from typing import Any
 
-from tests.cloud_process import CloudProcess
+from tests.cloud_process import START_LIMIT, CloudProcess
 
 
 def statement(effect: str, action: str | list[str], resource: str | list[str] = "*", **members: Any) -> dict[str, Any]:
@@ -48,6 +49,15 @@ class Person:
                 **options,
             },
         )
+
+    def calls(self, count: int = 1) -> list[dict[str, Any]]:
+        """What is recorded of this person's calls, once there are `count`: a record follows its answer."""
+        deadline = time.monotonic() + START_LIMIT
+        while True:
+            found = [call for call in self.cloud.calls() if call.get("caller") == self.arn]
+            if len(found) >= count or time.monotonic() > deadline:
+                return found
+            time.sleep(0.01)
 
     def may(self, policy: str, name: str = "given") -> None:
         """Give a user an inline policy, in place of the one of that name."""

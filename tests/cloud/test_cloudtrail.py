@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from botocore.exceptions import ClientError
 
 from sagehound.localcloud.services.cloudtrail.record_file import Position, blocks
 from sagehound.localcloud.services.cloudtrail.search import Search, find
+from tests.cloud.people import People, allow, document, statement
 from tests.cloud_process import CloudProcess
 
 ACCOUNT = "123456789012"
@@ -156,6 +158,41 @@ def test_what_makes_no_sense_is_refused_in_aws_words(cloud: CloudProcess) -> Non
         with pytest.raises(ClientError) as refused:
             client.lookup_events(**request)
         assert refused.value.response["Error"]["Code"] == code
+
+
+def test_reading_the_history_needs_its_permission(people: People) -> None:
+    with pytest.raises(ClientError) as refused:
+        people.user(allow("s3:*")).client("cloudtrail").lookup_events()
+    assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
+    assert "is not authorized to perform: cloudtrail:LookupEvents" in str(refused.value)
+    assert "Events" in people.user(allow("cloudtrail:LookupEvents")).client("cloudtrail").lookup_events()
+
+
+def test_a_denied_call_is_an_event_with_what_denied_it(people: People, cloud: CloudProcess, bucket: str) -> None:
+    person = people.user(document(statement("Deny", "s3:DeleteBucket", Sid="Never")))
+    with pytest.raises(ClientError):
+        person.client("s3").delete_bucket(Bucket=bucket)
+    (event,) = looked_up(cloud, "AccessKeyId", person.keys["AccessKeyId"])
+    told = json.loads(event["CloudTrailEvent"])
+    assert (event["EventName"], told["errorCode"]) == ("DeleteBucket", "AccessDenied")
+    assert event["Resources"] == [{"ResourceType": "AWS::S3::Bucket", "ResourceName": bucket}]
+    (decided,) = told["additionalEventData"]["authorizations"]
+    assert (decided["verdict"], decided["statement"]) == ("explicitDeny", "Never")
+
+
+def test_who_is_not_known_is_told_so(cloud: CloudProcess) -> None:
+    s3, name = cloud.client("s3"), f"trail-{uuid.uuid4().hex[:12]}"
+    s3.create_bucket(Bucket=name)
+    s3.put_object(Bucket=name, Key="page", Body=b"1")
+    s3.delete_public_access_block(Bucket=name)
+    public = statement("Allow", "s3:GetObject", f"arn:aws:s3:::{name}/*", Principal="*")
+    s3.put_bucket_policy(Bucket=name, Policy=document(public))
+    assert requests.get(f"{cloud.endpoint_url}/{name}/page", timeout=60).content == b"1"
+    events = looked_up(cloud, "ResourceName", f"{name}/page")
+    (read,) = [event for event in events if event["EventName"] == "GetObject"]
+    assert "Username" not in read
+    identity = json.loads(read["CloudTrailEvent"])["userIdentity"]
+    assert identity == {"type": "AWSAccount", "principalId": "", "accountId": "ANONYMOUS_PRINCIPAL"}
 
 
 def test_other_operations_are_named_as_missing(cloud: CloudProcess) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import requests
 from botocore.exceptions import ClientError
 
 from tests.cloud.hosting import HOLD, Hosting, answering, begun, wait_for
@@ -50,6 +51,15 @@ def test_headers_go_there_and_come_back(hosting: Hosting, mirror: str) -> None:
     assert answer["ContentType"] == "application/x-mine"
     assert answer["CustomAttributes"] == "back"
     assert answer["InvokedProductionVariant"] == "AllTraffic"
+
+
+@pytest.mark.local_only
+def test_nobody_gets_around_the_permission_by_the_port_of_the_model_server(hosting: Hosting, mirror: str) -> None:
+    homes = (hosting.cloud.data_dir / "sagemaker" / "endpoints").glob(f"{mirror}.*/home")
+    address = f"http://127.0.0.1:{int((next(homes) / 'port').read_text())}/invocations"
+    for headers in ({}, {"x-key": ""}, {"x-key": "guessed"}, {"x-key": "\u00e9"}):
+        assert requests.post(address, b"in", headers=headers, timeout=30).status_code == 403
+    assert json.loads(hosting.invoke(mirror, b"in"))[0] == 2
 
 
 def test_an_exception_of_the_handler_is_a_model_error(hosting: Hosting, mirror: str) -> None:

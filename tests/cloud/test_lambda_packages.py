@@ -137,3 +137,10 @@ def test_a_package_is_kept_and_unpacked_once(tmp_path: Path) -> None:
     assert not packages.zip_of(first.CodeSha256).exists()
     assert not packages.folder_of(first.CodeSha256).exists()
     assert (packages.folder_of(other.CodeSha256) / "app.py").read_text() == "x = 2"
+
+
+def test_a_refusal_tells_no_folder_of_this_machine(tmp_path: Path) -> None:
+    with pytest.raises(BadPackage) as refused:
+        unpacked(tmp_path, linking(**{"handler.py": "first", "handler.py/inner": "second"}))
+    assert str(tmp_path) not in str(refused.value)
+    assert "Lambda could not unzip the deployment package: " in str(refused.value)

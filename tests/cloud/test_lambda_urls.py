@@ -59,12 +59,14 @@ def open_to_all(bench: Bench, name: str, statements: tuple[str, ...] = ("url", "
         bench.client.add_permission(FunctionName=name, Principal="*", **qualifier, **STATEMENTS[statement])
 
 
-def signed(cloud: CloudProcess, keys: dict[str, Any], url: str, body: str = "", service: str = "lambda") -> Any:
+def signed(
+    cloud: CloudProcess, keys: dict[str, Any], url: str, body: str = "", service: str = "lambda", region: str = ""
+) -> Any:
     """A POST with the signature of a caller."""
     request = AWSRequest("POST", url, data=body, headers={"Content-Type": "application/json"})
     token = keys.get("SessionToken")
     credentials = Credentials(keys["AccessKeyId"], keys["SecretAccessKey"], token)
-    SigV4Auth(credentials, service, cloud.region).add_auth(request)
+    SigV4Auth(credentials, service, region or cloud.region).add_auth(request)
     return requests.post(url, data=body, headers=dict(request.headers), timeout=60)
 
 
@@ -225,6 +227,7 @@ def test_a_signed_url_asks_for_a_signature_and_both_permissions(bench: Bench) ->
     assert requests.post(url, data="{}", timeout=60).status_code == 403
     assert signed(cloud, {**keys, "SecretAccessKey": "wrong"}, url).status_code == 403
     assert signed(cloud, keys, url, service="s3").status_code == 403
+    assert signed(cloud, keys, url, region="eu-central-1").status_code == 403
     for action in both:
         half = user_keys(cloud, allow(action, bench.arn(name)))
         assert signed(cloud, half, url).status_code == 403

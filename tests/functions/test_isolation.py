@@ -62,7 +62,7 @@ async def test_a_function_sees_its_own_code_and_tmp_and_nothing_else_of_this_mac
     assert seen["shadow"] == "FileNotFoundError"
     assert seen["uid"] != 0
     assert seen["capabilities"] == ["0000000000000000"]
-    assert seen["becomes_root"] == "PermissionError"
+    assert seen["becomes_root"] in ("PermissionError", "OSError")  # the latter where no root is known inside
     assert seen["task"] == ["handler.py"]
     assert seen["tmp"] == []
 

@@ -149,14 +149,20 @@ async def test_many_functions_at_once_lose_nothing(bench: Bench) -> None:
 
 async def test_between_invocations_nothing_of_a_function_runs(bench: Bench) -> None:
     spec = bench.function("""
-        import itertools, threading
+        import itertools, subprocess, threading
         threading.Thread(target=lambda: [None for _ in itertools.count()], daemon=True).start()
+        children = [subprocess.Popen(["sleep", "600"], start_new_session=apart).pid for apart in (False, True)]
         def lambda_handler(event, context):
-            return "x"
+            return [open(f"/proc/{pid}/stat").read().split()[2] for pid in ("self", *children)]
     """)
+
+    def states() -> list[str]:
+        (main,) = environments(bench)
+        return [process.status() for process in (main, *main.children(recursive=True))]
+
     for _ in range(3):
-        await bench.answer(spec)
-        await until(lambda: [main.status() for main in environments(bench)] == [psutil.STATUS_STOPPED])
+        assert await bench.answer(spec) == ["R", "S", "S"]
+        await until(lambda: states() == [psutil.STATUS_STOPPED] * 3)
 
 
 def environments(bench: Bench) -> list[psutil.Process]:

@@ -27,9 +27,9 @@ from sagehound.pipeline.function_cleanup import FunctionBelongings, find_functio
 from sagehound.pipeline.function_code import zip_of
 from sagehound.pipeline.function_denial import prove_denial
 from sagehound.pipeline.function_event import picture_event, read_event, send_event, stored_picture
-from sagehound.pipeline.function_role import inline_policy
 from sagehound.pipeline.intake.source import take_in
 from sagehound.pipeline.names import Names
+from sagehound.pipeline.roles import inline_policy
 from sagehound.pipeline.train import train
 from sagehound.pipeline.upload import StoredData, upload
 from sagehound.settings import FunctionSettings, PipelineSettings, TrainSettings

@@ -15,11 +15,12 @@ from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.secure.buckets import BLOCKS, check_bucket
 from sagehound.pipeline.secure.escalation import WAYS, check_escalation
-from sagehound.pipeline.secure.findings import Finding
+from sagehound.pipeline.secure.findings import SEVERITIES, Finding, in_order
 from sagehound.pipeline.secure.functions import check_function, project_functions
 from sagehound.pipeline.secure.gathering import Role, managed_policy_arn, read_role
 from sagehound.pipeline.secure.grants import check_policy
 from sagehound.pipeline.secure.keys import check_keys
+from sagehound.pipeline.secure.results import Findings
 from sagehound.pipeline.secure.trust import check_trust, tightened
 
 SAGEMAKER = {"Service": "sagemaker.amazonaws.com"}
@@ -241,3 +242,17 @@ def test_a_key_that_does_not_expire(clients: Clients, names: Names) -> None:
     assert key not in found.what
     clients.iam.update_access_key(UserName=user, AccessKeyId=key, Status="Inactive")
     assert [one for one in check_keys(clients.iam, local=True) if one.where == f"user {user}"] == []
+
+
+def test_the_table_has_the_severest_first() -> None:
+    def finding(severity: str, where: str, why: str) -> Finding:
+        return Finding(severity, "code", where, "is too wide", why, "narrow it")
+
+    found = [
+        finding("HIGH", "role b", "one"),
+        finding("CRITICAL", "role a", "one"),
+        finding("CRITICAL", "role c", "two"),
+    ]
+    lines = Findings(in_order(found), roles=[], looked_at=[]).lines()
+    severities = [line.split()[0] for line in lines if line.startswith(SEVERITIES)]
+    assert severities == ["CRITICAL", "CRITICAL", "HIGH"]

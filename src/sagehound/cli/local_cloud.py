@@ -59,7 +59,8 @@ def up(
         typer.echo(f"the local cloud is up: {server.endpoint_url} (pid {server.pid}, data in {settings.data_dir})")
         if server.speed != 1.0:
             typer.echo(_clock(server))
-        typer.echo('for other AWS clients:  eval "$(sagehound env)"')
+        there = "" if data_dir_of(None) == settings.data_dir else f" --data-dir {shlex.quote(str(settings.data_dir))}"
+        typer.echo(f'for other AWS clients:  eval "$(sagehound env{there})"')
 
 
 def down(data_dir: DataDirOption = None) -> None:

@@ -76,6 +76,8 @@ def _uvicorn_config(cloud: Cloud) -> uvicorn.Config:
         http=BoundedConnection,
         ws="none",
         lifespan="off",
+        # There is no proxy in front: who calls from where (aws:SourceIp) is nothing that a header may say.
+        proxy_headers=False,
         log_config=None,
         log_level="warning",
         access_log=False,

@@ -66,7 +66,7 @@ def deploy(
             _wait_in_service(clients, endpoint.name, endpoint.config_name)
     hosts = allowed_url_hosts(clients, settings)
     if hosts:
-        own = " (the local cloud's own, which answers signed requests only)" if clients.local else ""
+        own = " (the local cloud's own: what is public there and what is signed can be had)" if clients.local else ""
         step.lines = [f"pictures may be fetched from {hosts} too, although that is no public address{own}"]
     hows = ", ".join(dict.fromkeys(endpoint.how for endpoint in endpoints))
     each = " each" if len(endpoints) > 1 else ""

@@ -7,8 +7,9 @@ from sagehound.pipeline.aws_errors import aws_step
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.function import DeployedFunction
 from sagehound.pipeline.function_event import FunctionAnswer, send_event
-from sagehound.pipeline.function_role import INVOKE_SID, inline_policy, put_policy, without_endpoint
+from sagehound.pipeline.function_role import INVOKE_SID, without_endpoint
 from sagehound.pipeline.progress import Step
+from sagehound.pipeline.roles import inline_policy, put_inline_policy
 
 
 def prove_denial(clients: Clients, function: DeployedFunction, step: Step) -> FunctionAnswer:
@@ -19,26 +20,26 @@ def prove_denial(clients: Clients, function: DeployedFunction, step: Step) -> Fu
     """
     if function.answer is None:
         raise StepFailed("denial", "no test event was answered yet", "Run `sagehound function` first.")
-    event = function.answer.event
+    event, role = function.answer.event, function.role
     with aws_step("denial"):
-        policy = inline_policy(clients, function.role.name, function.role.policy_name) or function.role.policy
+        policy = inline_policy(clients, role.name, role.policy_name) or role.policy
         if without_endpoint(policy) == policy:
             raise StepFailed(
                 "denial",
-                f"the policy {function.role.policy_name} of role {function.role.name} has no statement {INVOKE_SID}",
+                f"the policy {role.policy_name} of role {role.name} has no statement {INVOKE_SID}",
                 "Run `sagehound function` again: it writes the policy anew.",
             )
         try:
-            put_policy(clients, function.role, without_endpoint(policy))
+            put_inline_policy(clients, role.name, role.policy_name, without_endpoint(policy))
             denied = send_event(clients, function.name, function.alias, event, function.timeout)
         finally:
-            put_policy(clients, function.role, policy)
+            put_inline_policy(clients, role.name, role.policy_name, policy)
         again = send_event(clients, function.name, function.alias, event, function.timeout)
     if not denied.denied:
         raise StepFailed(
             "denial",
             f"without its permission {function.name} answered {denied.in_a_word()} and not AccessDenied",
-            f"Look at what else role {function.role.name} may: `sagehound secure`.",
+            f"Look at what else role {role.name} may: `sagehound secure`.",
         )
     if again.in_a_word() != function.answer.in_a_word():
         raise StepFailed(

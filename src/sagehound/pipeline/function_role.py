@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.deploy import describe_endpoint
 from sagehound.pipeline.log_tail import function_group
 from sagehound.pipeline.names import Names
+from sagehound.pipeline.roles import ensure_role_with
 
 INVOKE_SID = "InvokeEndpoint"
 
@@ -26,21 +26,6 @@ class FunctionRole:
     arn: str
     policy_name: str
     policy: dict[str, Any]
-
-
-def trust_policy(account_id: str) -> dict[str, Any]:
-    """Who may be the role: Lambda, and only for this account."""
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "lambda.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-                "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
-            }
-        ],
-    }
 
 
 def function_policy(log_group_arn: str, endpoint_arns: Sequence[str]) -> dict[str, Any]:
@@ -104,44 +89,16 @@ def ensure_function_role(clients: Clients, names: Names, endpoints: Sequence[str
 
     A role that exists keeps its trust and what else it has: only the inline policy of the project is written.
     """
-    from botocore.exceptions import ClientError
-
     with aws_step("function"):
         log_group = ensure_log_group(clients, names, function_group(names.function))
         policy = function_policy(log_group, endpoint_arns(clients, endpoints))
-        try:
-            role = clients.iam.get_role(RoleName=names.function_role)["Role"]
-        except ClientError as error:
-            if error_of(error)[0] != "NoSuchEntity":
-                raise
-            role = clients.iam.create_role(
-                RoleName=names.function_role,
-                AssumeRolePolicyDocument=json.dumps(trust_policy(clients.account_id)),
-                Description="Runs the function in front of a sagehound endpoint",
-                Tags=[*names.tags, {"Key": "sagehound:role", "Value": "function"}],
-            )["Role"]
-        made = FunctionRole(names.function_role, str(role["Arn"]), names.function_policy, policy)
-        if inline_policy(clients, made.name, made.policy_name) != policy:
-            put_policy(clients, made, policy)
-    return made
-
-
-def put_policy(clients: Clients, role: FunctionRole, policy: dict[str, Any]) -> None:
-    """Write the project's inline policy on the function's role."""
-    clients.iam.put_role_policy(
-        RoleName=role.name, PolicyName=role.policy_name, PolicyDocument=json.dumps(policy, sort_keys=True)
-    )
-
-
-def inline_policy(clients: Clients, role_name: str, policy_name: str) -> dict[str, Any] | None:
-    """An inline policy of a role, or None where there is none of this name."""
-    from botocore.exceptions import ClientError
-
-    try:
-        document = clients.iam.get_role_policy(RoleName=role_name, PolicyName=policy_name)["PolicyDocument"]
-    except ClientError as error:
-        if error_of(error)[0] == "NoSuchEntity":
-            return None
-        raise
-    found: dict[str, Any] = document if isinstance(document, dict) else json.loads(document)
-    return found
+        arn = ensure_role_with(
+            clients,
+            names.function_role,
+            names.function_policy,
+            policy,
+            service="lambda.amazonaws.com",
+            description="Runs the function in front of a sagehound endpoint",
+            tags=[*names.tags, {"Key": "sagehound:role", "Value": "function"}],
+        )
+    return FunctionRole(names.function_role, arn, names.function_policy, policy)

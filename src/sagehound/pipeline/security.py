@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from sagehound.pipeline.aws_errors import aws_step, error_of
+from sagehound.pipeline.aws_errors import aws_step
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.names import Names
+from sagehound.pipeline.roles import ensure_role_with
 from sagehound.pipeline.training_request import IMAGE_ACCOUNT
-
-
-def trust_policy(account_id: str) -> dict[str, Any]:
-    """Who may be the role: SageMaker, and only for this account."""
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "sagemaker.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-                "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
-            }
-        ],
-    }
 
 
 def training_policy(names: Names, region: str, account_id: str) -> dict[str, Any]:
@@ -87,34 +72,13 @@ def ensure_role(clients: Clients, names: Names, step: str) -> str:
 
     A role that exists keeps what else it has: only the inline policy named after the project is written.
     """
-    from botocore.exceptions import ClientError
-
-    policy = training_policy(names, clients.region, clients.account_id)
     with aws_step(step):
-        try:
-            role = clients.iam.get_role(RoleName=names.role)["Role"]
-        except ClientError as error:
-            if error_of(error)[0] != "NoSuchEntity":
-                raise
-            role = clients.iam.create_role(
-                RoleName=names.role,
-                AssumeRolePolicyDocument=json.dumps(trust_policy(clients.account_id)),
-                Description="Runs the training jobs and endpoints of sagehound",
-                Tags=[{"Key": "sagehound:role", "Value": "training"}],
-            )["Role"]
-        if _inline_policy(clients, names) != policy:
-            clients.iam.put_role_policy(RoleName=names.role, PolicyName=names.policy, PolicyDocument=json.dumps(policy))
-    return str(role["Arn"])
-
-
-def _inline_policy(clients: Clients, names: Names) -> dict[str, Any] | None:
-    from botocore.exceptions import ClientError
-
-    try:
-        document = clients.iam.get_role_policy(RoleName=names.role, PolicyName=names.policy)["PolicyDocument"]
-    except ClientError as error:
-        if error_of(error)[0] == "NoSuchEntity":
-            return None
-        raise
-    found: dict[str, Any] = document if isinstance(document, dict) else json.loads(document)
-    return found
+        return ensure_role_with(
+            clients,
+            names.role,
+            names.policy,
+            training_policy(names, clients.region, clients.account_id),
+            service="sagemaker.amazonaws.com",
+            description="Runs the training jobs and endpoints of sagehound",
+            tags=[{"Key": "sagehound:role", "Value": "training"}],
+        )

@@ -9,6 +9,7 @@ from typing import cast
 
 import httptools
 
+KEY_HEADER = "x-key"
 CONNECT_TIMEOUT = 0.25
 """AWS's limit for a container to accept a connection; on loopback the kernel accepts, unless the backlog is full."""
 
@@ -31,10 +32,14 @@ class Lost(ConnectionError):
 
 
 class Connections:
-    """A pool of connections to 127.0.0.1:`port`: as many as there are requests at a time, kept for the next ones."""
+    """A pool of connections to 127.0.0.1:`port`: as many as there are requests at a time, kept for the next ones.
 
-    def __init__(self, port: int) -> None:
+    `key` is what the server asks of whoever wants an answer: on loopback everybody could.
+    """
+
+    def __init__(self, port: int, key: str = "") -> None:
         self.port = port
+        self._known_by = {KEY_HEADER: key} if key else {}
         self._idle: list[_Connection] = []
         self._all: set[_Connection] = set()
         self._closed = False
@@ -45,7 +50,7 @@ class Connections:
         """The answer; Unreachable, Lost, or TimeoutError after `limit` seconds (the connection is then closed)."""
         connection = self._idle.pop() if self._idle else await self._connect()
         try:
-            reply = await connection.send(_head(method, path, headers, len(body)), body, limit)
+            reply = await connection.send(_head(method, path, {**headers, **self._known_by}, len(body)), body, limit)
         except BaseException:
             connection.close()
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import stat
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from sagehound.localcloud.container import archives
 MODEL_SERVER = Path(__file__).with_name("model_server")
 PORT_FILE = "port"
 STARTED_FILE = "started"
+KEY_FILE = "key"
+"""What every request must bring: who may invoke is decided by IAM, and the port is open to the whole machine."""
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -62,6 +65,7 @@ def serving_environment(container: ServingContainer) -> dict[str, str]:
         "SAGEMAKER_BIND_TO_PORT": "0",
         "SAGEMAKER_PORT_FILE": str(home / PORT_FILE),
         "SAGEMAKER_STARTED_FILE": str(home / STARTED_FILE),
+        "SAGEMAKER_KEY_FILE": str(home / KEY_FILE),
     }
 
 
@@ -90,6 +94,14 @@ def write_session(home: Path, credentials: dict[str, Any]) -> None:
     config = home / "aws-config"
     if not config.exists():
         config.write_text(f'[default]\ncredential_process = /bin/cat "{session}"\n')
+
+
+def write_key(home: Path) -> None:
+    """A new key of an instance, for its owner's eyes only."""
+    path = home / KEY_FILE
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secrets.token_urlsafe(32))
 
 
 def unpack_model(archive: Path, folder: Path) -> None:

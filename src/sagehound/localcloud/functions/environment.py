@@ -12,7 +12,7 @@ from sagehound.localcloud.functions import report
 from sagehound.localcloud.functions.launcher import RunningProgram
 from sagehound.localcloud.functions.log import EnvironmentLog, drain
 from sagehound.localcloud.functions.machine import Machine, Place
-from sagehound.localcloud.functions.memory import PeakMeter, tree_kb
+from sagehound.localcloud.functions.memory import PeakMeter, resident_kb
 from sagehound.localcloud.functions.runtime_api import RESPONSE_LIMIT, RuntimeClient, event_message, listen
 from sagehound.localcloud.functions.spec import FunctionSpec, Invocation, Outcome
 from sagehound.localcloud.functions.variables import variables
@@ -169,14 +169,14 @@ class Environment:
     def freeze(self) -> None:
         """Between invocations nothing of a function runs, as on AWS."""
         if self._program is not None and not self.over:
-            self._program.signal_all(signal.SIGSTOP)
+            self._program.stop_all()
             self._frozen = True
 
     def _thaw(self) -> None:
         self._machine.freezer.discard(self)
         if self._frozen and self._program is not None:
             self._frozen = False
-            self._program.signal_all(signal.SIGCONT)
+            self._program.continue_all()
 
     def on_response(self, request_id: str, body: bytes, too_large: bool) -> bool:
         """The handler's answer; one that is too long is an error, after which the runtime ends."""
@@ -262,9 +262,7 @@ class Environment:
     def check_memory(self) -> None:
         """What the whole tree of processes has now counts as well as the peak of the main one."""
         assert self._program is not None
-        main = self._program.find_main()
-        if main:
-            self._peak_kb = max(self._peak_kb, tree_kb(main))
+        self._peak_kb = max(self._peak_kb, resident_kb(self._program.members()))
         self._measure()
 
     def _measure(self) -> None:

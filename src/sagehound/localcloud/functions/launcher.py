@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 import sagehound
 from sagehound.localcloud.functions.sandbox import Sandbox
 from sagehound.localcloud.processes.host_init import LINUX
 
 SEND_BUFFER = 1 << 20
+KERNEL_LISTS_CHILDREN = Path(f"/proc/self/task/{os.getpid()}/children").exists()
 
 
 class StartFailed(Exception):
@@ -43,6 +46,7 @@ class RunningProgram:
         self.init = init
         self.private = private
         self.main: int | None = None
+        self._apart: list[int] = []
         self.exit_code: int | None = None
         """As of subprocess: negative for a signal; None when nobody saw how it ended (it was killed)."""
         self.ended = False
@@ -74,18 +78,56 @@ class RunningProgram:
                 os.kill(self.init, number)
 
     def find_main(self) -> int:
-        """The main process's number here, which differs from the one that it has itself."""
+        """The main process's number here, which differs from the one that it has itself; 0 when it has ended."""
         if self.main is None:
-            children = Path(f"/proc/{self.init}/task/{self.init}/children")
-            with suppress(OSError, IndexError):
-                self.main = int(children.read_text().split()[0])
+            self.main = next(iter(_children(self.init)), None)
         return self.main or 0
 
-    def signal_all(self, number: int) -> None:
-        """A signal to the main process and what it started in its own group."""
+    def members(self) -> list[int]:
+        """Every process of it but its init."""
+        found: list[int] = []
+        queue = [self.init]
+        while queue:
+            below = _children(queue.pop())
+            found += below
+            queue += below
+        return found
+
+    def stop_all(self) -> None:
+        """SIGSTOP to every process of it: to the main one's group at once, then to those that have left that."""
+        self._to_group(signal.SIGSTOP)
+        for pid in self.members():
+            with suppress(ProcessLookupError):
+                if os.getpgid(pid) != self.main:
+                    os.kill(pid, signal.SIGSTOP)
+                    self._apart.append(pid)
+
+    def continue_all(self) -> None:
+        """SIGCONT to all that were stopped."""
+        apart, self._apart = self._apart, []
+        for pid in apart:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        self._to_group(signal.SIGCONT)
+
+    def _to_group(self, number: int) -> None:
         if self.main and not self.ended:
             with suppress(ProcessLookupError):
                 os.killpg(self.main, number)
+
+
+def _children(pid: int) -> list[int]:
+    if not KERNEL_LISTS_CHILDREN:
+        with suppress(psutil.Error):
+            return [child.pid for child in psutil.Process(pid).children()]
+        return []
+    found: list[int] = []
+    with suppress(OSError):  # it has ended
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            children = Path(f"/proc/{pid}/task/{thread}/children")
+            with suppress(OSError):
+                found += map(int, children.read_text().split())
+    return found
 
 
 class Launcher:

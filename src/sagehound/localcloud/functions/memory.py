@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable
 from contextlib import suppress
-from pathlib import Path
 from typing import Protocol
 
 LOOK_SECONDS = 0.05
@@ -39,21 +38,9 @@ class PeakMeter:
             self._descriptor = -1
 
 
-def tree_kb(pid: int) -> int:
-    """What a process and everything below it have resident now."""
-    return sum(_resident_kb(member) for member in _tree(pid))
-
-
-def _tree(pid: int) -> Iterator[int]:
-    queue = [pid]
-    while queue:
-        member = queue.pop()
-        yield member
-        with suppress(OSError):
-            for thread in os.listdir(f"/proc/{member}/task"):
-                children = Path(f"/proc/{member}/task/{thread}/children")
-                with suppress(OSError):
-                    queue += [int(child) for child in children.read_text().split()]
+def resident_kb(pids: Iterable[int]) -> int:
+    """What these processes have in memory now."""
+    return sum(map(_resident_kb, pids))
 
 
 def _resident_kb(pid: int) -> int:

@@ -95,11 +95,11 @@ class Findings:
 
 def _table(findings: list[Finding]) -> list[str]:
     """The findings with the severest first; those that matter for the same reason stand together above it."""
-    groups: dict[tuple[str, str], list[Finding]] = defaultdict(list)
+    groups: dict[tuple[str, str, str], list[Finding]] = defaultdict(list)
     for finding in findings:
-        groups[finding.why, finding.way_out].append(finding)
+        groups[finding.severity, finding.why, finding.way_out].append(finding)
     lines = []
-    for (why, way_out), group in groups.items():
+    for (_, why, way_out), group in groups.items():
         lines += [f"{finding.severity:<8}  {finding.where}: {finding.what}" for finding in group]
         lines += [f"{'':10}why: {why}", f"{'':10}way out: {way_out}"]
     return lines

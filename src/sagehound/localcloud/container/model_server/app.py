@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import mmap
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
@@ -16,6 +17,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 SLOT = "x-slot"
+KEY = "x-key"
 NOT_STARTED = "x-not-started"
 """Header of answers to requests that no handler has seen: whoever routes may send them elsewhere."""
 
@@ -32,11 +34,17 @@ class App:
     """/ping answers once the model is loaded (the server listens no earlier); /invocations queues for the handler."""
 
     def __init__(
-        self, handler: Handler, work: WorkQueue, max_request_size: int, started_file: Path | None = None
+        self,
+        handler: Handler,
+        work: WorkQueue,
+        max_request_size: int,
+        started_file: Path | None = None,
+        key: str = "",
     ) -> None:
         self.handler = handler
         self.work = work
         self.max_request_size = max_request_size
+        self._key = key.encode()
         self._started: mmap.mmap | None = None
         if started_file is not None:
             with started_file.open("r+b") as file:
@@ -60,6 +68,11 @@ class App:
 
     async def _invoke(self, scope: Message, receive: Receive) -> Answer:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        brought = headers.pop(KEY, "").encode()
+        if self._key and not hmac.compare_digest(brought, self._key):
+            return _text(
+                403, "Who may invoke this model is decided by its endpoint: call InvokeEndpoint.", started=False
+            )
         try:
             body = await self._read(receive, int(headers.get("content-length", 0)))
         except TooLarge:

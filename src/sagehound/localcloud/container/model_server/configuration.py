@@ -26,6 +26,8 @@ class Configuration:
     """Where the port that was really taken is written (for port 0), once it is bound."""
     started_file: Path | None
     """A shared file of bytes: the one that a request's x-slot header names is set just before its handler runs."""
+    key: str
+    """What a request must bring in its x-key header; empty when everybody may ask."""
     default_accept: str
     cores: int
     workers: int | None
@@ -50,6 +52,7 @@ def from_environment(environ: Mapping[str, str]) -> Configuration:
         port=_integer(environ, "SAGEMAKER_BIND_TO_PORT", 8080, 0),
         port_file=Path(port_file) if port_file else None,
         started_file=Path(started_file) if started_file else None,
+        key=Path(key_file).read_text() if (key_file := environ.get("SAGEMAKER_KEY_FILE")) else "",
         default_accept=environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or "application/json",
         cores=min(len(os.sched_getaffinity(0)), _integer(environ, "SM_NUM_CPUS", 1 << 16, 1)),
         workers=_integer(environ, "SAGEMAKER_MODEL_SERVER_WORKERS", 0, 0) or None,

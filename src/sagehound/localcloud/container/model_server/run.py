@@ -107,7 +107,7 @@ def _bind(configuration: Configuration) -> socket.socket:
 
 async def _serve(configuration: Configuration, handler: Handler, workers: int, listener: socket.socket) -> None:
     work = WorkQueue(workers, configuration.queue_size, configuration.timeout)
-    app = App(handler, work, configuration.max_request_size, configuration.started_file)
+    app = App(handler, work, configuration.max_request_size, configuration.started_file, configuration.key)
     server = _Server(
         uvicorn.Config(
             app,

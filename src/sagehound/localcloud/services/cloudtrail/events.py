@@ -29,7 +29,7 @@ class Event:
 def event(fields: Fields, account_id: str) -> Event | None:
     """The event of a call; None for one whose caller could not be told: CloudTrail records nothing of those."""
     service, _, operation = str(fields.get("action", "")).partition(":")
-    if not operation or not fields.get("caller"):
+    if not operation or "caller" not in fields:
         return None
     region = names.GLOBAL_REGION if service == "iam" else str(fields.get("region") or names.GLOBAL_REGION)
     moment = datetime.fromtimestamp(int(fields["time"]), UTC)
@@ -77,11 +77,13 @@ def event(fields: Fields, account_id: str) -> Event | None:
 
 
 def _identity(fields: Fields, account_id: str) -> Fields:
-    """userIdentity: root, a user, the session of a role with its issuer, or another account's principal.
+    """userIdentity: root, a user, the session of a role with its issuer, or nobody that is known.
 
     `userName` is what LookupEvents calls the caller: of a session its own name, which userIdentity does not have.
     """
     arn = str(fields["caller"])
+    if not arn:
+        return {"type": "AWSAccount", "principalId": "", "accountId": "ANONYMOUS_PRINCIPAL", "userName": ""}
     identity: Fields = {"arn": arn, "accountId": account_id}
     if fields.get("principal_id"):
         identity["principalId"] = fields["principal_id"]

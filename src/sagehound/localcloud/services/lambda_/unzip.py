@@ -77,7 +77,12 @@ def unpack(package: Path, folder: Path) -> None:
             _link(folder, name, target)
         _check_links(folder, [name for name, _ in links])
     except _BROKEN as reason:
-        raise BadPackage(f"Lambda could not unzip the deployment package: {reason}") from reason
+        raise BadPackage(f"Lambda could not unzip the deployment package: {_told(reason)}") from reason
+
+
+def _told(reason: Exception) -> str:
+    """An error of the system without the folders of this machine, which are no business of the package's owner."""
+    return reason.strerror or type(reason).__name__ if isinstance(reason, OSError) else str(reason)
 
 
 def _check_name(name: str) -> None:

@@ -81,7 +81,7 @@ class UrlFront:
         http = exchange.http
         body = await _read(http)
         target = self._invoker.resolve(region, config["FunctionArn"], None)
-        caller = self._authenticated(exchange, config, body)
+        caller = self._authenticated(exchange, region, config, body)
         exchange.call = Call("lambda", "InvokeFunctionUrl", region, self._account_id, caller, exchange.request_id, http)
         exchange.call.resource = target.arn
         exchange.step = "authorise"
@@ -110,13 +110,17 @@ class UrlFront:
             return _failed()
         return WireResponse(status, [*headers, ("x-amzn-RequestId", exchange.request_id)], answer)
 
-    def _authenticated(self, exchange: Exchange, config: Record, body: bytes) -> Caller:
+    def _authenticated(self, exchange: Exchange, region: str, config: Record, body: bytes) -> Caller:
         """Who signed; a URL of AuthType NONE asks nobody, and a signature is just another header of the function's."""
         if config["AuthType"] == "NONE":
             return ANONYMOUS
         assert exchange.route is not None
         exchange.step = "authenticate"
-        return authenticate(exchange.http, exchange.route, self._credentials, time.time(), body).caller
+        found = authenticate(exchange.http, exchange.route, self._credentials, time.time(), body)
+        if found.caller.arn and found.region != region:
+            message = f"Credential should be scoped to a valid region, not '{found.region}'."
+            raise AwsError("SignatureDoesNotMatch", message, 403)
+        return found.caller
 
     def _authorise(self, call: Call, target: Target, auth_type: str) -> None:
         """Both permissions that AWS asks for: to call the URL, and to call the function through it."""

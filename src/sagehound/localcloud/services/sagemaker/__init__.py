@@ -15,6 +15,10 @@ Covered
   variants as scalable targets (sagemaker:variant:DesiredInstanceCount); MetricsConfig with EnableEnhancedMetrics and
   MetricPublishFrequencyInSeconds.
 - AddTags, ListTags, DeleteTags for every resource.
+- The execution role decides what is done with it: s3:ListBucket and s3:GetObject for channels, code, checkpoints and
+  model data, s3:PutObject for artefacts and checkpoints, logs:CreateLogGroup, logs:CreateLogStream and
+  logs:PutLogEvents, cloudwatch:PutMetricData for the metrics of training. Every use is recorded, one for each kind of
+  access. Its trust policy is asked with aws:SourceAccount and aws:SourceArn.
 
 Not covered, and refused by name
 - Of training jobs: Pipe mode, ShuffleConfig, RecordIO wrapping, EFS and FSx sources, algorithm resources,
@@ -32,6 +36,8 @@ Accepted without effect, which a job's log or its description says
 
 To know
 - MemoryUtilization and DiskUtilization of endpoints are percentages of this machine, not of the instance type.
+- Permissions for the container image (ecr) are not asked for. A role that may not write its model is told before the
+  training, where AWS tells it after. Logs and metrics are asked for when a stream or the first metric begins.
 - CheckpointConfig of a tuning job is a folder for each training job: S3Uri/TRAINING-JOB-NAME.
 - ConvergenceDetected follows a rule of our own, since AWS's is not published: twenty values, and the later half of them
   has not improved the best by more than 1 %. With definitions that minimize and such that maximize, the best training

@@ -229,7 +229,7 @@ class Instance:
         port = self._home.port()
         if port is None:
             return None
-        connections = Connections(port)
+        connections = Connections(port, self._home.key())
         if await self._ping(connections):
             return connections
         connections.close()

@@ -72,6 +72,13 @@ class InstanceHome:
         except (FileNotFoundError, ValueError):
             return None
 
+    def key(self) -> str:
+        """What the process asks of its callers; empty of one that an older version has started."""
+        try:
+            return (self._home / serving.KEY_FILE).read_text()
+        except FileNotFoundError:
+            return ""
+
     async def remove(self) -> None:
         """Delete it all."""
         await asyncio.to_thread(shutil.rmtree, self.root, ignore_errors=True)
@@ -84,5 +91,6 @@ class InstanceHome:
         self._home.mkdir(exist_ok=True)
         for name in (serving.PORT_FILE, serving.STARTED_FILE):
             (self._home / name).unlink(missing_ok=True)
+        serving.write_key(self._home)
         serving.link_model(unpacked, model)
         self.ledger()
