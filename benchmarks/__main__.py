@@ -22,6 +22,8 @@ ORDER = (
     "iam_decision",
     "function_invoke",
     "function_load",
+    "load_generator",
+    "endpoint_changes",
 )
 
 
