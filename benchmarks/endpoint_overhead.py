@@ -15,7 +15,8 @@ from pathlib import Path
 import psutil
 import uvloop
 
-from benchmarks.endpoint_requests import latencies, model_server_port, signed
+from benchmarks.endpoint_requests import latencies, model_server, signed
+from sagehound.localcloud.container.invocations import KEY_HEADER
 from tests.cloud.hosting import Hosting, answering
 from tests.cloud_process import CloudProcess
 
@@ -25,8 +26,8 @@ BLOCKS = 10
 async def measure(cloud: CloudProcess, endpoint: str, body: bytes, count: int) -> dict[str, object]:
     """Blocks of invocations and of direct requests in turn, so that a drift of the machine hits both."""
     path, headers = signed(cloud, endpoint, body, "image/jpeg")
-    direct_headers = {"Content-Type": "image/jpeg"}
-    port = model_server_port(cloud)
+    port, key = model_server(cloud)
+    direct_headers = {"Content-Type": "image/jpeg", KEY_HEADER: key}
     await latencies(cloud.port, path, headers, body, 100)
     await latencies(port, "/invocations", direct_headers, body, 100)
     invoked: list[float] = []

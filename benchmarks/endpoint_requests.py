@@ -11,6 +11,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from sagehound.localcloud.container.invocations import Connections
+from sagehound.localcloud.container.serving import KEY_FILE, PORT_FILE
 from tests.cloud_process import CloudProcess
 
 
@@ -23,10 +24,10 @@ def signed(cloud: CloudProcess, endpoint: str, body: bytes, content_type: str) -
     return path, dict(request.headers.items())
 
 
-def model_server_port(cloud: CloudProcess) -> int:
-    """The port of the only model server that runs in this cloud."""
-    (port_file,) = Path(cloud.data_dir / "sagemaker" / "endpoints").glob("*/home/port")
-    return int(port_file.read_text())
+def model_server(cloud: CloudProcess) -> tuple[int, str]:
+    """The port of the only model server that runs in this cloud, and the key that it asks for."""
+    (home,) = Path(cloud.data_dir / "sagemaker" / "endpoints").glob("*/home")
+    return int((home / PORT_FILE).read_text()), (home / KEY_FILE).read_text()
 
 
 async def latencies(port: int, path: str, headers: dict[str, str], body: bytes, count: int) -> list[float]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.cloud.hosting import IMAGE, Hosting, answering
+from tests.cloud.hosting import IMAGE, Hosting, answering, wait_for
 from tests.cloud.training import TRUST, Workshop
 from tests.cloud_process import CloudProcess
 
@@ -282,7 +282,7 @@ def test_an_endpoint_whose_role_may_not_log_answers_without_a_log(cloud: CloudPr
     assert hosting.invoke(endpoint) == "here"
     groups = cloud.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/sagemaker/Endpoints/{endpoint}")
     assert groups["logGroups"] == []
-    assert f"/aws/sagemaker/Endpoints/{endpoint} has no log" in cloud.log()
+    wait_for(lambda: f"/aws/sagemaker/Endpoints/{endpoint} has no log" in cloud.log(), "the cloud's own log")
     hosting.delete(endpoint)
 
 

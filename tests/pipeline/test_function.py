@@ -141,7 +141,7 @@ def test_the_function_answers_with_the_least_permission(shop, recorded) -> None:
     (call, *_) = [
         call
         for call in shop.cloud.calls()
-        if call["action"].endswith("InvokeEndpoint") and "/fn-least-role/" in call["caller"]
+        if call["action"].endswith("InvokeEndpoint") and "/fn-least-role/" in call.get("caller", "")
     ]
     assert [one["statement"] for one in call["authorised"]] == ["InvokeEndpoint"]
     streams = shop.clients.logs.describe_log_streams(logGroupName="/aws/lambda/fn-least")["logStreams"]

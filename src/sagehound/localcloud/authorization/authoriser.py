@@ -5,18 +5,20 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import groupby
 from typing import NamedTuple
 
 from sagehound.localcloud.authorization import context as keys
 from sagehound.localcloud.authorization import denial, rules, s3
 from sagehound.localcloud.authorization.check import Check, Context, Value
 from sagehound.localcloud.authorization.needs import IAM, ResourcePolicies, ResourceTags
-from sagehound.localcloud.authorization.rights import Rights, is_about_tags
+from sagehound.localcloud.authorization.rights import Rights
 from sagehound.localcloud.call import Call, Caller, Request
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.policy import principals
 from sagehound.localcloud.policy.decision import Decision, Query, decide
-from sagehound.localcloud.policy.document import compile_policy
+from sagehound.localcloud.policy.document import Policy, compile_policy
 from sagehound.localcloud.policy.principals import Principal
 from sagehound.localcloud.recorder import Recorder
 from sagehound.localcloud.state.clock import Clock
@@ -161,11 +163,7 @@ class Authoriser:
         rights = self._iam.rights_of_role(role_arn)
         subject = _Subject(rights, principal, keys.of_principal(caller, rights.tags))
         known = self._known(subject, region, context)
-        for resource in resources:
-            check = Check(action, resource)
-            decision = self._decide(caller, subject, check, {**known})
-            if not decision.allowed:
-                break
+        check, decision = self._decide_all(caller, subject, action, resources, known)
         if ahead and decision.allowed:
             return None
         refusal = None if decision.allowed else _refused("", arn, check, decision)
@@ -226,21 +224,62 @@ class Authoriser:
 
     def _decide(self, caller: Caller, subject: _Subject, check: Check, known: dict[str, Value]) -> Decision:
         service, resource = check.action.partition(":")[0], check.resource
-        provider = self._resource_policies.get(service)
-        text = None if provider is None else provider.resource_policy(resource)
-        resource_policy = None
-        if text is not None:
-            owner = resource.partition("/")[0] if service == "s3" else resource
-            resource_policy = compile_policy(text, f"policy of {owner}")
+        owner = _owner(service, resource)
+        text = self._policy_text(service, owner)
         if not caller.arn and service in self._restricts_public and self._restricts_public[service](resource):
             return _NO_PUBLIC
-        if service in self._resource_tags and (subject.rights.about_tags or (text and is_about_tags(text))):
-            for key, value in self._resource_tags[service].resource_tags(resource).items():
-                known[f"aws:resourcetag/{key}"] = known[f"{service}:resourcetag/{key}"] = value
-                known[f"{service}:existingobjecttag/{key}"] = value
-        query = Query(check.action, resource, known, subject.principal)
+        return self._answer(caller, subject, check, known, _compiled(owner, text))
+
+    def _decide_all(
+        self, caller: Caller, subject: _Subject, action: str, resources: Sequence[str], known: dict[str, Value]
+    ) -> tuple[Check, Decision]:
+        """The first denial, or the last permission.
+
+        A job has thousands of objects: what is the same for all of a bucket's is found out once.
+        """
+        service = action.partition(":")[0]
+        for owner, group in groupby(resources, partial(_owner, service)):
+            resource_policy = _compiled(owner, self._policy_text(service, owner))
+            for resource in group:
+                check = Check(action, resource)
+                decision = self._answer(caller, subject, check, known, resource_policy)
+                if not decision.allowed:
+                    return check, decision
+        return check, decision
+
+    def _answer(
+        self,
+        caller: Caller,
+        subject: _Subject,
+        check: Check,
+        known: dict[str, Value],
+        resource_policy: Policy | None,
+    ) -> Decision:
+        service = check.action.partition(":")[0]
+        tags = partial(self._tags, service, check.resource) if service in self._resource_tags else None
+        query = Query(check.action, check.resource, known, subject.principal, tags)
         same_account = caller.account_id == self._account_id
         return decide(query, subject.rights.policies, resource_policy, same_account=same_account)
+
+    def _policy_text(self, service: str, owner: str) -> str | None:
+        provider = self._resource_policies.get(service)
+        return None if provider is None else provider.resource_policy(owner)
+
+    def _tags(self, service: str, resource: str) -> dict[str, str]:
+        found = {}
+        for key, value in self._resource_tags[service].resource_tags(resource).items():
+            for name in ("aws:resourcetag", f"{service}:resourcetag", f"{service}:existingobjecttag"):
+                found[f"{name}/{key}".lower()] = value
+        return found
+
+
+def _owner(service: str, resource: str) -> str:
+    """Whose policy governs a resource: its own, but for an object its bucket's."""
+    return resource.partition("/")[0] if service == "s3" else resource
+
+
+def _compiled(owner: str, text: str | None) -> Policy | None:
+    return None if text is None else compile_policy(text, f"policy of {owner}")
 
 
 def _entry(check: Check, decision: Decision) -> Entry:

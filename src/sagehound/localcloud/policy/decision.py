@@ -5,12 +5,12 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from sagehound.localcloud.policy.document import Policy, Statement
-from sagehound.localcloud.policy.patterns import Facts
+from sagehound.localcloud.policy.patterns import Facts, FactsWithTags
 from sagehound.localcloud.policy.principals import Grade, Principal
 
 __all__ = ["Decision", "Policies", "Principal", "Query", "decide"]
@@ -30,15 +30,18 @@ class Query:
     resource: str
     context: Mapping[str, str | list[str]]
     principal: Principal
+    tags: Callable[[], Mapping[str, str]] | None = None
+    """The tags of the resource as context, keys in lower case: asked for once a policy speaks of them."""
     facts: Facts = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # A key without values is none; one whose value is empty text is there.
-        self.facts = {
+        known = {
             key.lower(): value if isinstance(value, str) else tuple(value)
             for key, value in self.context.items()
             if value or isinstance(value, str)
         }
+        self.facts = known if self.tags is None else FactsWithTags(known, self.tags)
 
 
 @dataclass(frozen=True, slots=True)

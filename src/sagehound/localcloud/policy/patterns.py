@@ -6,12 +6,34 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 Facts = Mapping[str, str | tuple[str, ...]]
 """What is known of a request: context keys in lower case, several values of a key as a tuple."""
 
 ARN_FIELDS = 6
+
+
+class FactsWithTags(dict[str, str | tuple[str, ...]]):
+    """Facts without the tags of the resource, which are looked up when a policy speaks of them: few do."""
+
+    def __init__(self, known: Mapping[str, str | tuple[str, ...]], tags: Callable[[], Mapping[str, str]]) -> None:
+        super().__init__(known)
+        self._tags: Callable[[], Mapping[str, str]] | None = tags
+
+    def __contains__(self, key: object) -> bool:
+        self._look_up(str(key))
+        return super().__contains__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """As a mapping's."""
+        self._look_up(key)
+        return super().get(key, default)
+
+    def _look_up(self, key: str) -> None:
+        if self._tags is not None and "tag/" in key:
+            tags, self._tags = self._tags, None
+            self.update(tags())
 
 
 class Wildcard(Enum):

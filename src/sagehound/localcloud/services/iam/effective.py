@@ -6,7 +6,7 @@ import functools
 import json
 from typing import NamedTuple
 
-from sagehound.localcloud.authorization.rights import Rights, is_about_tags
+from sagehound.localcloud.authorization.rights import Rights
 from sagehound.localcloud.call import Caller
 from sagehound.localcloud.policy.decision import Policies
 from sagehound.localcloud.policy.document import Policy, compile_policy
@@ -83,8 +83,7 @@ class EffectivePolicies:
         return Rights(
             Policies(role.policies.identity, role.policies.boundary, own),
             {**role.tags, **{tag["Key"]: tag["Value"] for tag in session.get("Tags", ())}},
-            role.about_tags or any(is_about_tags(text) for _, text in texts),
-            role.exists,
+            exists=role.exists,
         )
 
     def _made(self, record: Record | None) -> Rights:
@@ -96,10 +95,9 @@ class EffectivePolicies:
         boundary: Policy | None = None
         if "PermissionsBoundary" in record:
             arn = record["PermissionsBoundary"]["PermissionsBoundaryArn"]
-            texts.append((arn, self._document(arn)))
-            boundary = compile_policy(texts[-1][1], arn)
+            boundary = compile_policy(self._document(arn), arn)
         tags = {tag["Key"]: tag["Value"] for tag in record.get("Tags", ())}
-        return Rights(Policies(identity, boundary), tags, any(is_about_tags(text) for _, text in texts))
+        return Rights(Policies(identity, boundary), tags)
 
     def _document(self, arn: str) -> str:
         """The text of a managed policy; one that is gone allows nothing."""
