@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import textwrap
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 from sagehound.localcloud.functions.environments import Environments
@@ -22,7 +26,7 @@ class Bench:
         self.folder = folder
         self.logged: dict[str, list[str]] = {}
         self.sessions = 0
-        self.expiration: float | None = None
+        self.expiration = time.time() + 12 * 3600
         given = {"hidden": (folder,), **settings}
         self.engine = Environments(
             folder / "engine",
@@ -32,13 +36,20 @@ class Bench:
             **given,
         )
 
+    async def __aenter__(self) -> Self:
+        await self.engine.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.engine.stop()
+
     def _session(self, spec: FunctionSpec) -> dict[str, Any]:
         self.sessions += 1
         return {
             "AccessKeyId": f"ASIA{self.sessions:016}",
             "SecretAccessKey": f"secret-of-{spec.name}",
             "SessionToken": f"token-of-{spec.name}",
-            "Expiration": self.expiration,
+            "Expiration": datetime.fromtimestamp(self.expiration, UTC),
         }
 
     def _log(self, _spec: FunctionSpec, stream: str, events: list[tuple[int, str]]) -> None:
@@ -73,6 +84,13 @@ def invocation(event: Any, client_context: str | None = None) -> Invocation:
     """An event on its way."""
     trace = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0"
     return Invocation(str(uuid4()), json.dumps(event).encode(), ARN + "f:live", client_context, trace)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait for something that comes by itself; TimeoutError when it does not."""
+    async with asyncio.timeout(60):
+        while not true():  # noqa: ASYNC110 - processes bring it about
+            await asyncio.sleep(0.01)
 
 
 def lines(outcome: Outcome) -> list[str]:
