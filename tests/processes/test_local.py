@@ -14,8 +14,9 @@ import pytest
 
 from sagehound.localcloud.processes.local import LocalSupervisor
 from sagehound.localcloud.processes.supervisor import Exit, Program
+from tests.waiting import until
 
-from .conftest import Lines, MakeHost, MakeProgram, until
+from .conftest import Lines, MakeHost, MakeProgram
 
 
 @pytest.mark.parametrize("code", [0, 1, 42])

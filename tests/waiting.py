@@ -1,0 +1,27 @@
+"""Waiting for what comes by itself: looked for again and again, up to a limit."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+LIMIT = 60.0
+"""Seconds after which what has not happened will not."""
+
+
+def wait_for(condition: Callable[[], Any], what: str = "the condition", *, limit: float = LIMIT) -> Any:
+    """Wait until `condition()` is true; its value."""
+    deadline = time.monotonic() + limit
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"waited {limit:g} s for {what}"
+        time.sleep(0.01)
+    return value
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until `condition()` is true."""
+    async with asyncio.timeout(LIMIT):
+        while not condition():  # noqa: ASYNC110 - another process makes it true
+            await asyncio.sleep(0.01)
