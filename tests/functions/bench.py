@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import textwrap
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -84,13 +82,6 @@ def invocation(event: Any, client_context: str | None = None) -> Invocation:
     """An event on its way."""
     trace = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0"
     return Invocation(str(uuid4()), json.dumps(event).encode(), ARN + "f:live", client_context, trace)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Wait for something that comes by itself; TimeoutError when it does not."""
-    async with asyncio.timeout(60):
-        while not true():  # noqa: ASYNC110 - processes bring it about
-            await asyncio.sleep(0.01)
 
 
 def lines(outcome: Outcome) -> list[str]:

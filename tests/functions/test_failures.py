@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.functions.bench import Bench, lines, until
+from tests.functions.bench import Bench, lines
+from tests.waiting import until
 
 
 async def test_the_deadline_ends_an_invocation_and_its_environment(bench: Bench) -> None:

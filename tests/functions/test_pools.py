@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from sagehound.localcloud.functions.spec import InitFailed
-from tests.functions.bench import Bench, until
+from tests.functions.bench import Bench
+from tests.waiting import until
 
 HOLD = """
     import os, time
