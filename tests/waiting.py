@@ -1,4 +1,4 @@
-"""Waiting for what comes by itself: looked for again and again, up to a limit."""
+"""Waiting for what comes by itself, looked for again and again up to a limit; and processes that end meanwhile."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
+
+import psutil
 
 LIMIT = 60.0
 """Seconds after which what has not happened will not."""
@@ -25,3 +27,19 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(LIMIT):
         while not condition():  # noqa: ASYNC110 - another process makes it true
             await asyncio.sleep(0.01)
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it still runs: who has ended and was not yet waited for does not."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def command_line(process: psutil.Process) -> list[str]:
+    """Its words; none of one that has ended."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
