@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psutil
@@ -43,3 +45,14 @@ def command_line(process: psutil.Process) -> list[str]:
         return process.cmdline()
     except psutil.NoSuchProcess:
         return []
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """A test that presses Ctrl-C in its own process: Hypothesis listens to the garbage collector, and an interrupt
+    that arrives in its listener is dropped by the interpreter."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
