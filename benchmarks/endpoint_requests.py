@@ -38,7 +38,7 @@ async def latencies(port: int, path: str, headers: dict[str, str], body: bytes, 
         began = time.perf_counter()
         reply = await connections.request("POST", path, headers, body, limit=60)
         found.append(time.perf_counter() - began)
-        if reply.status != 200:
+        if reply.status != 200 or "x-amz-function-error" in reply.headers:
             raise SystemExit(f"{reply.status}: {reply.body[:500]!r}")
     connections.close()
     return found

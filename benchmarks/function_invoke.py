@@ -20,7 +20,8 @@ from typing import Any
 import psutil
 import uvloop
 
-from benchmarks.function_requests import latencies, signed
+from benchmarks.endpoint_requests import latencies
+from benchmarks.function_requests import signed
 from tests.cloud.lambda_functions import Bench
 from tests.cloud_process import CloudProcess
 
@@ -35,13 +36,13 @@ def warm(cloud: CloudProcess, bench: Bench, count: int) -> dict[str, Any]:
     """One caller, one invocation after the other; the ways to call take turns, so that a drift hits all of them."""
     name = bench.create(EMPTY)
     request = signed(cloud, name, BODY)
-    uvloop.run(latencies(cloud.port, request, 100))
+    uvloop.run(latencies(cloud.port, *request, 100))
     boto3_seconds(bench, name, 50)
     lean, through_boto3, dry, used = [], [], [], 0.0
     blocks = []
     for _ in range(BLOCKS):
         before = cpu_seconds(cloud)
-        block = uvloop.run(latencies(cloud.port, request, count // BLOCKS))
+        block = uvloop.run(latencies(cloud.port, *request, count // BLOCKS))
         used += cpu_seconds(cloud) - before
         blocks.append(block)
         lean += block

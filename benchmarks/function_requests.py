@@ -11,7 +11,6 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from sagehound.localcloud.container.invocations import Connections
 from tests.cloud_process import CloudProcess
 
 Signed = tuple[str, dict[str, str], bytes]
@@ -23,21 +22,6 @@ def signed(cloud: CloudProcess, function: str, body: bytes) -> Signed:
     request = AWSRequest("POST", f"http://127.0.0.1{path}", {"X-Amz-Log-Type": "None"}, body)
     SigV4Auth(Credentials(cloud.access_key, cloud.secret_key), "lambda", cloud.region).add_auth(request)
     return path, dict(request.headers.items()), body
-
-
-async def latencies(port: int, request: Signed, count: int) -> list[float]:
-    """Seconds of `count` invocations, one after the other on one connection."""
-    connections = Connections(port)
-    path, headers, body = request
-    found = []
-    for _ in range(count):
-        began = time.perf_counter()
-        reply = await connections.request("POST", path, headers, body, limit=60)
-        found.append(time.perf_counter() - began)
-        if reply.status != 200 or "x-amz-function-error" in reply.headers:
-            raise SystemExit(f"{reply.status}: {reply.body[:500]!r}")
-    connections.close()
-    return found
 
 
 async def at_once(port: int, requests: Sequence[Signed]) -> list[tuple[int, bytes, float]]:

@@ -144,8 +144,11 @@ class TestQuestionsOfOperations:
         assert (refused.value.code, refused.value.status) == ("AccessDeniedException", 403)
         assert [(entry["resource"], entry["verdict"]) for entry in authorised] == [(function, "implicitDeny")]
 
-    def test_root_may(self, account: Account) -> None:
-        account.authoriser.require(account.cloud.root.caller, "us-east-1", "iam:PassRole", account.role, service="iam")
+    def test_root_may_and_nobody_is_asked(self, account: Account) -> None:
+        authorised: list[dict[str, str]] = []
+        asked = "us-east-1", "iam:PassRole", account.role
+        account.authoriser.require(account.cloud.root.caller, *asked, service="iam", authorised=authorised)
+        assert authorised == []
 
     def test_a_caller_without_a_key_is_not_taken_for_another(self, account: Account) -> None:
         """What is remembered by access key must not be shared by those who have none."""
@@ -158,6 +161,39 @@ class TestQuestionsOfOperations:
             stranger = Caller(arn, "AIDAOTHER", ACCOUNT, "")
             with pytest.raises(AwsError, match="user/other is not authorized"):
                 account.authoriser.require(stranger, "us-east-1", "iam:ListUsers", "*", service="iam")
+
+
+class Tags:
+    """Objects whose tags say which they are; remembers which ones were looked up."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def resource_tags(self, arn: str) -> dict[str, str]:
+        self.asked.append(arn)
+        return {"Which": arn.rpartition("/")[2]}
+
+
+class TestTagsOfObjects:
+    @pytest.mark.parametrize("key", ["aws:ResourceTag/which", "s3:ExistingObjectTag/Which", "S3:RESOURCETAG/WHICH"])
+    def test_are_looked_up_once_where_a_policy_speaks_of_them(self, account: Account, key: str) -> None:
+        tags = Tags()
+        account.authoriser.add_resource_tags("s3", tags)
+        condition = {"StringEquals": {key: ["dog", "cat"]}, "Null": {key: "false"}}
+        account.give(allow("s3:GetObject", f"{BUCKET}/*", Condition=condition))
+        objects = [f"{BUCKET}/{name}" for name in ("dog", "cat", "bird")]
+        asked = account.role, "job-1", "s3:GetObject", objects, f"{BUCKET}/*"
+        found = account.authoriser.denied_among(*asked, region="us-east-1", via="sagemaker.amazonaws.com")
+        assert found is not None
+        assert (found[0], tags.asked) == (objects[2], objects)
+
+    def test_are_not_looked_up_for_the_tags_of_who_asks(self, account: Account) -> None:
+        tags = Tags()
+        account.authoriser.add_resource_tags("s3", tags)
+        absent = {"Null": {"aws:PrincipalTag/team": "true", "aws:RequestTag/team": "true"}}
+        account.give(allow("s3:GetObject", f"{BUCKET}/*", Condition=absent))
+        assert account.denied("s3:GetObject", f"{BUCKET}/dog") is None
+        assert tags.asked == []
 
 
 class TestRemembered:

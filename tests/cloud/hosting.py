@@ -231,11 +231,3 @@ class Traffic:
 def begun(folder: Path) -> int:
     """How many HOLD handlers have begun with a body below `folder`."""
     return len(list(folder.glob("*.begun")))
-
-
-def wait_for(condition: Any, what: str = "") -> None:
-    """Until `condition()` is true."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)

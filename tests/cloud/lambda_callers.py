@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -15,11 +15,14 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from tests import waiting
 from tests.cloud.lambda_functions import Bench, unique
 from tests.cloud_process import CloudProcess
 
 LIMIT = 120.0
 """Seconds after which what has not happened will not (a busy machine is no fault)."""
+
+wait_for = partial(waiting.wait_for, limit=LIMIT)
 
 PATIENT = 300
 """Timeout of functions whose handlers wait for the test."""
@@ -47,15 +50,6 @@ def refused(operation: Callable[..., Any], **request: Any) -> tuple[str, int]:
     """Code and status of a refusal."""
     answer = refusal(operation, **request)
     return answer["Code"], answer["status"]
-
-
-def wait_for(condition: Callable[[], Any], what: str = "the condition") -> Any:
-    """Wait until `condition` is true; its value."""
-    deadline = time.monotonic() + LIMIT
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"waited {LIMIT} s for {what}"
-        time.sleep(0.05)
-    return value
 
 
 def many(cloud: CloudProcess, connections: int) -> Any:

@@ -188,8 +188,8 @@ class TestChanges:
         renamed = f"{person.name}-renamed"
         people.iam.update_user(UserName=person.name, NewUserName=renamed)
         people.users[people.users.index(person.name)] = renamed
-        person.client("sagemaker").list_models()
-        session.client("sagemaker").list_models()
+        assert "Models" in person.client("sagemaker").list_models()
+        assert "Models" in session.client("sagemaker").list_models()
 
     def test_all_of_it_after_kill_9(self, own_cloud: CloudProcess) -> None:
         made = People(own_cloud)

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.cloud.hosting import HOLD, Hosting, Traffic, answering, begun, wait_for
+from tests.cloud.hosting import HOLD, Hosting, Traffic, answering, begun
 from tests.cloud_process import CloudProcess
+from tests.waiting import wait_for
 
 
 @pytest.fixture

@@ -65,7 +65,10 @@ BOTH: dict[str, Any] = {"Principal": {"Service": ["lambda.amazonaws.com", "sagem
     ],
 )
 def test_a_role_that_trusts_the_service(iam: IAM, statements: list[dict[str, Any]]) -> None:
-    iam.role_trust(role(iam, *statements, path="/service-role/"), "sagemaker.amazonaws.com")
+    arn = role(iam, *statements, path="/service-role/")
+    iam.role_trust(arn, "sagemaker.amazonaws.com")
+    with pytest.raises(AwsError, match="Could not assume role"):
+        iam.role_trust(arn, "ec2.amazonaws.com")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import pytest
 import requests
 from botocore.exceptions import ClientError
 
-from tests.cloud.hosting import HOLD, Hosting, answering, begun, wait_for
+from tests.cloud.hosting import HOLD, Hosting, answering, begun
 from tests.cloud_process import CloudProcess
+from tests.waiting import wait_for
 
 MIRROR = """
 import json
@@ -139,14 +141,13 @@ def test_a_full_queue_is_service_unavailable_at_once(hosting: Hosting, tmp_path:
 def test_requests_go_to_the_instance_with_the_fewest_in_flight(hosting: Hosting, tmp_path: Path) -> None:
     endpoint = hosting.endpoint("two", HOLD, InitialInstanceCount=2)
     body = f"{tmp_path}/go"
-    callers = [threading.Thread(target=hosting.invoke, args=(endpoint, body)) for _ in range(2)]
-    for caller in callers:
-        caller.start()
-    # Each instance runs one request at a time: two that have begun are on two instances.
-    wait_for(lambda: begun(tmp_path) == 2)
-    Path(body).touch()
-    for caller in callers:
-        caller.join(60)
+    with ThreadPoolExecutor(2) as callers:
+        answers = [callers.submit(hosting.invoke, endpoint, body) for _ in range(2)]
+        # Each instance runs one request at a time: two that have begun are on two instances.
+        wait_for(lambda: begun(tmp_path) == 2)
+        assert not any(answer.done() for answer in answers)
+        Path(body).touch()
+        assert [answer.result(60) for answer in answers] == ["done", "done"]
     hosting.delete(endpoint)
 
 

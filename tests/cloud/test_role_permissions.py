@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.cloud.hosting import IMAGE, Hosting, answering, wait_for
+from tests.cloud.hosting import IMAGE, Hosting, answering
 from tests.cloud.training import TRUST, Workshop
 from tests.cloud_process import CloudProcess
+from tests.waiting import wait_for
 
 LOGS = ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]
 METRIC = {"MetricDefinitions": [{"Name": "loss", "Regex": "loss=([0-9.]+)"}]}

@@ -102,11 +102,26 @@ def test_inputs_are_hard_links(cloud: Cloud, tmp_path: Path) -> None:
     assert targets[0][1].read_bytes() == b"picture"
 
 
+def test_many_inputs_are_the_latest_versions_and_one_that_is_gone_is_named(cloud: Cloud, tmp_path: Path) -> None:
+    cloud.ask("PutBucketVersioning", VersioningConfiguration={"Status": "Enabled"})
+    keys = ["nul\0", "quote'", "\U0001f600", *(f"{number:04}" for number in range(1100))]
+    for key in keys:
+        for data in (b"earlier", key.encode()):
+            cloud.s3.put_bytes("b-1", key, data)
+    targets = [(key, tmp_path / "in" / str(number)) for number, key in enumerate([*keys, keys[0]])]
+    cloud.s3.link_objects("b-1", targets)
+    assert all(path.read_bytes() == key.encode() for key, path in targets)
+    cloud.ask("DeleteObject", Key="0700")
+    with pytest.raises(KeyError, match="0700"):
+        cloud.s3.link_objects("b-1", [(key, tmp_path / "in" / key) for key in ("0001", "0700", "0002")])
+    cloud.s3.link_objects("b-1", [])
+
+
 def test_what_is_missing(cloud: Cloud, tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         cloud.s3.read_object("b-1", "none")
     with pytest.raises(KeyError):
-        cloud.s3.link_object("b-1", "none", tmp_path / "none")
+        cloud.s3.link_objects("b-1", [("none", tmp_path / "none")])
     with pytest.raises(AwsError, match="NoSuchBucket"):
         cloud.s3.list_keys("b-2", "")
     assert (cloud.s3.bucket_region("b-1"), cloud.s3.bucket_region("b-2")) == ("us-east-1", None)

@@ -88,9 +88,10 @@ def test_a_session_works_for_every_protocol(sts: Any, iam: Any, role: dict[str, 
     actions = ["s3:ListAllMyBuckets", "sagemaker:ListModels", "iam:ListRoles"]
     iam.put_role_policy(RoleName=role["RoleName"], PolicyName="lists", PolicyDocument=allowing(actions))
     keys = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="ss")["Credentials"]
-    session_client(cloud, keys, "s3").list_buckets()
-    session_client(cloud, keys, "sagemaker").list_models()
-    session_client(cloud, keys, "iam").list_roles()
+    assert "Buckets" in session_client(cloud, keys, "s3").list_buckets()
+    assert "Models" in session_client(cloud, keys, "sagemaker").list_models()
+    roles = session_client(cloud, keys, "iam").list_roles(MaxItems=1000)["Roles"]
+    assert role["Arn"] in [one["Arn"] for one in roles]
 
 
 def test_a_session_needs_its_own_token(sts: Any, role: dict[str, Any], cloud: CloudProcess) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.cloud.hosting import wait_for
 from tests.cloud.training import Workshop
 from tests.cloud_process import CloudProcess
+from tests.waiting import wait_for
 
 ODD = """
 import os, socket

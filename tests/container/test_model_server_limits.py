@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from sagehound.localcloud.container.model_server.work_queue import QueueFull, WorkQueue
+from tests import waiting
 
 from .model_server_process import ModelServer
 
@@ -25,6 +24,8 @@ def transform_fn(model, data, content_type, accept):
     while path and not os.path.exists(path): time.sleep(0.005)
     return "done"
 """
+
+wait_for = partial(waiting.wait_for, limit=30)
 
 
 def hold(head: str = "") -> str:
@@ -47,13 +48,6 @@ class Background:
         self._thread.join(60)
         assert self.answer is not None
         return self.answer
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def begun(folder: Path) -> int:

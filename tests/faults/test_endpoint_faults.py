@@ -12,8 +12,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.cloud.hosting import HOLD, Hosting, Traffic, answering, begun, wait_for
+from tests.cloud.hosting import HOLD, Hosting, Traffic, answering, begun
 from tests.cloud_process import CloudProcess
+from tests.waiting import wait_for
 
 
 def test_a_killed_model_server_fails_only_what_its_handler_had(own_cloud: CloudProcess, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tests.cloud.lambda_callers import AT_THE_GATE, PATIENT, Gate, at_once, call, many, metric, wait_for
 from tests.cloud.lambda_functions import Bench
 from tests.cloud_process import CloudProcess
+from tests.waiting import is_alive
 
 NOTES = """
 import json
@@ -126,18 +127,11 @@ def test_invocations_under_way_end_with_the_server_and_leave_no_process(own_clou
         assert len(before) >= 3
         own_cloud.kill()
         assert {each.result() for each in calls} == {"ConnectionClosedError"}
-        wait_for(lambda: not any(_alive(process) for process in before), "the end of their processes")
+        wait_for(lambda: not any(is_alive(process) for process in before), "the end of their processes")
     own_cloud.start()
     with Gate() as gate:
         gate.open()
         assert at_once(3, lambda _: invoke(gate)) == ["on-demand"] * 3
-
-
-def _alive(process: psutil.Process) -> bool:
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 def test_a_killed_provisioned_environment_is_replaced(own_cloud: CloudProcess) -> None:

@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from tests.cloud.training import Workshop
 from tests.cloud_process import CloudProcess
+from tests.waiting import command_line, is_alive
 
 COUNTING = (
     "import time, os\n"
@@ -54,7 +55,7 @@ def test_a_running_job_is_adopted_and_no_line_is_lost_or_doubled(own_cloud: Clou
     for _ in range(3):
         own_cloud.restart(kill=True)
     assert shop.describe(name)["TrainingJobStatus"] == "InProgress"
-    [program] = [process for process in processes_of(shop) if process.cmdline()[1:2] == ["train.py"]]
+    [program] = [process for process in processes_of(shop) if command_line(process)[1:2] == ["train.py"]]
     program.send_signal(signal.SIGUSR1)
     job = shop.ended(name)
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
@@ -143,7 +144,7 @@ def test_a_job_that_ignores_sigterm_is_killed_when_the_grace_is_over(fast_cloud:
     assert job["TrainingJobStatus"] == "Stopped"
     assert shop.model(job) == {"kept.txt": b"kept"}
     assert "ignored" in shop.lines(name)
-    assert not [process for process in running if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    assert not [process for process in running if is_alive(process)]
 
 
 def test_jobs_acknowledged_under_kill_9_are_run(own_cloud: CloudProcess) -> None:

@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from tests.cloud.tuning import PARABOLA, READ, TuningWorkshop, categorical
 from tests.cloud_process import CloudProcess
+from tests.waiting import command_line
 
 ENDLESS = "import time\nprint('loss=2', flush=True)\ntime.sleep(600)\n"
 OBEDIENT = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit())\n" + ENDLESS
@@ -210,7 +211,7 @@ def test_the_process_of_a_search_ends_with_the_tuning_job(own_cloud: CloudProces
     def searching() -> list[psutil.Process]:
         assert own_cloud.process is not None
         children = psutil.Process(own_cloud.process.pid).children(recursive=True)
-        return [child for child in children if any("search" in part for part in child.cmdline())]
+        return [child for child in children if any("search" in part for part in command_line(child))]
 
     name = shop.tune(ENDLESS, jobs=30, strategy="Bayesian")
     until_running(shop, name)

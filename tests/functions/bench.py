@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import textwrap
+import time
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 from sagehound.localcloud.functions.environments import Environments
@@ -22,7 +24,7 @@ class Bench:
         self.folder = folder
         self.logged: dict[str, list[str]] = {}
         self.sessions = 0
-        self.expiration: float | None = None
+        self.expiration = time.time() + 12 * 3600
         given = {"hidden": (folder,), **settings}
         self.engine = Environments(
             folder / "engine",
@@ -32,13 +34,20 @@ class Bench:
             **given,
         )
 
+    async def __aenter__(self) -> Self:
+        await self.engine.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.engine.stop()
+
     def _session(self, spec: FunctionSpec) -> dict[str, Any]:
         self.sessions += 1
         return {
             "AccessKeyId": f"ASIA{self.sessions:016}",
             "SecretAccessKey": f"secret-of-{spec.name}",
             "SessionToken": f"token-of-{spec.name}",
-            "Expiration": self.expiration,
+            "Expiration": datetime.fromtimestamp(self.expiration, UTC),
         }
 
     def _log(self, _spec: FunctionSpec, stream: str, events: list[tuple[int, str]]) -> None:

@@ -12,11 +12,9 @@ from tests.functions.bench import Bench
 
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    made = Bench(tmp_path)
-    await made.engine.start()
-    await made.engine.ready()
-    yield made
-    await made.engine.stop()
+    async with Bench(tmp_path) as made:
+        await made.engine.ready()
+        yield made
 
 
 @pytest.fixture
@@ -30,8 +28,6 @@ async def private(bench: Bench) -> Bench:
 @pytest.fixture
 async def open_bench(tmp_path: Path) -> AsyncIterator[Bench]:
     """A bench without sandboxes, as where the kernel refuses them."""
-    made = Bench(tmp_path, sandbox=False)
-    await made.engine.start()
-    await made.engine.ready()
-    yield made
-    await made.engine.stop()
+    async with Bench(tmp_path, sandbox=False) as made:
+        await made.engine.ready()
+        yield made

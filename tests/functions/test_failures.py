@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.functions.bench import Bench, lines
+from tests.waiting import until
 
 
 async def test_the_deadline_ends_an_invocation_and_its_environment(bench: Bench) -> None:
@@ -115,14 +116,10 @@ async def test_an_initialisation_that_crashes_begins_again_within_the_invocation
 
 
 async def test_an_initialisation_that_does_not_end_has_its_seconds_and_then_the_functions(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, init_seconds=0.5)
-    await bench.engine.start()
-    try:
+    async with Bench(tmp_path, init_seconds=0.5) as bench:
         spec = bench.function("import time\ntime.sleep(600)\ndef lambda_handler(event, context): pass\n", timeout=1)
         outcome = await bench.invoke(spec)
         assert json.loads(outcome.payload)["errorType"] == "Sandbox.Timedout"
-    finally:
-        await bench.engine.stop()
     phases = [event.split("\t")[1:] for event in bench.logged[outcome.log_stream] if event.startswith("INIT_REPORT")]
     assert phases == [["Phase: init", "Status: timeout"], ["Phase: invoke", "Status: timeout"]]
 
@@ -142,8 +139,7 @@ async def test_a_caller_that_goes_away_leaves_the_environment_usable(bench: Benc
     gone.cancel()
     with pytest.raises(asyncio.CancelledError):
         await gone
-    while not bench.engine.idle(spec.key):  # noqa: ASYNC110 - a process brings it about
-        await asyncio.sleep(0.01)
+    await until(lambda: bench.engine.idle(spec.key) > 0)
     assert await bench.answer(spec, 0) == [0, 0.2, 0]
 
 

@@ -77,13 +77,9 @@ async def test_a_folder_that_is_visible_is_covered_where_it_holds_the_clouds_dat
     """A cloud whose data lie below the interpreter's folder, as careless as that would be."""
     spec = private.function("import os\ndef lambda_handler(event, context):\n    return os.listdir('/usr/share')\n")
     assert await private.answer(spec) != []
-    covered = Bench(private.folder / "covered", hidden=(Path("/usr/share"),))
-    await covered.engine.start()
-    try:
+    async with Bench(private.folder / "covered", hidden=(Path("/usr/share"),)) as covered:
         spec = covered.function("import os\ndef lambda_handler(e, c):\n    return os.listdir('/usr/share')\n")
         assert await covered.answer(spec) == []
-    finally:
-        await covered.engine.stop()
 
 
 async def test_another_functions_runtime_api_refuses_a_function_that_finds_its_port(private: Bench) -> None:

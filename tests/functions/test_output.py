@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sagehound.localcloud.functions.output import LONGEST_EVENT, OutputSplitter
+from sagehound.localcloud.functions.output import OutputSplitter
+from sagehound.localcloud.processes.output import LONGEST_LINE
 
 
 def frame(text: str) -> bytes:
@@ -35,14 +36,21 @@ def test_an_endless_line_is_cut_so_that_it_is_not_held() -> None:
     splitter = OutputSplitter()
     events = [event for _ in range(10) for event in splitter.feed(b"x" * 100_000)]
     left = splitter.finish()
-    assert {len(event) for event in events} == {LONGEST_EVENT}
+    assert {len(event) for event in events} == {LONGEST_LINE}
     assert sum(map(len, events + left)) == 1_000_000
+
+
+def test_a_character_where_a_line_is_cut_stays_whole() -> None:
+    splitter = OutputSplitter()
+    line = "x" + "ä" * LONGEST_LINE
+    assert "".join(splitter.feed(f"{line}\n".encode())) == line
+    assert "".join([*splitter.feed(line.encode()), *splitter.finish()]) == line
 
 
 def test_an_endless_frame_is_cut_too() -> None:
     splitter = OutputSplitter()
-    events = splitter.feed(b"\xa5\x5a\x00\x0f" + (1 << 31).to_bytes(4, "big") + b"\0" * 8 + b"x" * (2 * LONGEST_EVENT))
-    assert sum(map(len, events)) >= LONGEST_EVENT
+    events = splitter.feed(b"\xa5\x5a\x00\x0f" + (1 << 31).to_bytes(4, "big") + b"\0" * 8 + b"x" * (2 * LONGEST_LINE))
+    assert sum(map(len, events)) >= LONGEST_LINE
 
 
 def test_an_empty_line_is_an_event() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -13,6 +12,7 @@ import pytest
 
 from sagehound.localcloud.functions.spec import InitFailed
 from tests.functions.bench import Bench
+from tests.waiting import until
 
 HOLD = """
     import os, time
@@ -23,12 +23,7 @@ HOLD = """
         time.sleep(event or 0)
         return os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"]
 """
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Wait for something that comes by itself; the test's own limit ends a wait in vain."""
-    while not true():  # noqa: ASYNC110 - processes bring it about
-        await asyncio.sleep(0.01)
+KEY = "import os\ndef lambda_handler(event, context):\n    return os.environ['AWS_ACCESS_KEY_ID']\n"
 
 
 async def test_provisioned_environments_are_used_first_and_then_spill_over(bench: Bench) -> None:
@@ -96,24 +91,18 @@ async def test_retired_environments_end_idle_ones_now_and_busy_ones_when_they_ha
 
 
 async def test_an_environment_that_nobody_needs_ends_and_a_provisioned_one_stays(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, idle_seconds=0.0, look_seconds=0.05)
-    await bench.engine.start()
-    try:
+    async with Bench(tmp_path, idle_seconds=0.0, look_seconds=0.05) as bench:
         spec = bench.function(HOLD)
         await bench.engine.provision(spec, 1)
         await bench.invoke(spec)
         await until(lambda: len(environments(bench)) == 1)
         assert bench.engine.provisioned(spec.key) == (1, 1)
-    finally:
-        await bench.engine.stop()
     assert environments(bench) == []
 
 
 async def test_an_environment_is_not_used_beyond_its_credentials(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, look_seconds=0.05)
-    await bench.engine.start()
-    try:
-        spec = bench.function("import os\ndef lambda_handler(e, c):\n    return os.environ['AWS_ACCESS_KEY_ID']\n")
+    async with Bench(tmp_path, look_seconds=0.05) as bench:
+        spec = bench.function(KEY)
         bench.expiration = time.time() + 30  # less than an invocation and its margin
         first = await bench.answer(spec)
         await until(lambda: not bench.engine.idle(spec.key))
@@ -121,23 +110,21 @@ async def test_an_environment_is_not_used_beyond_its_credentials(tmp_path: Path)
         second = await bench.answer(spec)
         assert second != first
         assert await bench.answer(spec) == second
-    finally:
-        await bench.engine.stop()
 
 
 async def test_provisioned_environments_are_renewed_before_their_credentials_end(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, look_seconds=0.05)
-    await bench.engine.start()
-    try:
-        spec = bench.function(HOLD)
+    async with Bench(tmp_path, look_seconds=0.05) as bench:
+        spec = bench.function(KEY)
         bench.expiration = time.time() + 30
         provision = asyncio.create_task(bench.engine.provision(spec, 1))
         await until(lambda: bench.sessions == 1)
         bench.expiration = time.time() + 3600
         await provision
         await until(lambda: bench.sessions == 2 and bench.engine.provisioned(spec.key) == (1, 1))
-    finally:
-        await bench.engine.stop()
+        outcome = await bench.invoke(spec, provisioned=True)
+        assert outcome.provisioned
+        assert json.loads(outcome.payload) == f"ASIA{2:016}", "the keys of the first session"
+        assert bench.sessions == 2
 
 
 async def test_many_functions_at_once_lose_nothing(bench: Bench) -> None:
@@ -150,7 +137,7 @@ async def test_many_functions_at_once_lose_nothing(bench: Bench) -> None:
 async def test_between_invocations_nothing_of_a_function_runs(bench: Bench) -> None:
     spec = bench.function("""
         import itertools, subprocess, threading
-        threading.Thread(target=lambda: [None for _ in itertools.count()], daemon=True).start()
+        threading.Thread(target=lambda: sum(0 for _ in itertools.count()), daemon=True).start()
         children = [subprocess.Popen(["sleep", "600"], start_new_session=apart).pid for apart in (False, True)]
         def lambda_handler(event, context):
             return [open(f"/proc/{pid}/stat").read().split()[2] for pid in ("self", *children)]

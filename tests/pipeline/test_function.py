@@ -36,6 +36,7 @@ from sagehound.settings import FunctionSettings, PipelineSettings, TrainSettings
 from tests.cloud_process import CloudProcess
 from tests.pipeline.conftest import Recorded
 from tests.pipeline.test_function_code import WRITE_UP
+from tests.waiting import uncollected
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("function")]
 LITERAL = "pytorch-inference-2024-08-29-16-19-34-530"
@@ -218,7 +219,7 @@ def test_ctrl_c_while_it_is_denied_puts_the_policy_back(shop, recorded, tmp_path
                 return
             time.sleep(0.005)
 
-    with recorded.reporter.step("denial") as step, pytest.raises(KeyboardInterrupt):
+    with recorded.reporter.step("denial") as step, pytest.raises(KeyboardInterrupt), uncollected():
         thread = threading.Thread(target=press)
         thread.start()
         try:

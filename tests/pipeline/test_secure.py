@@ -83,7 +83,7 @@ class Shop:
             Timeout=60,
             MemorySize=512,
             Code={"ZipFile": content.getvalue()},
-            Tags={tag["Key"]: tag["Value"] for tag in names.tags},
+            Tags=names.tags_by_key,
         )
         self.clients.lambda_.get_waiter("function_active_v2").wait(
             FunctionName=names.function, WaiterConfig={"Delay": 1}

@@ -6,14 +6,16 @@ import io
 import json
 import zipfile
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from sagehound.errors import StepFailed
+from sagehound.pipeline.bucket import BLOCKS
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.names import Names
-from sagehound.pipeline.secure.buckets import BLOCKS, check_bucket
+from sagehound.pipeline.secure.buckets import check_bucket
 from sagehound.pipeline.secure.escalation import WAYS, check_escalation
 from sagehound.pipeline.secure.findings import SEVERITIES, Finding, in_order
 from sagehound.pipeline.secure.functions import check_function, project_functions
@@ -21,6 +23,7 @@ from sagehound.pipeline.secure.gathering import Role, managed_policy_arn, read_r
 from sagehound.pipeline.secure.grants import check_policy
 from sagehound.pipeline.secure.keys import check_keys
 from sagehound.pipeline.secure.results import Findings
+from sagehound.pipeline.secure.statements import Policy
 from sagehound.pipeline.secure.trust import check_trust, tightened
 
 SAGEMAKER = {"Service": "sagemaker.amazonaws.com"}
@@ -89,10 +92,6 @@ def test_every_way_to_more_is_found_and_closed_by_naming_a_resource(way: Any) ->
 
 
 def _holding(statement: dict[str, Any]) -> Role:
-    from datetime import UTC, datetime
-
-    from sagehound.pipeline.secure.statements import Policy
-
     policy = Policy("given", {"Version": "2012-10-17", "Statement": [statement]})
     return Role("r", "arn:aws:iam::123456789012:role/r", datetime.now(UTC), None, {}, {}, (policy,), False)
 

@@ -10,6 +10,7 @@ import pytest
 
 from sagehound.errors import StepFailed
 from sagehound.pipeline.admission import admit, data_of
+from sagehound.pipeline.bucket import ensure_bucket
 from sagehound.pipeline.cleanup import Belongings, delete_belongings, find_belongings
 from sagehound.pipeline.deploy import Placement, deploy, describe_endpoint
 from sagehound.pipeline.features import FeatureChannel, extract_features
@@ -258,8 +259,6 @@ def test_what_others_made_is_left_alone(clients, settings, names, recorded) -> N
 
 
 def test_versions_and_unfinished_uploads_are_deleted_too(clients, names, recorded) -> None:
-    from sagehound.pipeline.bucket import ensure_bucket
-
     assert ensure_bucket(clients, names) is True
     assert ensure_bucket(clients, names) is False
     clients.s3.put_bucket_versioning(Bucket=names.bucket, VersioningConfiguration={"Status": "Enabled"})

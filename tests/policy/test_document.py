@@ -10,7 +10,7 @@ import pytest
 from sagehound.localcloud.policy.decision import Policies, Query, decide
 from sagehound.localcloud.policy.document import Policy, compile_policy
 from sagehound.localcloud.policy.principals import from_arn
-from sagehound.localcloud.policy.text import context_keys
+from sagehound.localcloud.policy.text import context_keys, statements
 from tests.policy.cases import USER
 
 KEY = "arn:aws:s3:::dogs/alice/a:b.jpg"
@@ -163,4 +163,5 @@ def test_no_text_of_variables_takes_quadratic_time(piece: str) -> None:
     long = {"Resource": f"arn:aws:s3:::{text}", "Condition": {"StringLike": {"aws:username": text}}}
     assert not allowed(policy(long), **{"aws:username": "x" * 1000, "a": "y"})
     statement = {"Effect": "Allow", "Action": "*", "Resource": "*", **long}
-    assert set(context_keys(json.dumps({"Version": "2012-10-17", "Statement": statement}))) <= {"aws:username", "a"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": statement})
+    assert set(context_keys(statements(document))) <= {"aws:username", "a"}

@@ -56,10 +56,10 @@ def test_context_keys_of_conditions_and_variables() -> None:
             ],
         }
     )
-    assert context_keys(document) == ["s3:prefix", "aws:userid", "AWS:UserName"]
+    assert context_keys(statements(document)) == ["s3:prefix", "aws:userid", "AWS:UserName"]
     assert statements(document)[0].variables == ("aws:username",)
     older = document.replace("2012-10-17", "2008-10-17")
-    assert context_keys(older) == ["s3:prefix", "AWS:UserName"]
+    assert context_keys(statements(older)) == ["s3:prefix", "AWS:UserName"]
 
 
 def test_all_policies_of_aws_are_understood() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import textwrap
@@ -53,9 +52,3 @@ class Lines(list[str]):
 @pytest.fixture
 def lines() -> Lines:
     return Lines()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until `condition` holds; the test's own time limit ends it otherwise."""
-    while not condition():  # noqa: ASYNC110 - another process makes it true
-        await asyncio.sleep(0.01)

@@ -16,8 +16,9 @@ import pytest
 from sagehound.localcloud.processes.local import LocalSupervisor
 from sagehound.localcloud.processes.log_pump import LogPump
 from sagehound.localcloud.processes.supervisor import Exit
+from tests.waiting import until
 
-from .conftest import Lines, MakeHost, MakeProgram, until
+from .conftest import Lines, MakeHost, MakeProgram
 
 SERVER = """
 import asyncio, json, sqlite3, sys

@@ -14,8 +14,9 @@ import pytest
 
 from sagehound.localcloud.processes.local import LocalSupervisor
 from sagehound.localcloud.processes.supervisor import Exit, Program
+from tests.waiting import is_alive, until
 
-from .conftest import Lines, MakeHost, MakeProgram, until
+from .conftest import Lines, MakeHost, MakeProgram
 
 
 @pytest.mark.parametrize("code", [0, 1, 42])
@@ -123,7 +124,7 @@ async def test_nothing_that_a_program_started_stays(
         os.kill(handle["pid"], signal.SIGKILL)
     ended = await follower
     assert ended == {"stop": Exit(None, 15), "exit": Exit(0), "init killed": Exit(None, lost=True)}[ending]
-    assert not [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
+    assert not [process for process in psutil.process_iter() if process.pid in pids and is_alive(process)]
 
 
 async def test_output_without_newline_bad_bytes_and_progress_bar(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from sagehound.localcloud.search import worker_process
 from sagehound.localcloud.search.worker_process import SearchFailed, WorkerProcess
+from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -40,13 +41,6 @@ async def killed(worker: WorkerProcess) -> None:
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     await until(lambda: worker.pid != pid)
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Look again until it is true."""
-    async with asyncio.timeout(60):
-        while not true():  # noqa: ASYNC110 - another process brings it about
-            await asyncio.sleep(0.01)
 
 
 async def test_a_worker_that_is_killed_is_started_again_and_answers_the_same(worker: WorkerProcess) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 from sagehound.errors import Interrupted, StepFailed
-from sagehound.pipeline.aws_errors import aws_step, error_of, is_missing
+from sagehound.pipeline.aws_errors import answer_unless, aws_step, error_of, is_missing
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.deploy import describe_endpoint
 from sagehound.pipeline.log_tail import TRAINING_GROUP, LogTail, endpoint_group, function_group
@@ -98,12 +98,6 @@ def _ended(clients: Clients, name: str, kind: str) -> bool:
 
 
 def _is_function(clients: Clients, name: str) -> bool:
-    from botocore.exceptions import ClientError
-
-    try:
-        clients.lambda_.get_function_configuration(FunctionName=name)
-    except ClientError as error:
-        if error_of(error)[0] in ("ResourceNotFoundException", "ValidationException"):
-            return False
-        raise
-    return True
+    ask = clients.lambda_.get_function_configuration
+    found = answer_unless(lambda: ask(FunctionName=name), "ResourceNotFoundException", "ValidationException")
+    return found is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 from sagehound.localcloud.call import Body, HttpRequest
@@ -92,24 +92,19 @@ def decompress(body: bytes, limit: int) -> bytes:
 
 async def read_away(body: Body, limit: int) -> None:
     """To the end, where the signature is verified, without keeping any of it."""
-    size = 0
-    async for chunk in body:
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(limit)
+    async for _ in _bounded(body, limit):
+        pass
 
 
 async def read(http: HttpRequest, limit: int) -> bytes:
     """The whole body as it was sent: at most `limit` bytes."""
-    parts: list[bytes] = []
+    return b"".join([chunk async for chunk in _bounded(http.receive(), limit)])
+
+
+async def _bounded(chunks: AsyncIterable[bytes], limit: int) -> AsyncIterator[bytes]:
     size = 0
-    async for chunk in http.receive():
+    async for chunk in chunks:
         size += len(chunk)
         if size > limit:
-            raise _too_large(limit)
-        parts.append(chunk)
-    return b"".join(parts)
-
-
-def _too_large(limit: int) -> AwsError:
-    return AwsError("RequestEntityTooLarge", f"The request body exceeds {limit} bytes.", 413)
+            raise AwsError("RequestEntityTooLarge", f"The request body exceeds {limit} bytes.", 413)
+        yield chunk

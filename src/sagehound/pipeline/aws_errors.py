@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from sagehound.errors import StepFailed
+
+T = TypeVar("T")
 
 _HINTS = {
     "AccessDenied": "Ask for the permission named above, or use a profile that has it.",
@@ -40,6 +42,18 @@ def aws_step(step: str) -> Iterator[None]:
         raise StepFailed(step, f"AWS cannot be reached: {error}", hint) from error
     except BotoCoreError as error:
         raise StepFailed(step, str(error), "Check the names and values in pipeline.toml.") from error
+
+
+def answer_unless(ask: Callable[[], T], *codes: str) -> T | None:
+    """The answer; None where it is refused with one of these codes, which say that there is none."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return ask()
+    except ClientError as error:
+        if error_of(error)[0] not in codes:
+            raise
+        return None
 
 
 def error_of(error: Any) -> tuple[str, str]:

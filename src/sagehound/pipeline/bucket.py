@@ -9,6 +9,9 @@ from sagehound.pipeline.aws_errors import error_of
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.names import PROJECT_TAG, Names
 
+BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+"""What Block Public Access consists of."""
+
 
 def ensure_bucket(clients: Clients, names: Names) -> bool:
     """Make the bucket unless it is there; True where it was made.
@@ -38,12 +41,7 @@ def ensure_bucket(clients: Clients, names: Names) -> bool:
     clients.s3.put_bucket_tagging(Bucket=names.bucket, Tagging={"TagSet": names.tags})
     clients.s3.put_public_access_block(
         Bucket=names.bucket,
-        PublicAccessBlockConfiguration={
-            "BlockPublicAcls": True,
-            "IgnorePublicAcls": True,
-            "BlockPublicPolicy": True,
-            "RestrictPublicBuckets": True,
-        },
+        PublicAccessBlockConfiguration=dict.fromkeys(BLOCKS, True),
     )
     return True
 

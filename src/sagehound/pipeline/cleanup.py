@@ -18,7 +18,7 @@ from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.deploy import describe_endpoint, settled_endpoint
 from sagehound.pipeline.function_cleanup import FunctionBelongings, delete_functions, find_functions
 from sagehound.pipeline.log_tail import endpoint_group
-from sagehound.pipeline.names import Names
+from sagehound.pipeline.names import ROLE_TAG, Names
 from sagehound.pipeline.progress import Step
 from sagehound.pipeline.scaling_cleanup import ScalingPlace, find_scaling, remove_scaling
 from sagehound.pipeline.scaling_permissions import scaling_step
@@ -248,7 +248,7 @@ def _inline_policies(clients: Clients, names: Names) -> list[str] | None:
 def _role_was_made_here(clients: Clients, names: Names) -> bool:
     tags = clients.iam.get_role(RoleName=names.role)["Role"].get("Tags", [])
     attached = clients.iam.list_attached_role_policies(RoleName=names.role)["AttachedPolicies"]
-    return {"Key": "sagehound:role", "Value": "training"} in tags and not attached
+    return {"Key": ROLE_TAG, "Value": "training"} in tags and not attached
 
 
 def _unless_missing(delete: Callable[[], Any]) -> None:

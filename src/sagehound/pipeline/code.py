@@ -21,7 +21,7 @@ OUR_ENTRY_POINTS = ("hpo.py", "train_model.py", "extract_features.py")
 MOST_BYTES = 100 * 1024 * 1024
 """Of a source_dir, unpacked: it is sent for every change, and each host of each trial unpacks it."""
 MOST_FILES = 10_000
-_LEFT_OUT = frozenset({"__pycache__", ".git", ".ipynb_checkpoints", ".venv", ".mypy_cache", ".ruff_cache"})
+LEFT_OUT = frozenset({"__pycache__", ".git", ".ipynb_checkpoints", ".venv", ".mypy_cache", ".ruff_cache"})
 
 
 @dataclass(frozen=True)
@@ -108,15 +108,21 @@ def _check_file(path: Path, step: str, hint: str) -> None:
         raise StepFailed(step, f"the entry point {path} is too large for a script", "Name the script itself.")
 
 
-def _files(folder: Path, named: str, step: str) -> dict[str, Path]:
+def code_files(folder: Path) -> dict[str, Path]:
     """Path in the archive -> file, of everything below a folder that is code or lies beside it."""
     found: dict[str, Path] = {}
     for place, folders, files in os.walk(folder):
-        folders[:] = sorted(set(folders) - _LEFT_OUT)
+        folders[:] = sorted(set(folders) - LEFT_OUT)
         for file in sorted(files):
             path = Path(place) / file
             if path.is_file() and path.suffix != ".pyc":
                 found[path.relative_to(folder).as_posix()] = path
+    return found
+
+
+def _files(folder: Path, named: str, step: str) -> dict[str, Path]:
+    """The same of a source_dir; raises StepFailed where it is too much."""
+    found = code_files(folder)
     total = sum(path.stat().st_size for path in found.values())
     if total > MOST_BYTES or len(found) > MOST_FILES:
         raise StepFailed(

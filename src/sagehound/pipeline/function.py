@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sagehound.errors import StepFailed
-from sagehound.pipeline.aws_errors import aws_step, error_of
+from sagehound.pipeline.aws_errors import answer_unless, aws_step
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.function_code import FunctionCode, find_function_code
 from sagehound.pipeline.function_event import EventPicture, FunctionAnswer, send_event
@@ -135,14 +135,9 @@ def deploy_function(
 
 def ensure_url(clients: Clients, function: str, alias: str) -> str:
     """The alias's own address, for requests that are signed (AWS_IAM)."""
-    from botocore.exceptions import ClientError
-
     where = {"FunctionName": function, "Qualifier": alias}
-    try:
-        found = clients.lambda_.get_function_url_config(**where)
-    except ClientError as error:
-        if error_of(error)[0] != "ResourceNotFoundException":
-            raise
+    found = answer_unless(lambda: clients.lambda_.get_function_url_config(**where), "ResourceNotFoundException")
+    if found is None:
         found = clients.lambda_.create_function_url_config(**where, AuthType="AWS_IAM")
     if found["AuthType"] != "AWS_IAM":
         found = clients.lambda_.update_function_url_config(**where, AuthType="AWS_IAM")

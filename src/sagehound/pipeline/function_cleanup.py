@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sagehound.pipeline.aws_errors import error_of
+from sagehound.pipeline.aws_errors import answer_unless
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.log_tail import function_group
 from sagehound.pipeline.names import Names
@@ -48,15 +48,9 @@ def find_functions(clients: Clients, names: Names) -> FunctionBelongings:
 
 def _functions(clients: Clients) -> list[dict[str, Any]]:
     """Every function of the account; none for who may not list them: they have made none, and delete the rest."""
-    from botocore.exceptions import ClientError
-
-    try:
-        pages = list(clients.lambda_.get_paginator("list_functions").paginate())
-    except ClientError as error:
-        if error_of(error)[0] != "AccessDeniedException":
-            raise
-        return []
-    return [function for page in pages for function in page["Functions"]]
+    pages = clients.lambda_.get_paginator("list_functions").paginate()
+    found = answer_unless(lambda: list(pages), "AccessDeniedException")
+    return [function for page in found or [] for function in page["Functions"]]
 
 
 def delete_functions(clients: Clients, found: FunctionBelongings) -> None:
@@ -80,11 +74,4 @@ def _delete_role(clients: Clients, name: str) -> None:
 
 def _unless_missing(ask: Callable[[], Any]) -> Any:
     """The answer, or None for what is not there (any more)."""
-    from botocore.exceptions import ClientError
-
-    try:
-        return ask()
-    except ClientError as error:
-        if error_of(error)[0] in _MISSING:
-            return None
-        raise
+    return answer_unless(ask, *_MISSING)

@@ -11,18 +11,18 @@ import importlib.resources
 import io
 import zipfile
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from sagehound.errors import StepFailed
+from sagehound.pipeline.code import LEFT_OUT, code_files
 from sagehound.pipeline.function_check import Handled, handlers_in, read_handler
 from sagehound.settings import FunctionSettings
 
 MOST_BYTES = 50_000_000
 """Of a zip that goes with the call that makes the function."""
 OUR_HANDLER = "handler.lambda_handler"
-_LEFT_OUT = frozenset({"__pycache__", ".git", ".ipynb_checkpoints", ".venv", ".mypy_cache", ".ruff_cache"})
 _USUAL = ("lambda_handler", "handler")
 
 
@@ -96,7 +96,9 @@ def _read(path: Path) -> tuple[bytes, dict[str, str]]:
     """The zip of a file, folder or zip, and the text of its Python modules."""
     try:
         if path.is_dir():
-            files = dict(_files(path))
+            found = code_files(path)
+            # A worktree's .git is a file, and says where on this machine the repository lies.
+            files = {name: file.read_bytes() for name, file in found.items() if file.name not in LEFT_OUT}
             if not files:
                 raise StepFailed("function", f"{path} is empty", "Name the folder that holds your handler.")
             return zip_of(files), _texts(files)
@@ -112,13 +114,6 @@ def _read(path: Path) -> tuple[bytes, dict[str, str]]:
     except (zipfile.BadZipFile, RuntimeError, OSError) as error:
         raise StepFailed("function", f"{path} is no zip: {error}", "Name a .py, a .zip or a folder.") from error
     return content, _texts(modules)
-
-
-def _files(folder: Path) -> Iterator[tuple[str, bytes]]:
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder)
-        if path.is_file() and path.suffix != ".pyc" and not _LEFT_OUT & set(relative.parts):
-            yield relative.as_posix(), path.read_bytes()
 
 
 def _texts(files: Mapping[str, bytes]) -> dict[str, str]:

@@ -21,7 +21,7 @@ from sagehound.pipeline.upload import StoredData, stored_data
 MOST_EVENT = 6_000_000
 """Bytes that Lambda takes in one synchronous call."""
 _PRESIGNED_SECONDS = 900
-_EVENT_HINT = 'Write one as in --event \'{"url": "https://..."}\'.'
+_EVENT_HINT = 'As in --event \'{"url": "https://..."}\'.'
 _INIT = re.compile(r"Init Duration: ([0-9.]+) ms")
 _BILLED = re.compile(r"Billed Duration: ([0-9.]+) ms")
 
@@ -150,11 +150,9 @@ def read_event(text: str) -> EventPicture:
     try:
         event = json.loads(text)
     except ValueError as error:
-        raise StepFailed(
-            "function", f"--event is not JSON: {error}", 'As in --event \'{"url": "https://..."}\'.'
-        ) from error
+        raise StepFailed("function", f"--event is not JSON: {error}", _EVENT_HINT) from error
     if not isinstance(event, dict):
-        raise StepFailed("function", "--event is no JSON object", 'As in --event \'{"url": "https://..."}\'.')
+        raise StepFailed("function", "--event is no JSON object", _EVENT_HINT)
     return EventPicture(event, json.dumps(shown_event(event), ensure_ascii=False), "")
 
 

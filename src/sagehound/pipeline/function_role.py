@@ -12,7 +12,7 @@ from sagehound.pipeline.aws_errors import aws_step, error_of
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.deploy import describe_endpoint
 from sagehound.pipeline.log_tail import function_group
-from sagehound.pipeline.names import Names
+from sagehound.pipeline.names import ROLE_TAG, Names
 from sagehound.pipeline.roles import ensure_role_with
 
 INVOKE_SID = "InvokeEndpoint"
@@ -60,8 +60,7 @@ def endpoint_arns(clients: Clients, endpoint_names: Sequence[str]) -> list[str]:
     """The ARNs as SageMaker has them (in small letters); raises StepFailed for an endpoint that is not there."""
     arns = []
     for name in endpoint_names:
-        with aws_step("function"):
-            found = describe_endpoint(clients, name)
+        found = describe_endpoint(clients, name)
         if found is None:
             raise StepFailed(
                 "function",
@@ -77,7 +76,7 @@ def ensure_log_group(clients: Clients, names: Names, name: str) -> str:
     from botocore.exceptions import ClientError
 
     try:
-        clients.logs.create_log_group(logGroupName=name, tags={tag["Key"]: tag["Value"] for tag in names.tags})
+        clients.logs.create_log_group(logGroupName=name, tags=names.tags_by_key)
     except ClientError as error:
         if error_of(error)[0] != "ResourceAlreadyExistsException":
             raise
@@ -99,6 +98,6 @@ def ensure_function_role(clients: Clients, names: Names, endpoints: Sequence[str
             policy,
             service="lambda.amazonaws.com",
             description="Runs the function in front of a sagehound endpoint",
-            tags=[*names.tags, {"Key": "sagehound:role", "Value": "function"}],
+            tags=[*names.tags, {"Key": ROLE_TAG, "Value": "function"}],
         )
     return FunctionRole(names.function_role, arn, names.function_policy, policy)

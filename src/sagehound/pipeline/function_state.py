@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sagehound.errors import StepFailed
-from sagehound.pipeline.aws_errors import error_of
+from sagehound.pipeline.aws_errors import answer_unless, error_of
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.function_code import FunctionCode
 from sagehound.pipeline.names import Names
@@ -57,7 +57,7 @@ def ensure_function(clients: Clients, names: Names, wanted: Wanted) -> str:
         _settled(clients, wanted.name)
         return "created"
     tags = clients.lambda_.list_tags(Resource=found["FunctionArn"]).get("Tags", {})
-    if not tags.items() >= _tags(names).items():
+    if not tags.items() >= names.tags_by_key.items():
         raise StepFailed(
             "function",
             f"function {wanted.name} exists and is none of project {names.project}",
@@ -85,7 +85,7 @@ def _create(clients: Clients, names: Names, wanted: Wanted) -> None:
         FunctionName=wanted.name,
         Description="In front of a sagehound endpoint",
         Code={"ZipFile": wanted.code.content},
-        Tags=_tags(names),
+        Tags=names.tags_by_key,
         **wanted.configuration(),
     )
 
@@ -100,14 +100,9 @@ def publish(clients: Clients, wanted: Wanted) -> str:
 
 def ensure_alias(clients: Clients, wanted: Wanted, version: str) -> str:
     """ARN of the alias, which leads to the version."""
-    from botocore.exceptions import ClientError
-
     name, alias = wanted.name, wanted.settings.alias
-    try:
-        found = clients.lambda_.get_alias(FunctionName=name, Name=alias)
-    except ClientError as error:
-        if error_of(error)[0] != "ResourceNotFoundException":
-            raise
+    found = answer_unless(lambda: clients.lambda_.get_alias(FunctionName=name, Name=alias), "ResourceNotFoundException")
+    if found is None:
         found = clients.lambda_.create_alias(FunctionName=name, Name=alias, FunctionVersion=version)
     if found["FunctionVersion"] != version or found.get("RoutingConfig", {}).get("AdditionalVersionWeights"):
         found = clients.lambda_.update_alias(
@@ -154,28 +149,15 @@ def ensure_provisioned(clients: Clients, wanted: Wanted) -> int:
 
 
 def _provisioned(clients: Clients, where: dict[str, str]) -> dict[str, Any] | None:
-    from botocore.exceptions import ClientError
-
-    try:
-        found: dict[str, Any] = clients.lambda_.get_provisioned_concurrency_config(**where)
-    except ClientError as error:
-        if error_of(error)[0] == "ProvisionedConcurrencyConfigNotFoundException":
-            return None
-        raise
-    return found
+    return answer_unless(
+        lambda: clients.lambda_.get_provisioned_concurrency_config(**where),
+        "ProvisionedConcurrencyConfigNotFoundException",
+    )
 
 
 def _configuration(clients: Clients, name: str, qualifier: str = "") -> dict[str, Any] | None:
-    from botocore.exceptions import ClientError
-
-    given = {"Qualifier": qualifier} if qualifier else {}
-    try:
-        found: dict[str, Any] = clients.lambda_.get_function_configuration(FunctionName=name, **given)
-    except ClientError as error:
-        if error_of(error)[0] == "ResourceNotFoundException":
-            return None
-        raise
-    return found
+    where = {"FunctionName": name} | ({"Qualifier": qualifier} if qualifier else {})
+    return answer_unless(lambda: clients.lambda_.get_function_configuration(**where), "ResourceNotFoundException")
 
 
 def _settled(clients: Clients, name: str, version: str = "") -> None:
@@ -212,10 +194,6 @@ def _when_role_is_known(clients: Clients, ask: Callable[[], Any]) -> None:
                 hint = "Its trust policy must name lambda.amazonaws.com; a role that is not needed can be deleted."
                 raise StepFailed("function", message, hint) from error
         time.sleep(pause)
-
-
-def _tags(names: Names) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in names.tags}
 
 
 def _interrupted(name: str) -> StepFailed:

@@ -16,6 +16,8 @@ from sagehound.errors import SettingsError
 from sagehound.settings import PipelineSettings
 
 PROJECT_TAG = "sagehound:project"
+ROLE_TAG = "sagehound:role"
+"""Says of a role what it was made for: training or function."""
 LEAST_SUFFIX = "-least-privilege"
 """Ends the name of the inline policy that `secure` puts in the place of managed ones."""
 _PROJECT = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,28}[a-z0-9])?$")
@@ -73,6 +75,11 @@ class Names:
     def tags(self) -> list[dict[str, str]]:
         """The tag by which clean-up knows what the project made."""
         return [{"Key": PROJECT_TAG, "Value": self.project}]
+
+    @property
+    def tags_by_key(self) -> dict[str, str]:
+        """The same as Lambda and CloudWatch Logs take it."""
+        return {tag["Key"]: tag["Value"] for tag in self.tags}
 
     @property
     def policy(self) -> str:

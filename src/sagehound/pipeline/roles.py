@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sagehound.pipeline.aws_errors import error_of
+from sagehound.pipeline.aws_errors import answer_unless
 from sagehound.pipeline.clients import Clients
 
 
@@ -39,22 +39,17 @@ def ensure_role_with(
 
     A role that exists keeps its trust and what else it has: only the one inline policy is written.
     """
-    from botocore.exceptions import ClientError
-
-    try:
-        role = clients.iam.get_role(RoleName=role_name)["Role"]
-    except ClientError as error:
-        if error_of(error)[0] != "NoSuchEntity":
-            raise
-        role = clients.iam.create_role(
+    found = answer_unless(lambda: clients.iam.get_role(RoleName=role_name), "NoSuchEntity")
+    if found is None:
+        found = clients.iam.create_role(
             RoleName=role_name,
             AssumeRolePolicyDocument=json.dumps(trust_policy(service, clients.account_id)),
             Description=description,
             Tags=list(tags),
-        )["Role"]
+        )
     if inline_policy(clients, role_name, policy_name) != policy:
         put_inline_policy(clients, role_name, policy_name, policy)
-    return str(role["Arn"])
+    return str(found["Role"]["Arn"])
 
 
 def put_inline_policy(clients: Clients, role_name: str, policy_name: str, policy: dict[str, Any]) -> None:
@@ -65,13 +60,10 @@ def put_inline_policy(clients: Clients, role_name: str, policy_name: str, policy
 
 def inline_policy(clients: Clients, role_name: str, policy_name: str) -> dict[str, Any] | None:
     """An inline policy of a role, or None where there is none of this name."""
-    from botocore.exceptions import ClientError
-
-    try:
-        document = clients.iam.get_role_policy(RoleName=role_name, PolicyName=policy_name)["PolicyDocument"]
-    except ClientError as error:
-        if error_of(error)[0] == "NoSuchEntity":
-            return None
-        raise
+    iam = clients.iam
+    answer = answer_unless(lambda: iam.get_role_policy(RoleName=role_name, PolicyName=policy_name), "NoSuchEntity")
+    if answer is None:
+        return None
+    document = answer["PolicyDocument"]
     found: dict[str, Any] = document if isinstance(document, dict) else json.loads(document)
     return found

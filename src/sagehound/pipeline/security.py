@@ -6,7 +6,7 @@ from typing import Any
 
 from sagehound.pipeline.aws_errors import aws_step
 from sagehound.pipeline.clients import Clients
-from sagehound.pipeline.names import Names
+from sagehound.pipeline.names import ROLE_TAG, Names
 from sagehound.pipeline.roles import ensure_role_with
 from sagehound.pipeline.training_request import IMAGE_ACCOUNT
 
@@ -80,5 +80,5 @@ def ensure_role(clients: Clients, names: Names, step: str) -> str:
             training_policy(names, clients.region, clients.account_id),
             service="sagemaker.amazonaws.com",
             description="Runs the training jobs and endpoints of sagehound",
-            tags=[{"Key": "sagehound:role", "Value": "training"}],
+            tags=[{"Key": ROLE_TAG, "Value": "training"}],
         )

@@ -5,21 +5,17 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
-from itertools import groupby
-from typing import NamedTuple
+from functools import cache, partial
 
 from sagehound.localcloud.authorization import context as keys
 from sagehound.localcloud.authorization import denial, rules, s3
 from sagehound.localcloud.authorization.check import Check, Context, Value
 from sagehound.localcloud.authorization.needs import IAM, ResourcePolicies, ResourceTags
-from sagehound.localcloud.authorization.rights import Rights
+from sagehound.localcloud.authorization.subjects import Subject, Subjects
 from sagehound.localcloud.call import Call, Caller, Request
 from sagehound.localcloud.errors import AwsError
-from sagehound.localcloud.policy import principals
 from sagehound.localcloud.policy.decision import Decision, Query, decide
 from sagehound.localcloud.policy.document import Policy, compile_policy
-from sagehound.localcloud.policy.principals import Principal
 from sagehound.localcloud.recorder import Recorder
 from sagehound.localcloud.state.clock import Clock
 from sagehound.localcloud.wire.copy_source import parse_copy_source
@@ -27,27 +23,16 @@ from sagehound.localcloud.wire.route import Route
 
 logger = logging.getLogger(__name__)
 
-_NOBODY = Rights()
-_REMEMBERED = 4096
 _CONCEALED = ("NoSuchKey", "NoSuchVersion")
 _NO_PUBLIC = Decision(False, "implicitDeny", "resource-based policy", "", "RestrictPublicBuckets")
 Entry = dict[str, str]
 """What the record of a call says of one decision: action, resource, verdict, by, policy, statement."""
 
 
-class _Subject(NamedTuple):
-    """What is known of a caller as long as IAM's records are as they were."""
-
-    rights: Rights
-    principal: Principal
-    keys: Context
-
-
 class Authoriser:
     """Root is excepted; everybody else may do what a policy allows and none denies."""
 
     def __init__(self, iam: IAM, clock: Clock, account_id: str, recorder: Recorder) -> None:
-        self._iam = iam
         self._clock = clock
         self._account_id = account_id
         self._recorder = recorder
@@ -55,7 +40,7 @@ class Authoriser:
         self._resource_policies: dict[str, ResourcePolicies] = {}
         self._resource_tags: dict[str, ResourceTags] = {}
         self._restricts_public: dict[str, Callable[[str], bool]] = {}
-        self._subjects: dict[str, _Subject] = {}
+        self._subjects = Subjects(iam, account_id)
 
     def add_resource_policies(
         self, service: str, provider: ResourcePolicies, *, restricts_public: Callable[[str], bool] | None = None
@@ -86,13 +71,10 @@ class Authoriser:
         caller = call.caller
         if caller.is_root:
             return
-        subject = self._subject(caller)
+        subject = self._subjects.of(caller)
         known = {**subject.keys, **keys.of_call(call, self._clock.time())}
         for check in checks:
-            decision = self._decide(caller, subject, check, {**known, **check.context})
-            call.authorised.append(_entry(check, decision))
-            if not decision.allowed:
-                raise _refused(call.service, caller.arn, check, decision)
+            self._ask(call.service, subject, check, {**known, **check.context}, call.authorised)
 
     def require(
         self,
@@ -112,13 +94,9 @@ class Authoriser:
         """
         if caller.is_root:
             return
-        check = Check(action, resource)
-        subject = self._subject(caller)
-        decision = self._decide(caller, subject, check, self._known(subject, region, context))
-        if authorised is not None:
-            authorised.append(_entry(check, decision))
-        if not decision.allowed:
-            raise _refused(service, caller.arn, check, decision)
+        subject = self._subjects.of(caller)
+        known = self._known(subject, region, context)
+        self._ask(service, subject, Check(action, resource), known, [] if authorised is None else authorised)
 
     def denied(
         self,
@@ -156,14 +134,14 @@ class Authoriser:
         One record for all: about `shown` (`arn:aws:s3:::bucket/prefix*`) where all are allowed. What is asked `ahead`
         of the access is recorded only when it is refused.
         """
-        role_name = role_arn.rpartition("/")[2]
-        arn = f"arn:aws:sts::{self._account_id}:assumed-role/{role_name}/{session_name}"
-        principal = Principal(arn, self._account_id, "session", role_arn=role_arn)
-        caller = Caller(arn, "", self._account_id, "", session={"RoleArn": role_arn, "RoleSessionName": session_name})
-        rights = self._iam.rights_of_role(role_arn)
-        subject = _Subject(rights, principal, keys.of_principal(caller, rights.tags))
-        known = self._known(subject, region, context)
-        check, decision = self._decide_all(caller, subject, action, resources, known)
+        subject = self._subjects.of_role(role_arn, session_name)
+        arn, known = subject.principal.arn, self._known(subject, region, context)
+        policy_of = cache(self._policy_of)  # a job has thousands of objects: their bucket's policy is found out once
+        for resource in resources:
+            check = Check(action, resource)
+            decision = self._decide(subject, check, known, policy_of)
+            if not decision.allowed:
+                break
         if ahead and decision.allowed:
             return None
         refusal = None if decision.allowed else _refused("", arn, check, decision)
@@ -202,68 +180,35 @@ class Authoriser:
             return refusal
         return error
 
-    def _known(self, subject: _Subject, region: str, context: Context | None) -> dict[str, Value]:
+    def _known(self, subject: Subject, region: str, context: Context | None) -> dict[str, Value]:
         moment = keys.of_moment(self._clock.time(), region, self._account_id)
         return {**subject.keys, **moment, **(context or {})}
 
-    def _subject(self, caller: Caller) -> _Subject:
-        if not caller.arn:
-            return _Subject(_NOBODY, principals.ANONYMOUS, keys.of_principal(caller, {}))
-        rights = self._iam.rights_of(caller)
-        kept = self._subjects.get(caller.access_key_id)
-        if kept is not None and kept.rights is rights and kept.principal.arn == caller.arn:
-            return kept
-        role_arn = caller.session.get("RoleArn", "")
-        principal = principals.from_arn(caller.arn, role_arn=role_arn, unique_id=caller.user_id)
-        subject = _Subject(rights, principal, keys.of_principal(caller, rights.tags))
-        if len(self._subjects) >= _REMEMBERED:
-            self._subjects.clear()
-        if caller.access_key_id:
-            self._subjects[caller.access_key_id] = subject
-        return subject
+    def _ask(
+        self, service: str, subject: Subject, check: Check, known: dict[str, Value], authorised: list[Entry]
+    ) -> None:
+        decision = self._decide(subject, check, known, self._policy_of)
+        authorised.append(_entry(check, decision))
+        if not decision.allowed:
+            raise _refused(service, subject.principal.arn, check, decision)
 
-    def _decide(self, caller: Caller, subject: _Subject, check: Check, known: dict[str, Value]) -> Decision:
-        service, resource = check.action.partition(":")[0], check.resource
-        owner = _owner(service, resource)
-        text = self._policy_text(service, owner)
-        if not caller.arn and service in self._restricts_public and self._restricts_public[service](resource):
-            return _NO_PUBLIC
-        return self._answer(caller, subject, check, known, _compiled(owner, text))
-
-    def _decide_all(
-        self, caller: Caller, subject: _Subject, action: str, resources: Sequence[str], known: dict[str, Value]
-    ) -> tuple[Check, Decision]:
-        """The first denial, or the last permission.
-
-        A job has thousands of objects: what is the same for all of a bucket's is found out once.
-        """
-        service = action.partition(":")[0]
-        for owner, group in groupby(resources, partial(_owner, service)):
-            resource_policy = _compiled(owner, self._policy_text(service, owner))
-            for resource in group:
-                check = Check(action, resource)
-                decision = self._answer(caller, subject, check, known, resource_policy)
-                if not decision.allowed:
-                    return check, decision
-        return check, decision
-
-    def _answer(
-        self,
-        caller: Caller,
-        subject: _Subject,
-        check: Check,
-        known: dict[str, Value],
-        resource_policy: Policy | None,
+    def _decide(
+        self, subject: Subject, check: Check, known: dict[str, Value], policy_of: Callable[[str, str], Policy | None]
     ) -> Decision:
-        service = check.action.partition(":")[0]
-        tags = partial(self._tags, service, check.resource) if service in self._resource_tags else None
-        query = Query(check.action, check.resource, known, subject.principal, tags)
-        same_account = caller.account_id == self._account_id
-        return decide(query, subject.rights.policies, resource_policy, same_account=same_account)
+        service, resource, principal = check.action.partition(":")[0], check.resource, subject.principal
+        if not principal.arn and service in self._restricts_public and self._restricts_public[service](resource):
+            return _NO_PUBLIC
+        owner = resource.partition("/")[0] if service == "s3" else resource
+        tags = partial(self._tags, service, resource) if service in self._resource_tags else None
+        query = Query(check.action, resource, known, principal, tags)
+        same_account = principal.account_id == self._account_id
+        return decide(query, subject.rights.policies, policy_of(service, owner), same_account=same_account)
 
-    def _policy_text(self, service: str, owner: str) -> str | None:
+    def _policy_of(self, service: str, owner: str) -> Policy | None:
+        """The policy of a bucket, a function, a role."""
         provider = self._resource_policies.get(service)
-        return None if provider is None else provider.resource_policy(owner)
+        text = None if provider is None else provider.resource_policy(owner)
+        return None if text is None else compile_policy(text, f"policy of {owner}")
 
     def _tags(self, service: str, resource: str) -> dict[str, str]:
         found = {}
@@ -271,15 +216,6 @@ class Authoriser:
             for name in ("aws:resourcetag", f"{service}:resourcetag", f"{service}:existingobjecttag"):
                 found[f"{name}/{key}".lower()] = value
         return found
-
-
-def _owner(service: str, resource: str) -> str:
-    """Whose policy governs a resource: its own, but for an object its bucket's."""
-    return resource.partition("/")[0] if service == "s3" else resource
-
-
-def _compiled(owner: str, text: str | None) -> Policy | None:
-    return None if text is None else compile_policy(text, f"policy of {owner}")
 
 
 def _entry(check: Check, decision: Decision) -> Entry:

@@ -11,17 +11,12 @@ from sagehound.localcloud.call import Call, Caller, HttpRequest
 from sagehound.localcloud.state import arns
 
 
-def principal_arn(caller: Caller) -> str:
-    """The ARN that policies call somebody by: of a session it is its role's."""
-    return str(caller.session.get("RoleArn", caller.arn))
-
-
 def of_principal(caller: Caller, tags: Mapping[str, str]) -> dict[str, Value]:
     """The keys about who asks. A caller without an ARN is nobody."""
     if not caller.arn:
         return {"aws:principaltype": "Anonymous", "aws:userid": "anonymous", "aws:principalisawsservice": "false"}
     keys: dict[str, Value] = {
-        "aws:principalarn": principal_arn(caller),
+        "aws:principalarn": caller.session.get("RoleArn", caller.arn),  # policies call a session by its role
         "aws:principalaccount": caller.account_id,
         "aws:userid": caller.user_id,
         "aws:principaltype": _type(caller),

@@ -9,16 +9,6 @@ from sagehound.localcloud.authorization.rights import Rights
 from sagehound.localcloud.call import Caller
 
 
-class Identities(Protocol):
-    """IAM, asked what its users and roles may do."""
-
-    def rights_of(self, caller: Caller, /) -> Rights:
-        """Those of a user or of a role's session, as they are now."""
-
-    def rights_of_role(self, role_arn: str, /) -> Rights:
-        """Those of a role; nothing when there is no such role."""
-
-
 class Entities(Protocol):
     """IAM, asked what its calls are about."""
 
@@ -29,8 +19,14 @@ class Entities(Protocol):
         """The name of the user whose access key this is."""
 
 
-class IAM(Identities, Entities, Protocol):
-    """Both."""
+class IAM(Entities, Protocol):
+    """IAM, asked what its users and roles may do, too."""
+
+    def rights_of(self, caller: Caller, /) -> Rights:
+        """Those of a user or of a role's session, as they are now."""
+
+    def rights_of_role(self, role_arn: str, /) -> Rights:
+        """Those of a role; nothing when there is no such role."""
 
 
 class ResourcePolicies(Protocol):

@@ -168,12 +168,15 @@ def _writing(arn: str, params: Request, keys: dict[str, Value]) -> list[Check]:
     found = []
     if params.get("Tagging"):
         tags = dict(parse_qsl(params["Tagging"], keep_blank_values=True))
-        keys.update({f"s3:requestobjecttag/{key}": value for key, value in tags.items()})
-        keys["s3:requestobjecttagkeys"] = list(tags)
+        keys.update(_object_tags(tags))
         found.append(Check("s3:PutObjectTagging", arn, keys))
     if _has_acl(params):
         found.append(Check("s3:PutObjectAcl", arn, keys))
     return found
+
+
+def _object_tags(tags: dict[str, str]) -> dict[str, Value]:
+    return {**{f"s3:requestobjecttag/{key}": tags[key] for key in tags}, "s3:requestobjecttagkeys": list(tags)}
 
 
 def _copied(params: Request, keys: dict[str, Value]) -> Check:
@@ -197,9 +200,7 @@ def _keys(call: Call, params: Request) -> dict[str, Value]:
             keys[key] = str(params[member])
     tags = params.get("Tagging")
     if isinstance(tags, dict) and call.operation == "PutObjectTagging":
-        pairs = {tag["Key"]: tag["Value"] for tag in tags.get("TagSet", [])}
-        keys.update({f"s3:requestobjecttag/{key}": value for key, value in pairs.items()})
-        keys["s3:requestobjecttagkeys"] = list(pairs)
+        keys.update(_object_tags({tag["Key"]: tag["Value"] for tag in tags.get("TagSet", [])}))
     keys["s3:resourceaccount"] = call.account_id
     authorization = headers.get("authorization")
     if authorization is not None:

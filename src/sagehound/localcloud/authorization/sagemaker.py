@@ -40,11 +40,7 @@ def checks(call: Call, params: Request) -> list[Check]:
     """The permissions that a call of SageMaker needs."""
     operation, keys = call.operation, _keys(call, params)
     action = f"sagemaker:{operation}"
-    found = [
-        Check(action, arns.make("sagemaker", call.region, call.account_id, f"{kind}/{params[member]}"), keys)
-        for member, kind in _NAMED
-        if member in params
-    ]
+    found = [Check(action, _arn(call, f"{kind}/{params[member]}"), keys) for member, kind in _NAMED if member in params]
     if "ResourceArn" in params:
         found.append(Check(action, params["ResourceArn"], keys))
     if not found:
@@ -62,7 +58,7 @@ def runtime_checks(call: Call, params: Request) -> list[Check]:
     for member in ("TargetVariant", "TargetModel"):
         if member in params:
             keys[f"sagemaker:{member.lower()}"] = params[member]
-    arn = f"arn:aws:sagemaker:{call.region}:{call.account_id}:endpoint/{params['EndpointName']}"
+    arn = _arn(call, f"endpoint/{params['EndpointName']}")
     return [Check(f"sagemaker:{call.operation}", arn, keys)]
 
 
@@ -94,8 +90,7 @@ def _keys(call: Call, params: Request) -> dict[str, Value]:
     if types := [name for definition in definitions for name in _instance_types(definition)]:
         keys["sagemaker:instancetypes"] = _once(types)
     if models := [variant["ModelName"] for variant in variants if "ModelName" in variant]:
-        arn = f"arn:aws:sagemaker:{call.region}:{call.account_id}:model"
-        keys["sagemaker:modelarn"] = _once([f"{arn}/{name}" for name in models])
+        keys["sagemaker:modelarn"] = _once([_arn(call, f"model/{name}") for name in models])
     for path, key in _LISTS:
         if values := [value for definition in definitions for value in _values(definition, path)]:
             keys[f"sagemaker:{key}"] = _once([*keys.get(f"sagemaker:{key}", ()), *values])
@@ -130,6 +125,10 @@ def _values(definition: dict[str, Any], path: tuple[str, ...]) -> list[Any]:
     if value is None or value == "":
         return []
     return value if isinstance(value, list) else [value]
+
+
+def _arn(call: Call, resource: str) -> str:
+    return arns.make("sagemaker", call.region, call.account_id, resource)
 
 
 def _once(values: list[str]) -> list[str]:

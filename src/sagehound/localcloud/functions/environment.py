@@ -10,15 +10,15 @@ from typing import Any, Protocol
 
 from sagehound.localcloud.functions import report
 from sagehound.localcloud.functions.launcher import RunningProgram
-from sagehound.localcloud.functions.log import EnvironmentLog, drain
+from sagehound.localcloud.functions.log import EnvironmentLog
 from sagehound.localcloud.functions.machine import Machine, Place
 from sagehound.localcloud.functions.memory import PeakMeter, resident_kb
+from sagehound.localcloud.functions.pipe import OutputPipe
 from sagehound.localcloud.functions.runtime_api import RESPONSE_LIMIT, RuntimeClient, event_message, listen
 from sagehound.localcloud.functions.spec import FunctionSpec, Invocation, Outcome
 from sagehound.localcloud.functions.variables import variables
 from sagehound.localcloud.functions.work import InitFailure, NeverDelivered, Work
 
-READ_SIZE = 64 * 1024
 LAST_WORDS_SECONDS = 2.0
 """How long a runtime that has reported why it cannot start may take to end by itself."""
 
@@ -62,7 +62,7 @@ class Environment:
         self._program: RunningProgram | None = None
         self._place: Place | None = None
         self._server: asyncio.Server | None = None
-        self._output = -1
+        self._output = OutputPipe(log)
         self._peak: PeakMeter | None = None
         self._peak_kb = 0
         self._client: RuntimeClient | None = None
@@ -70,7 +70,6 @@ class Environment:
         self._work: Work | None = None
         self._next: Work | None = None
         self._failure: report.Failure | None = None
-        self._init_timer: asyncio.TimerHandle | None = None
 
     # -- initialising
 
@@ -84,16 +83,15 @@ class Environment:
             self.spec, self._place.paths, credentials,
             api=api, endpoint_url=endpoint_url, log_stream=self.log.stream, provisioned=self.provisioned,
         )  # fmt: skip
-        self._output, written = os.pipe()
-        os.set_blocking(self._output, False)
+        program = self._place.program(self.spec.handler, env)
         try:
-            self._program = await self._machine.launcher.start(self._place.program(self.spec.handler, env), written)
+            self._program = await self._machine.launcher.start(program, self._output.open())
         except BaseException:
             self._close()
             raise
-        self._loop.add_reader(self._output, self._on_output)
+        self._output.follow()
         left = limit - (time.perf_counter() - begun)
-        self._init_timer = self._loop.call_later(left, self._give_up, report.timed_out(limit))
+        timer = self._loop.call_later(left, self._give_up, report.timed_out(limit))
         self._machine.memory.add(self)
         self._program.find_main()
         self._program.when_ended(self._on_end)
@@ -107,7 +105,7 @@ class Environment:
             self.end()
             raise
         finally:
-            self._init_timer.cancel()
+            timer.cancel()
             self._machine.memory.discard(self)
         self.init_seconds = time.perf_counter() - begun
         self._peak = PeakMeter(self._program.find_main())
@@ -197,7 +195,7 @@ class Environment:
         if self._failure is not None:  # it has used too much: its answer comes when it has been killed
             return True
         # The handler wrote to the pipe before its client wrote to the socket: all its output is there by now.
-        drain(self._output, self.log)
+        self._output.drain()
         self._answer(work, payload, failure, error=raised or failure is not None)
         if failure is None:
             self._owner.answered(self)
@@ -283,22 +281,12 @@ class Environment:
         """Returns when no process of it is left."""
         await self._closed.wait()
 
-    def _on_output(self) -> None:
-        try:
-            data = os.read(self._output, READ_SIZE)
-        except BlockingIOError:
-            return
-        if data:
-            self.log.write(data)
-        else:
-            self._loop.remove_reader(self._output)
-
     def _on_end(self) -> None:
         """Every process of it has gone: whoever waits for it is told why."""
         self.over = True
         self._client = None
         assert self._program is not None
-        drain(self._output, self.log)
+        self._output.drain()
         failure = self.ending
         if not self._ready.done():
             self._ready.set_exception(_Ended(failure))
@@ -316,10 +304,7 @@ class Environment:
         self.log.close()
 
     def _close(self) -> None:
-        if self._output >= 0:
-            self._loop.remove_reader(self._output)
-            os.close(self._output)
-            self._output = -1
+        self._output.close()
         if self._server is not None:
             self._server.close()
         if self._peak is not None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ from sagehound.localcloud.functions.pool import Pool
 from sagehound.localcloud.functions.spec import FunctionSpec, InitFailed, Invocation, Outcome
 from sagehound.localcloud.functions.work import InitFailure, NeverDelivered
 
-Credentials = Callable[[FunctionSpec], Awaitable[dict[str, Any]] | dict[str, Any]]
+Credentials = Callable[[FunctionSpec], dict[str, Any]]
 """The role's session for a version: AccessKeyId, SecretAccessKey, SessionToken, Expiration."""
 
 INIT_SECONDS = 10.0
@@ -159,12 +157,11 @@ class Environments:
         """Initialise with a session of the role, a few at a time so that they do not take each other's seconds."""
         try:
             credentials = self._credentials(environment.spec)
-            found = await credentials if inspect.isawaitable(credentials) else credentials
-            environment.credentials_end = _seconds(found.get("Expiration"))
+            environment.credentials_end = credentials["Expiration"].timestamp()
             await self._starts.acquire()
             turn = asyncio.get_running_loop().call_later(START_TURN_SECONDS, self._starts.release)
             try:
-                await environment.initialise(limit, found, self._endpoint_url())
+                await environment.initialise(limit, credentials, self._endpoint_url())
             finally:
                 if turn.when() > asyncio.get_running_loop().time():
                     turn.cancel()
@@ -279,11 +276,3 @@ class Environments:
         task: asyncio.Task[None] = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _seconds(expiration: datetime | str | float | None) -> float:
-    if expiration is None:
-        return float("inf")
-    if isinstance(expiration, str):
-        expiration = datetime.fromisoformat(expiration)
-    return expiration.timestamp() if isinstance(expiration, datetime) else float(expiration)

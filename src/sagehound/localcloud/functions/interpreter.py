@@ -62,8 +62,7 @@ def _provided_packages() -> list[Path]:
             continue
         seen.add(name)
         distribution = metadata.distribution(name)
-        for file in distribution.files or ():
-            top = file.parts[0]
+        for top in {file.parts[0] for file in distribution.files or ()}:
             if top not in ("..", "__pycache__") and not top.endswith(".pth"):
                 found[top] = Path(os.path.realpath(str(distribution.locate_file(top))))
         for requirement in distribution.requires or ():

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import os
-import struct
-import termios
 import time
 from collections.abc import Callable
 from secrets import token_hex
@@ -96,19 +92,3 @@ class EnvironmentLog:
         """The environment has ended."""
         self.end_line()
         self.flush()
-
-
-def bytes_waiting(descriptor: int) -> int:
-    """How much lies in a pipe now: what was written before this call, and nothing that is written after it."""
-    return int(struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, b"\0\0\0\0"))[0])
-
-
-def drain(descriptor: int, log: EnvironmentLog) -> None:
-    """Log what lies in the pipe now."""
-    left = bytes_waiting(descriptor)
-    while left > 0:
-        data = os.read(descriptor, min(left, 65536))
-        if not data:
-            return
-        left -= len(data)
-        log.write(data)

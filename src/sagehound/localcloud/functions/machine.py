@@ -124,7 +124,7 @@ class Machine:
         }
         return Sandbox(
             root=str(self._folder / "root"), binds=binds, files=files, hidden=self._hidden,
-            tmp_mb=tmp_mb, uid=user, gid=user,
+            tmp_mb=tmp_mb, user=user,
         )  # fmt: skip
 
     def _prepared(self, spec: FunctionSpec) -> Path | None:

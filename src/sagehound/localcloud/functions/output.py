@@ -5,11 +5,11 @@ Both come through one pipe, so their order is the order in which they were writt
 
 from __future__ import annotations
 
+from sagehound.localcloud.processes.output import LONGEST_LINE, pieces
+
 FRAME_MARK = b"\xa5\x5a\x00"
 """Begins a frame; the fourth byte is its level. No UTF-8 text has these bytes in a row."""
 FRAME_HEAD = 16
-LONGEST_EVENT = 256 * 1024
-"""Bytes; CloudWatch Logs takes no longer event, so a longer line becomes several."""
 
 
 class OutputSplitter:
@@ -28,7 +28,7 @@ class OutputSplitter:
                 frame = _frame(rest)
                 if frame is None:
                     break
-                events += _pieces(frame)
+                events += _events(frame)
                 rest = rest[FRAME_HEAD + len(frame) :]
                 continue
             text = rest if mark < 0 else rest[:mark]
@@ -38,7 +38,7 @@ class OutputSplitter:
                 rest = left
                 break
             if left:  # a frame begins in the middle of a line: two threads wrote
-                events += _pieces(left)
+                events += _events(left)
             rest = rest[mark:]
         self._waiting = rest
         return events
@@ -46,14 +46,14 @@ class OutputSplitter:
     def finish(self) -> list[str]:
         """What is left without its newline."""
         left, self._waiting = self._waiting, b""
-        return _pieces(left) if left else []
+        return _events(left) if left else []
 
 
 def _frame(data: bytes) -> bytes | None:
     if len(data) < FRAME_HEAD:
         return None
     length = int.from_bytes(data[4:8], "big")
-    if len(data) < FRAME_HEAD + length and len(data) < LONGEST_EVENT:
+    if len(data) < FRAME_HEAD + length and len(data) < LONGEST_LINE:
         return None
     return data[FRAME_HEAD : FRAME_HEAD + length]
 
@@ -61,19 +61,14 @@ def _frame(data: bytes) -> bytes | None:
 def _lines(text: bytes) -> tuple[list[str], bytes]:
     """Whole lines, and the beginning of the next one, which is not let grow beyond an event."""
     *lines, left = text.split(b"\n")
-    events = [piece for line in lines for piece in _pieces(line)]
-    while len(left) > LONGEST_EVENT:
-        events.append(_text(left[:LONGEST_EVENT]))
-        left = left[LONGEST_EVENT:]
-    return events, left
+    *cut, left = pieces(left)
+    return [event for line in lines for event in _events(line)] + [_text(piece) for piece in cut], left
 
 
-def _pieces(event: bytes) -> list[str]:
-    event = event.removesuffix(b"\n")
-    if len(event) <= LONGEST_EVENT:
-        return [_text(event)]
-    return [_text(event[start : start + LONGEST_EVENT]) for start in range(0, len(event), LONGEST_EVENT)]
+def _events(line: bytes) -> list[str]:
+    """One, unless it is too long for that."""
+    return [_text(piece) for piece in pieces(line.removesuffix(b"\n"))]
 
 
-def _text(event: bytes) -> str:
-    return event.decode("utf-8", "replace").removesuffix("\r")
+def _text(piece: bytes) -> str:
+    return piece.decode("utf-8", "replace").removesuffix("\r")

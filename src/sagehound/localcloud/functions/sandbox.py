@@ -12,7 +12,6 @@ from typing import TypedDict
 
 from sagehound.localcloud.processes.host_init import (
     CLONE_NEWNS,
-    CLONE_NEWUSER,
     CLONE_NEWUTS,
     MS_BIND,
     MS_NODEV,
@@ -24,6 +23,7 @@ from sagehound.localcloud.processes.host_init import (
     check,
     libc,
     mount,
+    unshare,
 )
 
 CLONE_NEWIPC, CLONE_NEWPID = 0x08000000, 0x20000000
@@ -54,20 +54,13 @@ class Sandbox(TypedDict):
     hidden: list[str]
     """Folders that are covered, should they lie in one that is visible."""
     tmp_mb: int
-    uid: int
-    gid: int
+    user: int
+    """The number of its user, and of that one's group."""
 
 
 def enter_namespaces(sandbox: Sandbox) -> None:
-    """Own mounts, processes and shared memory from the next child on: as root, or below a user namespace of our own."""
-    if libc.unshare(NAMESPACES) == 0:
-        return
-    uid, gid = os.geteuid(), os.getegid()
-    check(libc.unshare(CLONE_NEWUSER | NAMESPACES), "unshare")
-    maps = (("setgroups", "deny"), ("uid_map", f"{sandbox['uid']} {uid} 1"), ("gid_map", f"{sandbox['gid']} {gid} 1"))
-    for name, text in maps:
-        with open(f"/proc/self/{name}", "w") as file:
-            file.write(text)
+    """Own mounts, processes and shared memory from the next child on."""
+    unshare(NAMESPACES, sandbox["user"], sandbox["user"])
 
 
 def make_root(sandbox: Sandbox) -> None:
@@ -150,8 +143,9 @@ def give_up_privileges(sandbox: Sandbox) -> None:
     """Become the environment's own user, who owns nothing and can never become another."""
     if os.geteuid() == 0:
         os.setgroups([])
-    os.setresgid(sandbox["gid"], sandbox["gid"], sandbox["gid"])
-    os.setresuid(sandbox["uid"], sandbox["uid"], sandbox["uid"])
+    user = sandbox["user"]
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
     check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
 
 

@@ -13,8 +13,6 @@ from sagehound.localcloud.policy.document import Policy, Statement
 from sagehound.localcloud.policy.patterns import Facts, FactsWithTags
 from sagehound.localcloud.policy.principals import Grade, Principal
 
-__all__ = ["Decision", "Policies", "Principal", "Query", "decide"]
-
 Verdict = Literal["allowed", "explicitDeny", "implicitDeny"]
 By = Literal["identity-based policy", "resource-based policy", "permissions boundary", "session policy", "root user"]
 

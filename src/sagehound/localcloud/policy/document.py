@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from sagehound.localcloud.policy import patterns
+from sagehound.localcloud.policy import patterns, text
 from sagehound.localcloud.policy.conditions import Clause, compile_condition
 from sagehound.localcloud.policy.patterns import Facts
 from sagehound.localcloud.policy.principals import Grade, Named, Principal, compile_principals
@@ -98,7 +97,7 @@ def compile_policy(document: str, name: str = "") -> Policy:
 def compile_once(document: str, name: str = "") -> Policy:
     """A document that nobody will ask about again, compiled."""
     try:
-        policy = json.loads(document, object_pairs_hook=_unique)
+        policy = text.parse(document)
         if not isinstance(policy, dict) or "Statement" not in policy:
             raise ValueError("no Statement")
         listed = policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]
@@ -122,13 +121,6 @@ _DENY_ALL = Statement(
     named=_EVERYBODY,
     inverted=False,
 )
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name appears twice")
-    return found
 
 
 def _statement(number: int, item: Any, variables: bool) -> Statement:
@@ -191,17 +183,15 @@ def _resources(element: Any, inverted: bool, variables: bool, deny: bool) -> Cov
         return lambda resource, facts: (match(resource) is None) is inverted
 
     def covers(resource: str, facts: Facts) -> bool:
-        if match(resource) is not None:
+        if match(resource) is not None or any(patterns.matches_arn(fields, resource, facts) for fields in moving):
             return not inverted
-        unknown = False
-        for fields in moving:
-            ready = patterns.fill_arn(fields, facts)
-            if ready is not None and patterns.filled_arn_match(ready)(resource) is not None:
-                return not inverted
-            unknown = unknown or (ready is None and patterns.filled_arn_match(_widened(fields))(resource) is not None)
         # A variable without a value is like nothing, so NotResource would cover all: in a Deny it does. An Allow does
         # not cover what some value would have excepted.
-        return inverted and (deny or not unknown)
+        return inverted and (deny or not any(excepted(fields, resource, facts) for fields in moving))
+
+    def excepted(fields: tuple[patterns.Parts, ...], resource: str, facts: Facts) -> bool:
+        missing = patterns.fill_arn(fields, facts) is None
+        return missing and patterns.filled_arn_match(_widened(fields))(resource) is not None
 
     return covers
 

@@ -64,13 +64,7 @@ def _like(values: Sequence[str], variables: bool) -> Test:
     moving = [parts for parts in parsed if patterns.has_variables(parts)]
 
     def test(found: str, facts: Facts) -> bool:
-        if fixed(found) is not None:
-            return True
-        for parts in moving:
-            ready = patterns.filled(parts, facts)
-            if ready is not None and patterns.filled_text_match(ready)(found) is not None:
-                return True
-        return False
+        return fixed(found) is not None or any(patterns.matches_text(parts, found, facts) for parts in moving)
 
     return test
 
@@ -85,13 +79,7 @@ def _arn(values: Sequence[str], variables: bool) -> Test:
     def test(found: str, facts: Facts) -> bool:
         if found.count(":") < patterns.ARN_FIELDS - 1:
             raise ValueError(f"not an ARN: {found!r}")
-        if fixed(found) is not None:
-            return True
-        for fields in moving:
-            ready = patterns.fill_arn(fields, facts)
-            if ready is not None and patterns.filled_arn_match(ready)(found) is not None:
-                return True
-        return False
+        return fixed(found) is not None or any(patterns.matches_arn(fields, found, facts) for fields in moving)
 
     return test
 

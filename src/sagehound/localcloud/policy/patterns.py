@@ -31,7 +31,7 @@ class FactsWithTags(dict[str, str | tuple[str, ...]]):
         return super().get(key, default)
 
     def _look_up(self, key: str) -> None:
-        if self._tags is not None and "tag/" in key:
+        if self._tags is not None and ("resourcetag/" in key or "existingobjecttag/" in key):
             tags, self._tags = self._tags, None
             self.update(tags())
 
@@ -200,3 +200,15 @@ def fill_arn(fields: Sequence[Parts], facts: Facts) -> tuple[Parts, ...] | None:
             return None
         result.append(parts)
     return tuple(result)
+
+
+def matches_text(parts: Parts, text: str, facts: Facts) -> bool:
+    """Whether a text is like a pattern with variables; one without a value is like nothing."""
+    ready = filled(parts, facts)
+    return ready is not None and filled_text_match(ready)(text) is not None
+
+
+def matches_arn(fields: Sequence[Parts], arn: str, facts: Facts) -> bool:
+    """The same for the fields of an ARN."""
+    ready = fill_arn(fields, facts)
+    return ready is not None and filled_arn_match(ready)(arn) is not None

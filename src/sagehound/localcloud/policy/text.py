@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 _VARIABLE = re.compile(r"\$\{([^}*?$,]+)(,[^}$]*)?\}")
@@ -31,6 +31,11 @@ class StatementText(NamedTuple):
     """The context keys of the variables in its resources, without those that have a default."""
 
 
+def parse(document: str) -> Any:
+    """A document as JSON; ValueError for what is none, and where a name appears twice."""
+    return json.loads(document, object_pairs_hook=_unique)
+
+
 def statements(document: str) -> tuple[StatementText, ...]:
     """The statements of a document that has been checked, in its order."""
     variables = json.loads(document).get("Version") == "2012-10-17"
@@ -45,13 +50,24 @@ def statements(document: str) -> tuple[StatementText, ...]:
     )
 
 
-def context_keys(document: str) -> list[str]:
-    """All context keys that a document uses, each as it is first written."""
+def context_keys(written: Iterable[StatementText]) -> list[str]:
+    """All context keys that statements use, each as it is first written."""
+    return each_once(key for statement in written for key in (*statement.conditions, *statement.variables))
+
+
+def each_once(keys: Iterable[str]) -> list[str]:
+    """Context keys, each as it is first written: their case is nothing."""
     found: dict[str, str] = {}
-    for statement in statements(document):
-        for key in (*statement.conditions, *statement.variables):
-            found.setdefault(key.lower(), key)
+    for key in keys:
+        found.setdefault(key.lower(), key)
     return list(found.values())
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name appears twice")
+    return found
 
 
 def _condition_keys(item: Mapping[str, Any], variables: bool) -> tuple[str, ...]:

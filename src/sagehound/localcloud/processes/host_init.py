@@ -51,13 +51,13 @@ def mount(source: str, target: str, kind: str | None, flags: int, options: str |
     check(libc.mount(*arguments, ctypes.c_ulong(flags), data), f"mount {target}")
 
 
-def unshare() -> None:
-    """Private mounts and host name: as root directly, as an ordinary user inside a user namespace with the same ids."""
-    if libc.unshare(CLONE_NEWNS | CLONE_NEWUTS) == 0:
+def unshare(namespaces: int, uid: int, gid: int) -> None:
+    """Namespaces of our own: as root directly, as an ordinary user below a user namespace in which we are `uid`."""
+    if libc.unshare(namespaces) == 0:
         return
-    uid, gid = os.geteuid(), os.getegid()
-    check(libc.unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWUTS), "unshare")
-    for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+    maps = (("setgroups", "deny"), ("uid_map", f"{uid} {os.geteuid()} 1"), ("gid_map", f"{gid} {os.getegid()} 1"))
+    check(libc.unshare(CLONE_NEWUSER | namespaces), "unshare")
+    for name, text in maps:
         with open(f"/proc/self/{name}", "w") as file:
             file.write(text)
 
@@ -88,7 +88,7 @@ def make_private(spec: dict[str, Any]) -> None:
     """Give this process and its children an own /opt/ml, and where it can be an own /etc/hosts, /dev/shm, host name."""
     if not LINUX:
         raise OSError("only Linux has private mounts")
-    unshare()
+    unshare(CLONE_NEWNS | CLONE_NEWUTS, os.geteuid(), os.getegid())
     mount("none", "/", None, MS_REC | MS_PRIVATE)
     add_mount_point("/opt/ml")
     mount(spec["opt_ml"], "/opt/ml", None, MS_BIND | MS_REC)

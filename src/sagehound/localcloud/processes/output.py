@@ -24,14 +24,14 @@ class LineSplitter:
         """Every line that `data` completes, with the offset behind it."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
-            *pieces, last = _pieces(line)
-            for piece in pieces:
+            *cut, last = pieces(line)
+            for piece in cut:
                 self._offset += len(piece)
                 yield _text(piece), self._offset
             self._offset += len(last) + 1
             yield _text(last), self._offset
-        *pieces, self._rest = _pieces(self._rest)
-        for piece in pieces:
+        *cut, self._rest = pieces(self._rest)
+        for piece in cut:
             self._offset += len(piece)
             yield _text(piece), self._offset
 
@@ -43,16 +43,16 @@ class LineSplitter:
             yield _text(rest), self._offset
 
 
-def _pieces(line: bytes) -> list[bytes]:
+def pieces(line: bytes) -> list[bytes]:
     """`line` cut where it is too long, never inside a UTF-8 character; the last piece is what is left."""
-    pieces = []
+    cut = []
     while len(line) > LONGEST_LINE:
         end = LONGEST_LINE
         while end > LONGEST_LINE - 4 and line[end] & 0xC0 == 0x80:
             end -= 1
-        pieces.append(line[:end])
+        cut.append(line[:end])
         line = line[end:]
-    return [*pieces, line]
+    return [*cut, line]
 
 
 def _text(line: bytes) -> str:

@@ -7,9 +7,8 @@ from typing import Any
 
 from sagehound.pipeline.aws_errors import error_of
 from sagehound.pipeline.clients import Clients
+from sagehound.pipeline.function_state import ENDPOINT_VARIABLE
 from sagehound.pipeline.names import Names
-
-_ENDPOINT_VARIABLE = "SAGEHOUND_ENDPOINT_NAME"
 
 
 @dataclass(frozen=True)
@@ -77,6 +76,6 @@ def read_function(clients: Clients, names: Names) -> FunctionReport | None:
         memory_size=found["MemorySize"],
         timeout=found["Timeout"],
         role=found["Role"].rpartition("/")[2],
-        endpoint=found.get("Environment", {}).get("Variables", {}).get(_ENDPOINT_VARIABLE, ""),
+        endpoint=found.get("Environment", {}).get("Variables", {}).get(ENDPOINT_VARIABLE, ""),
         aliases=tuple((alias["Name"], alias["FunctionVersion"], ready.get(alias["AliasArn"], 0)) for alias in aliases),
     )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from sagehound.pipeline.aws_errors import error_of
+from sagehound.pipeline.aws_errors import answer_unless
+from sagehound.pipeline.bucket import BLOCKS
 from sagehound.pipeline.secure.findings import CRITICAL, HIGH, MEDIUM, Finding
 from sagehound.pipeline.secure.statements import Statement, as_document, statements_of
 from sagehound.pipeline.secure.trust import condition_keys
 
-BLOCKS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 _EVERYBODY = ("/global/AllUsers", "/global/AuthenticatedUsers")
 _NARROWING = {
     *("aws:sourcearn", "aws:sourceaccount", "aws:sourcevpce", "aws:sourcevpc", "aws:sourceip", "aws:principalarn"),
@@ -27,7 +27,7 @@ def check_bucket(s3: Any, bucket: str) -> Iterator[Finding]:
     if not _exists(s3, bucket):
         return
     where = f"bucket {bucket}"
-    answer = _unless(lambda: s3.get_public_access_block(Bucket=bucket), "NoSuchPublicAccessBlockConfiguration")
+    answer = answer_unless(lambda: s3.get_public_access_block(Bucket=bucket), "NoSuchPublicAccessBlockConfiguration")
     blocks = (answer or {}).get("PublicAccessBlockConfiguration", {})
     off = [name for name in BLOCKS if not blocks.get(name)]
     if off:
@@ -43,7 +43,7 @@ def check_bucket(s3: Any, bucket: str) -> Iterator[Finding]:
         )
     yield from _by_policy(s3, bucket, where, restricted=bool(blocks.get("RestrictPublicBuckets")))
     yield from _by_list(s3, bucket, where, ignored=bool(blocks.get("IgnorePublicAcls")))
-    encryption = _unless(
+    encryption = answer_unless(
         lambda: s3.get_bucket_encryption(Bucket=bucket), "ServerSideEncryptionConfigurationNotFoundError"
     )
     if encryption is None:
@@ -67,7 +67,7 @@ def open_to_everybody(statement: Statement) -> bool:
 
 
 def _by_policy(s3: Any, bucket: str, where: str, *, restricted: bool) -> Iterator[Finding]:
-    answer = _unless(lambda: s3.get_bucket_policy(Bucket=bucket), "NoSuchBucketPolicy")
+    answer = answer_unless(lambda: s3.get_bucket_policy(Bucket=bucket), "NoSuchBucketPolicy")
     statements = statements_of(as_document(answer["Policy"])) if answer else []
     public = [statement for statement in statements if open_to_everybody(statement)]
     if public:
@@ -101,16 +101,4 @@ def _by_list(s3: Any, bucket: str, where: str, *, ignored: bool) -> Iterator[Fin
 
 
 def _exists(s3: Any, bucket: str) -> bool:
-    return _unless(lambda: s3.head_bucket(Bucket=bucket), "404", "NoSuchBucket") is not None
-
-
-def _unless(ask: Callable[[], Any], *codes: str) -> Any | None:
-    """The answer; None for the errors that say that there is none."""
-    from botocore.exceptions import ClientError
-
-    try:
-        return ask()
-    except ClientError as error:
-        if error_of(error)[0] not in codes:
-            raise
-        return None
+    return answer_unless(lambda: s3.head_bucket(Bucket=bucket), "404", "NoSuchBucket") is not None

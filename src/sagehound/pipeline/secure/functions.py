@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from sagehound.pipeline.aws_errors import error_of
+from sagehound.pipeline.aws_errors import answer_unless
 from sagehound.pipeline.secure.buckets import open_to_everybody
 from sagehound.pipeline.secure.findings import CRITICAL, HIGH, MEDIUM, Finding
 from sagehound.pipeline.secure.statements import Statement, as_document, statements_of
@@ -23,12 +23,13 @@ _HARMLESS = re.compile(
     r"^(?:arn:aws|/[\w./-]+$|ssm:|secretsmanager:|\{\{resolve:|(?:true|false|yes|no|on|off|\d+)$)", re.I
 )
 """Where a secret lies, and what is none: MAX_TOKENS=4096, TOKENIZERS_PARALLELISM=false."""
+_MISSING = "ResourceNotFoundException"
 _SOURCE = {"aws:sourcearn", "aws:sourceaccount", "aws:principalorgid"}
 
 
 def check_function(lambda_: Any, name: str) -> Iterator[Finding]:
     """What is too open about a function, its versions and aliases; nothing where there is no such function."""
-    configuration = _configuration(lambda_, name)
+    configuration = answer_unless(lambda: lambda_.get_function_configuration(FunctionName=name), _MISSING)
     if configuration is None:
         return
     where = f"function {name}"
@@ -92,13 +93,9 @@ def _open_address(where: str, name: str, address: dict[str, Any]) -> Finding:
 
 
 def _policy(lambda_: Any, where: str, name: str, qualifier: str) -> Iterator[Finding]:
-    from botocore.exceptions import ClientError
-
-    try:
-        answer = lambda_.get_policy(FunctionName=name, **({"Qualifier": qualifier} if qualifier else {}))
-    except ClientError as error:
-        if error_of(error)[0] != "ResourceNotFoundException":
-            raise
+    of_what = {"FunctionName": name} | ({"Qualifier": qualifier} if qualifier else {})
+    answer = answer_unless(lambda: lambda_.get_policy(**of_what), _MISSING)
+    if answer is None:
         return
     of = f"resource policy of {qualifier}" if qualifier else "resource policy"
     for statement in statements_of(as_document(answer["Policy"])):
@@ -128,15 +125,3 @@ def _open_policy(where: str, policy: str, statement: Statement, severity: str, w
         policy,
         ({"statement": statement.name, "document": dict(statement.raw)},),
     )
-
-
-def _configuration(lambda_: Any, name: str) -> dict[str, Any] | None:
-    from botocore.exceptions import ClientError
-
-    try:
-        found: dict[str, Any] = lambda_.get_function_configuration(FunctionName=name)
-    except ClientError as error:
-        if error_of(error)[0] != "ResourceNotFoundException":
-            raise
-        return None
-    return found

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from sagehound.errors import StepFailed
-from sagehound.pipeline.aws_errors import error_of
-from sagehound.pipeline.names import PROJECT_TAG
+from sagehound.pipeline.aws_errors import answer_unless
+from sagehound.pipeline.names import PROJECT_TAG, ROLE_TAG
 from sagehound.pipeline.secure.statements import Document, Policy, as_document
 
-ROLE_TAGS = ("sagehound:role", PROJECT_TAG)
+ROLE_TAGS = (ROLE_TAG, PROJECT_TAG)
 """Every role that the pipeline makes carries one of them."""
 
 
@@ -44,14 +44,10 @@ class Role:
 
 def read_role(iam: Any, name: str, own_suffix: str = "") -> Role | None:
     """The role of a name with its policies; None where there is none."""
-    from botocore.exceptions import ClientError
-
-    try:
-        record = iam.get_role(RoleName=name)["Role"]
-    except ClientError as error:
-        if error_of(error)[0] != "NoSuchEntity":
-            raise
+    answer = answer_unless(lambda: iam.get_role(RoleName=name), "NoSuchEntity")
+    if answer is None:
         return None
+    record = answer["Role"]
     tags = {tag["Key"]: tag["Value"] for tag in record.get("Tags", [])}
     return Role(
         name=name,
@@ -76,20 +72,16 @@ def named_role(iam: Any, name: str, step: str) -> Role:
 
 def managed_policy_arn(iam: Any, name: str, step: str) -> str:
     """The ARN of a managed policy that is named by its ARN or by its name alone, AWS's own before the account's."""
-    from botocore.exceptions import ClientError
-
-    if not name.startswith("arn:"):
+    if name.startswith("arn:"):
+        found = answer_unless(lambda: iam.get_policy(PolicyArn=name), "NoSuchEntity")
+        if found is not None:
+            return str(found["Policy"]["Arn"])
+    else:
         for scope in ("AWS", "Local"):
             for page in iam.get_paginator("list_policies").paginate(Scope=scope):
                 for policy in page["Policies"]:
                     if policy["PolicyName"] == name:
                         return str(policy["Arn"])
-    else:
-        try:
-            return str(iam.get_policy(PolicyArn=name)["Policy"]["Arn"])
-        except ClientError as error:
-            if error_of(error)[0] != "NoSuchEntity":
-                raise
     raise StepFailed(step, f"there is no managed policy {name}", "Give its name, such as AmazonSageMakerFullAccess.")
 
 

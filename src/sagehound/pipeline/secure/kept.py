@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from sagehound.pipeline.secure.patterns import covers_action
+from sagehound.pipeline.secure.gathering import Role
+from sagehound.pipeline.secure.patterns import covers_action, is_pattern
+from sagehound.pipeline.secure.statements import Policy, Statement
+from sagehound.pipeline.secure.used import Usage
 
 
 class Kept(NamedTuple):
@@ -42,3 +46,12 @@ SOMETIMES = (
 def reason_for(action: str) -> str | None:
     """Why the pipeline's own policy keeps an action that was not called; None where there is no such reason."""
     return next((kept.reason for kept in SOMETIMES if covers_action(kept.action, action)), None)
+
+
+def kept_grants(role: Role, usage: Usage) -> Iterator[tuple[Policy, Statement, Kept]]:
+    """What the pipeline's own policies keep though the role did not call it, and the statements that grant it."""
+    for policy in role.policies:
+        for statement in policy.statements if role.keeps(policy) else ():
+            for action in statement.actions if statement.is_allow else ():
+                if not is_pattern(action) and not usage.used(action) and (reason := reason_for(action)):
+                    yield policy, statement, Kept(action, reason)

@@ -11,9 +11,8 @@ from typing import Any
 from sagehound.pipeline.names import LEAST_SUFFIX
 from sagehound.pipeline.secure.findings import Finding
 from sagehound.pipeline.secure.gathering import Role
-from sagehound.pipeline.secure.kept import reason_for
+from sagehound.pipeline.secure.kept import kept_grants
 from sagehound.pipeline.secure.minimal import Need, minimal_document, needs_of
-from sagehound.pipeline.secure.patterns import is_pattern
 from sagehound.pipeline.secure.statements import Document, Policy
 from sagehound.pipeline.secure.trust import tightened
 from sagehound.pipeline.secure.used import Usage
@@ -75,7 +74,8 @@ def plan_of(role: Role, usage: Usage, findings: Iterable[Finding], project: str,
     codes = {finding.code for finding in findings if finding.where == role.where}
     trust = tightened(role, account_id) if "trust-without-source" in codes else None
     found = _with_findings(role, findings) if usage.calls else []
-    needs = [*needs_of(role, usage), *_kept(role, usage)]
+    kept = [Need(policy, one, {keeping.action: set()}) for policy, one, keeping in kept_grants(role, usage)]
+    needs = [*needs_of(role, usage), *kept]
     put: dict[str, Document] = {}
     remove = []
     for policy in (policy for policy in found if not policy.arn):
@@ -100,19 +100,6 @@ def _with_findings(role: Role, findings: Iterable[Finding]) -> list[Policy]:
         if finding.where == role.where:
             named |= {finding.policy} | {str(part["policy"]) for part in finding.evidence if "policy" in part}
     return [policy for policy in role.policies if policy.name in named]
-
-
-def _kept(role: Role, usage: Usage) -> list[Need]:
-    """What the pipeline's own policies keep though it was not called."""
-    found = []
-    for policy in role.policies:
-        for statement in policy.statements if role.keeps(policy) else ():
-            need = Need(policy, statement)
-            for action in statement.actions if statement.is_allow else ():
-                if not is_pattern(action) and not usage.used(action) and reason_for(action):
-                    need.resources[action] = set()
-            found.append(need)
-    return found
 
 
 def _joined(there: Document | None, more: Document) -> Document:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sagehound.pipeline.secure.patterns import covers, covers_action, meet
@@ -29,22 +30,22 @@ class Statement:
         """Whether it allows (the other kind denies)."""
         return self.raw.get("Effect") == "Allow"
 
-    @property
+    @cached_property
     def actions(self) -> list[str]:
         """The patterns of Action."""
         return texts(self.raw.get("Action"))
 
-    @property
+    @cached_property
     def not_actions(self) -> list[str]:
         """The patterns of NotAction."""
         return texts(self.raw.get("NotAction"))
 
-    @property
+    @cached_property
     def resources(self) -> list[str]:
         """The patterns of Resource."""
         return texts(self.raw.get("Resource"))
 
-    @property
+    @cached_property
     def not_resources(self) -> list[str]:
         """The patterns of NotResource."""
         return texts(self.raw.get("NotResource"))
@@ -84,7 +85,7 @@ class Policy:
     document: Document
     arn: str = ""
 
-    @property
+    @cached_property
     def statements(self) -> list[Statement]:
         """Its statements in order."""
         return statements_of(self.document)

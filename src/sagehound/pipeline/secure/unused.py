@@ -9,8 +9,7 @@ from sagehound.pipeline.secure import catalogue
 from sagehound.pipeline.secure.events import unseen
 from sagehound.pipeline.secure.findings import HIGH, LOW, MEDIUM, Finding
 from sagehound.pipeline.secure.gathering import Role
-from sagehound.pipeline.secure.kept import Kept, reason_for
-from sagehound.pipeline.secure.patterns import is_pattern
+from sagehound.pipeline.secure.kept import Kept, kept_grants, reason_for
 from sagehound.pipeline.secure.statements import Policy
 from sagehound.pipeline.secure.used import Usage
 
@@ -36,19 +35,7 @@ def check_unused(role: Role, usage: Usage) -> Iterator[Finding]:
 
 def kept_unused(role: Role, usage: Usage) -> list[Kept]:
     """What the pipeline's own policies keep though a role that was used did not call it, with the reasons."""
-    if not usage.calls:
-        return []
-    granted = {
-        action
-        for policy in role.policies
-        if role.keeps(policy)
-        for statement in policy.statements
-        if statement.is_allow
-        for action in statement.actions
-        if not is_pattern(action)
-    }
-    reasons = [(action, reason_for(action)) for action in sorted(granted) if not usage.used(action)]
-    return [Kept(action, reason) for action, reason in reasons if reason]
+    return sorted({kept for _, _, kept in kept_grants(role, usage)}) if usage.calls else []
 
 
 def _unused_permissions(role: Role, policy: Policy, usage: Usage) -> Finding | None:

@@ -30,6 +30,8 @@ class Usage:
     uses: dict[tuple[str, str], Use] = field(default_factory=dict)
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
     denied: dict[tuple[str, str], int] = field(default_factory=dict)
+    _actions: set[str] = field(default_factory=set, init=False, repr=False)
+    """Those of ``uses`` in small letters: a run uses one action on each of many objects."""
 
     def add(self, use: Use) -> None:
         """Count one use."""
@@ -38,11 +40,12 @@ class Usage:
             self.denied[key] = self.denied.get(key, 0) + 1
             return
         self.uses[key] = use
+        self._actions.add(use.action.lower())
         self.counts[key] = self.counts.get(key, 0) + 1
 
     def used(self, action: str) -> bool:
         """Whether the action was called and allowed."""
-        return any(one.lower() == action.lower() for one, _ in self.uses)
+        return action.lower() in self._actions
 
     @property
     def span(self) -> str:

@@ -40,7 +40,7 @@ def event(fields: Fields, account_id: str) -> Event | None:
     read_only = names.only_reads(operation)
     identity = _identity(fields, account_id)
     members = {
-        "EventId": fields.get("event_id") or fields["request_id"],
+        "EventId": fields["request_id"],
         "EventName": operation,
         "ReadOnly": str(read_only).lower(),
         "EventTime": moment,

@@ -49,8 +49,8 @@ class EffectivePolicies:
         kept = self._entries.get(name)
         if kept is not None and kept.state == state:
             return kept.rights
-        record = self.entity("role", role_arn.rpartition("/")[2])
-        if record is not None and (record["Arn"] != role_arn or role_id not in ("", record["RoleId"])):
+        record = records.by_arn(self._store, records.ROLE, role_arn)
+        if record is not None and role_id not in ("", record["RoleId"]):
             record = None
         return self._keep(name, state, self._made(record))
 
@@ -69,8 +69,8 @@ class EffectivePolicies:
 
     def resource_policy(self, arn: str) -> str | None:
         """The policy of a role as a resource, which says who may assume it."""
-        record = self.entity("role", arn.rpartition("/")[2])
-        return None if record is None or record["Arn"] != arn else str(record["AssumeRolePolicyDocument"])
+        record = records.by_arn(self._store, records.ROLE, arn)
+        return None if record is None else str(record["AssumeRolePolicyDocument"])
 
     def _of_session(self, caller: Caller) -> Rights:
         session = caller.session
@@ -103,8 +103,8 @@ class EffectivePolicies:
         """The text of a managed policy; one that is gone allows nothing."""
         if aws_policies.is_aws(arn):
             return _aws_document(arn)
-        record = self._store.get(records.POLICY, "", arn.rpartition("/")[2].lower())
-        if record is None or record["Arn"] != arn:
+        record = records.by_arn(self._store, records.POLICY, arn)
+        if record is None:
             return _NOTHING
         return str(record["Versions"][record["DefaultVersionId"]]["Document"])
 

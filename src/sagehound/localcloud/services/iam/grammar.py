@@ -5,12 +5,12 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
 from sagehound.localcloud.errors import AwsError
+from sagehound.localcloud.policy import text
 
 _VERSIONS = ("2008-10-17", "2012-10-17")
 _TOP = frozenset({"Version", "Id", "Statement"})
@@ -35,7 +35,7 @@ _VARIABLE_OR_WILDCARD = re.compile(r"[*?$]")
 def parse(document: str) -> dict[str, Any]:
     """The policy as JSON; MalformedPolicyDocument when it is none."""
     try:
-        policy = json.loads(document, object_pairs_hook=_unique)
+        policy = text.parse(document)
     except (ValueError, RecursionError) as reason:
         raise malformed("Syntax errors in policy.") from reason
     if not isinstance(policy, dict):
@@ -106,13 +106,6 @@ def malformed(message: str) -> AwsError:
 def size(document: str) -> int:
     """Characters that count against the quotas: white space does not."""
     return len("".join(document.split()))
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name appears twice")
-    return found
 
 
 def _checked(document: str) -> dict[str, Any]:

@@ -28,8 +28,8 @@ class Policies:
         """The record of a customer managed policy; NoSuchEntity for others. AWS's own may not be changed."""
         if aws_policies.is_aws(arn):
             raise AwsError("AccessDenied", "Cannot change an AWS managed policy.", 403)
-        record = self._store.get(records.POLICY, "", arn.rpartition("/")[2].lower())
-        if record is None or record["Arn"] != arn:
+        record = records.by_arn(self._store, records.POLICY, arn)
+        if record is None:
             raise missing(arn)
         return record
 
@@ -49,12 +49,12 @@ class Policies:
         }
 
     def document(self, arn: str) -> str:
-        """The text of a policy's default version."""
+        """The text of a policy's default version, as GetPolicyVersion shows it."""
         if aws_policies.is_aws(arn):
             found = aws_policies.find(arn)
             if found is None:
                 raise missing(arn)
-            return json.dumps(found["Document"])
+            return json.dumps(found["Document"], indent=4)
         record = self.find(arn)
         document: str = record["Versions"][record["DefaultVersionId"]]["Document"]
         return document

@@ -55,6 +55,12 @@ def get(store: Store, kind: str, name: str) -> Record:
     return record
 
 
+def by_arn(store: Store, kind: str, arn: str) -> Record | None:
+    """The record with this ARN, path and all; None when there is none."""
+    record = store.get(kind, "", arn.rpartition("/")[2].lower())
+    return record if record is not None and record["Arn"] == arn else None
+
+
 def put(store: Store, kind: str, name: str, record: Record) -> None:
     """Replace a record."""
     store.put(kind, "", name.lower(), record)

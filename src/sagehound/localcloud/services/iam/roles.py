@@ -34,8 +34,7 @@ class Roles:
 
     def by_arn(self, arn: str) -> Record | None:
         """The role with this ARN, path and all; None when there is none."""
-        record = self._store.get(records.ROLE, "", arn.rpartition("/")[2].lower())
-        return record if record is not None and record["Arn"] == arn else None
+        return records.by_arn(self._store, records.ROLE, arn)
 
     def note_use(self, role_name: str, region: str) -> None:
         """Remember that somebody took the role, for RoleLastUsed."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -84,10 +83,9 @@ class Held:
         kind, _, path = arn.rpartition(":")[2].partition("/")
         if kind not in _KINDS or not arn.startswith("arn:aws:iam::"):
             raise invalid(f"Invalid Entity Arn: {arn} does not clearly define entity type and name.")
-        name = path.rpartition("/")[2]
-        record = records.get(self._store, _KINDS[kind], name)
-        if record["Arn"] != arn:
-            raise AwsError("NoSuchEntity", f"The {kind} with name {name} cannot be found.", 404)
+        record = records.by_arn(self._store, _KINDS[kind], arn)
+        if record is None:
+            raise AwsError("NoSuchEntity", f"The {kind} with name {path.rpartition('/')[2]} cannot be found.", 404)
         return kind, record
 
     def policies_of(self, arn: str) -> list[Source]:
@@ -103,11 +101,8 @@ class Held:
 
     def managed(self, arn: str) -> Source:
         """A managed policy, in the text that GetPolicyVersion shows."""
-        name = arn.rpartition("/")[2]
-        text = self._policies.document(arn)
-        if aws_policies.is_aws(arn):
-            return Source(name, "aws-managed", json.dumps(json.loads(text), indent=4), arn)
-        return Source(name, "user-managed", text, arn)
+        kind = "aws-managed" if aws_policies.is_aws(arn) else "user-managed"
+        return Source(arn.rpartition("/")[2], kind, self._policies.document(arn), arn)
 
 
 def given(request: Request, member: str) -> Iterator[Source]:

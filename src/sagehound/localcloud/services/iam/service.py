@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from sagehound.localcloud.call import Caller, Credential, CredentialSource, Operation, operations_of
+from sagehound.localcloud.call import Credential, CredentialSource, Operation, operations_of
 from sagehound.localcloud.errors import validation
-from sagehound.localcloud.policy.decision import Policies as PolicySet
 from sagehound.localcloud.services.iam import trust
 from sagehound.localcloud.services.iam.access_keys import AccessKeys
 from sagehound.localcloud.services.iam.account import Account
@@ -57,14 +56,6 @@ class IAM:
     def role(self, arn: str) -> Record | None:
         """The role with this ARN."""
         return self.roles.by_arn(arn)
-
-    def policies_of(self, caller: Caller) -> PolicySet:
-        """What a user's or a session's policies are now."""
-        return self.effective.rights_of(caller).policies
-
-    def policies_of_role(self, role_arn: str) -> PolicySet:
-        """What a role's policies are now."""
-        return self.effective.rights_of_role(role_arn).policies
 
     def role_trust(self, role_arn: str, service_principal: str, source_arn: str = "") -> None:
         """ValidationException when there is no such role, or when it does not trust the service.

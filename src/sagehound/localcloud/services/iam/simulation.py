@@ -83,11 +83,7 @@ class Simulation:
 
 
 def _keys(sources: Iterable[Source]) -> list[str]:
-    found: dict[str, str] = {}
-    for source in sources:
-        for key in text.context_keys(source.text):
-            found.setdefault(key.lower(), key)
-    return list(found.values())
+    return text.context_keys(statement for source in sources for statement in source.written)
 
 
 async def _answer(request: Request, simulated: Scenario) -> Response:
@@ -171,18 +167,15 @@ def _matched(simulated: Scenario, query: Query, *, allow: bool) -> list[Response
 
 def _missing(simulated: Scenario, query: Query) -> list[str]:
     """The context keys that statements about this action and resource use, and that nobody has given."""
-    found: dict[str, str] = {}
+    used: list[str] = []
     for source in simulated.sources:
         for statement, written in zip(source.policy.statements, source.written, strict=True):
             if not statement.action(query.action):
                 continue
-            keys = [*written.variables]
+            used += written.variables
             if statement.resource(query.resource, query.facts):
-                keys += written.conditions
-            for key in keys:
-                if key.lower() not in query.facts:
-                    found.setdefault(key.lower(), key)
-    return list(found.values())
+                used += written.conditions
+    return [key for key in text.each_once(used) if key.lower() not in query.facts]
 
 
 def _distinct(lists: Iterable[list[Any]]) -> list[Any]:

@@ -35,7 +35,7 @@ def _exists(value: str, store: Store, account_id: str) -> bool:
         arn = arns.parse(value)
     except ValueError:
         return False
-    kind, _, name = arn.resource.partition("/")
+    kind = arn.resource.partition("/")[0]
     if arn.service == "sts":
         return kind in ("assumed-role", "federated-user")
     if arn.service != "iam" or not _ACCOUNT.fullmatch(arn.account_id):
@@ -46,8 +46,7 @@ def _exists(value: str, store: Store, account_id: str) -> bool:
         return False
     if arn.account_id != account_id:
         return True
-    found = store.get(records.USER if kind == "user" else records.ROLE, "", name.rpartition("/")[2].lower())
-    return found is not None and found["Arn"] == value
+    return records.by_arn(store, records.USER if kind == "user" else records.ROLE, value) is not None
 
 
 def trusts_service(document: str, service: str, context: Mapping[str, str | list[str]]) -> bool:

@@ -6,10 +6,11 @@ import asyncio
 import logging
 from typing import Any
 
-from sagehound.localcloud.services.lambda_ import records, status
+from sagehound.localcloud.services.lambda_ import configuration, records, status
 from sagehound.localcloud.services.lambda_.code import Packages
 from sagehound.localcloud.services.lambda_.table import FunctionTable
 from sagehound.localcloud.services.lambda_.unzip import BadPackage
+from sagehound.localcloud.state import arns
 
 logger = logging.getLogger(__name__)
 Record = dict[str, Any]
@@ -30,7 +31,7 @@ class Activation:
         named = {layer["CodeSha256"] for layer in layers}.union(*map(_code_of, versions))
         await asyncio.to_thread(self._packages.prune, named)
         for record in versions:
-            region = record["FunctionArn"].split(":")[3]
+            region = arns.parse(record["FunctionArn"]).region
             if status.is_working(record):
                 self.begin(region, record)
             elif record["State"] == "Active":
@@ -68,7 +69,7 @@ class Activation:
             self._table.put_version(region, status.lose(record, str(reason)))
 
     def _unpack(self, record: Record) -> None:
-        for code_sha256 in _code(record):
+        for code_sha256 in configuration.packages(record):
             self._packages.unpack(code_sha256)
 
     def _finish(self, region: str, begun: Record, record: Record) -> None:
@@ -82,9 +83,5 @@ class Activation:
         self._table.changed(region, name, version)
 
 
-def _code(record: Record) -> list[str]:
-    return [record["CodeSha256"], *(layer["CodeSha256"] for layer in record.get("Layers", []))]
-
-
 def _code_of(record: Record) -> set[str]:
-    return {*_code(record), *_code(record.get("Serving", record))}
+    return {*configuration.packages(record), *configuration.packages(record.get("Serving", record))}

@@ -8,9 +8,9 @@ from typing import Any
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.services.lambda_ import environment
 from sagehound.localcloud.services.lambda_.errors import constraint, invalid, unsupported
+from sagehound.localcloud.services.lambda_.names import PRINCIPAL
 from sagehound.localcloud.services.lambda_.needs import RoleTrust
 
-PRINCIPAL = "lambda.amazonaws.com"
 MAX_NAME = 64
 MAX_MEMORY = 10240
 MAX_TIMEOUT = 900

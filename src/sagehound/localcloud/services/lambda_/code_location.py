@@ -54,11 +54,9 @@ class CodeLocations:
             raise AwsError("AccessDenied", "Request has expired", 403)
         exchange.step = "dispatch"
         path = self._packages.zip_named(version)
-        return WireResponse(
-            200,
-            [("Content-Type", "application/zip"), ("Content-Length", str(path.stat().st_size))],
-            FileRange(path, 0, path.stat().st_size),
-        )
+        size = path.stat().st_size
+        headers = [("Content-Type", "application/zip"), ("Content-Length", str(size))]
+        return WireResponse(200, headers, FileRange(path, 0, size))
 
     def _signature(self, path: str, version: str, expires: str) -> str:
         return hmac.new(self._key, f"{path}\n{version}\n{expires}".encode(), hashlib.sha256).hexdigest()

@@ -15,6 +15,8 @@ from sagehound.localcloud.errors import AwsError
 
 ACCOUNT = "ConcurrentInvocationLimitExceeded"
 RESERVED = "ReservedFunctionConcurrentInvocationLimitExceeded"
+LEAST_UNRESERVED = 100
+"""Of the account's limit must stay for the functions that have nothing of their own."""
 RETRY_AFTER = "1"
 """Seconds: a place may be free as soon as one invocation has ended."""
 

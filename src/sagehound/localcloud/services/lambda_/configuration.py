@@ -42,12 +42,17 @@ def new(request: Record, name: str, arn: str, package: Package, layers: list[Rec
 
 
 def with_package(package: Package) -> Record:
-    """The members that say what code a version has."""
+    """The members that say what code a version of a function or a layer has."""
     return {
         "CodeSha256": package.CodeSha256,
         "CodeSize": package.CodeSize,
         "UnzippedSize": package.UnzippedSize,
     }
+
+
+def packages(record: Record) -> list[str]:
+    """The digests of a version's own package and of its layers, in their order."""
+    return [record["CodeSha256"], *(layer["CodeSha256"] for layer in record.get("Layers", []))]
 
 
 def with_layers(record: Record, layers: list[Record]) -> Record:

@@ -10,11 +10,11 @@ from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.services.lambda_.code import Package, Packages
 from sagehound.localcloud.services.lambda_.errors import invalid, unsupported
 from sagehound.localcloud.services.lambda_.needs import Objects
-from sagehound.localcloud.services.lambda_.unzip import BadPackage
+from sagehound.localcloud.services.lambda_.unzip import MAX_UNZIPPED, BadPackage
 
 MAX_ZIPPED = 52_428_800
 """Bytes of a package in a request: AWS's 50 MB. One that lies in S3 may have up to the unpacked limit."""
-MAX_FROM_S3 = 262_144_000
+MAX_FROM_S3 = MAX_UNZIPPED
 _NOT_HERE = {
     "ImageUri": "container images (PackageType Image)",
     "SourceKMSKeyArn": "encryption of packages with keys of KMS",

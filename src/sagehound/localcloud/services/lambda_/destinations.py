@@ -14,11 +14,11 @@ from sagehound.localcloud.services.lambda_.errors import invalid, unsupported
 from sagehound.localcloud.services.lambda_.event_table import Event
 from sagehound.localcloud.services.lambda_.invocation_needs import Authoriser, Functions, ObjectWriter, Target
 from sagehound.localcloud.services.lambda_.invoker import Ran
+from sagehound.localcloud.services.lambda_.names import PRINCIPAL
 from sagehound.localcloud.state import arns
 
 Record = dict[str, Any]
 
-PRINCIPAL = "lambda.amazonaws.com"
 _REFUSED = {"sqs": "SQS queues", "sns": "SNS topics", "events": "EventBridge buses"}
 _ACTIONS = {"lambda": ("lambda:InvokeFunction", "InvokeFunction"), "s3": ("s3:PutObject", "PutObject")}
 

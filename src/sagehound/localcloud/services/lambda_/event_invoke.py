@@ -23,12 +23,9 @@ _NO_DESTINATIONS: Record = {"OnSuccess": {}, "OnFailure": {}}
 class EventInvoke:
     """The event invoke configs of functions, versions and aliases."""
 
-    def __init__(
-        self, store: Store, clock: Clock, account_id: str, functions: Functions, destinations: Destinations
-    ) -> None:
+    def __init__(self, store: Store, clock: Clock, functions: Functions, destinations: Destinations) -> None:
         self._store = store
         self._clock = clock
-        self._account_id = account_id
         self._functions = functions
         self._destinations = destinations
 
@@ -66,8 +63,8 @@ class EventInvoke:
         return paging.page(found, request, "FunctionEventInvokeConfigs", lambda config: str(config["FunctionArn"]))
 
     def _target(self, call: Call, request: Request) -> Target:
-        parsed = names.parse(request["FunctionName"], request.get("Qualifier"), call.region, self._account_id)
-        call.resource = names.arn(call.region, self._account_id, parsed.name, parsed.qualifier or LATEST)
+        parsed = names.parse(request["FunctionName"], request.get("Qualifier"), call.region, call.account_id)
+        call.resource = names.arn(call.region, call.account_id, parsed.name, parsed.qualifier or LATEST)
         try:
             return self._functions.resolve(call.region, request["FunctionName"], request.get("Qualifier"))
         except AwsError as refusal:

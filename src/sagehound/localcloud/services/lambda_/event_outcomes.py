@@ -25,17 +25,7 @@ RECURSIVE = "RecursiveInvocation"
 class Enqueue(Protocol):
     """The queue, which takes a record as the event of another function."""
 
-    def __call__(
-        self,
-        region: str,
-        target: Target,
-        payload: bytes,
-        request_id: str,
-        *,
-        client_context: str | None = None,
-        trace_id: str | None = None,
-        hops: int = 0,
-    ) -> None: ...
+    def __call__(self, region: str, target: Target, payload: bytes, request_id: str, *, hops: int) -> None: ...
 
 
 class EventOutcomes:

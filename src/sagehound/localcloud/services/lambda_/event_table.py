@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.state.store import Store
@@ -18,10 +18,6 @@ CREATE TABLE IF NOT EXISTS lambda_event (
     hops INTEGER NOT NULL
 );
 """
-_MEMBERS = (
-    "request_id, region, name, qualifier, arn, payload, client_context, trace_id, accepted, due, failures, throttles, "
-    "hops"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +47,10 @@ class Event:
     """How often it has run by the end of the attempt that is being told of."""
 
 
+_STORED = tuple(field.name for field in fields(Event) if field.name not in ("number", "attempts"))
+_COLUMNS = ", ".join(_STORED)
+
+
 class EventTable:
     """The rows of all events."""
 
@@ -60,28 +60,14 @@ class EventTable:
 
     def add(self, event: Event) -> int:
         """Store an event; its number."""
-        values = (
-            event.request_id,
-            event.region,
-            event.name,
-            event.qualifier,
-            event.arn,
-            event.payload,
-            event.client_context,
-            event.trace_id,
-            event.accepted,
-            event.due,
-            event.failures,
-            event.throttles,
-            event.hops,
-        )
+        values = tuple(getattr(event, name) for name in _STORED)
         places = ", ".join("?" * len(values))
-        sql = f"INSERT INTO lambda_event ({_MEMBERS}) VALUES ({places}) RETURNING number"
+        sql = f"INSERT INTO lambda_event ({_COLUMNS}) VALUES ({places}) RETURNING number"
         return int(self.store.execute(sql, values)[0][0])
 
     def get(self, number: int) -> Event | None:
         """The event, or None when it has come to its end."""
-        rows = self.store.execute(f"SELECT number, {_MEMBERS} FROM lambda_event WHERE number = ?", (number,))
+        rows = self.store.execute(f"SELECT number, {_COLUMNS} FROM lambda_event WHERE number = ?", (number,))
         return _event(rows[0]) if rows else None
 
     def waiting(self) -> list[tuple[int, float, float, tuple[str, str]]]:

@@ -10,11 +10,11 @@ import time
 
 from sagehound.localcloud.functions.spec import FunctionSpec
 from sagehound.localcloud.services.lambda_.invocation_needs import Authoriser, LogWriter
+from sagehound.localcloud.services.lambda_.names import PRINCIPAL
 from sagehound.localcloud.state import arns
 
 logger = logging.getLogger(__name__)
 
-PRINCIPAL = "lambda.amazonaws.com"
 _REMEMBERED_SECONDS = 5.0
 """IAM's changes take effect within moments, not at the next line."""
 _MOST = 4096

@@ -48,7 +48,7 @@ class Functions:
                 published = self._versions.publish(region, record, None)
         self._parts.activation.begin(region, record)
         if published is None:
-            return configuration.told(record, arn)
+            return record
         self._parts.activation.begin(region, published)
         # Created and published, the version is told under the function's own ARN.
         return configuration.told(published, arn)

@@ -59,21 +59,19 @@ class Invocations:
         around: Surroundings,
         endpoint_url: Callable[[], str],
     ) -> None:
-        # With a function what it had reserved is given back.
-        functions.listeners.append(lambda region, *_: concurrency.forget(region))
         metrics = FunctionMetrics(around.counter, clock)
-        self.invoker = Invoker(functions, engine, concurrency, metrics)
+        invoker = Invoker(functions, engine, concurrency, metrics)
         table = EventTable(store)
         destinations = Destinations(functions, around.authoriser, around.objects)
         outcomes = EventOutcomes(table, clock, destinations, metrics)
-        event_invoke = EventInvoke(store, clock, account_id, functions, destinations)
-        self._queue = EventQueue(table, clock, functions, self.invoker, metrics, event_invoke.config, outcomes)
+        event_invoke = EventInvoke(store, clock, functions, destinations)
+        self._queue = EventQueue(table, clock, functions, invoker, metrics, event_invoke.config, outcomes)
         self._pools = ProvisionedPools(store, clock, functions, engine, concurrency, metrics)
-        self.provisioned = Provisioned(store, clock, account_id, functions, concurrency, self._pools)
-        self.scaling = ProvisionedScaling(self.provisioned, self._pools)
-        urls = Urls(store, clock, account_id, functions, endpoint_url)
-        self.url_front = UrlFront(urls, self.invoker, around.authoriser, around.credentials, clock, account_id)
-        self.resources = (Invoke(self.invoker, self._queue), self.provisioned, event_invoke, urls)
+        provisioned = Provisioned(store, clock, functions, concurrency, self._pools)
+        self.scaling = ProvisionedScaling(provisioned, self._pools)
+        urls = Urls(store, clock, functions, endpoint_url)
+        self.url_front = UrlFront(urls, invoker, around.authoriser, around.credentials, clock, account_id)
+        self.resources = (Invoke(invoker, self._queue), provisioned, event_invoke, urls)
         """What has operations."""
 
     async def start(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sagehound.localcloud.call import Call, Request, Response
-from sagehound.localcloud.services.lambda_ import paging, records
+from sagehound.localcloud.services.lambda_ import configuration, paging, records
 from sagehound.localcloud.services.lambda_.code_location import CodeLocations
 from sagehound.localcloud.services.lambda_.deployment import Deployments
 from sagehound.localcloud.services.lambda_.errors import invalid, not_found
@@ -46,9 +46,7 @@ class Layers:
                 "Description": request.get("Description", ""),
                 "CreatedDate": records.timestamp(self._clock),
                 **{member: request[member] for member in _GIVEN if member in request},
-                "CodeSha256": package.CodeSha256,
-                "CodeSize": package.CodeSize,
-                "UnzippedSize": package.UnzippedSize,
+                **configuration.with_package(package),
             }
             self._store.put(records.LAYER, call.region, f"{name}:{number}", record)
         return self._told(call, record)

@@ -9,6 +9,8 @@ from sagehound.localcloud.services.lambda_.errors import function_not_found, inv
 from sagehound.localcloud.state import arns
 
 LATEST = "$LATEST"
+PRINCIPAL = "lambda.amazonaws.com"
+"""Who assumes the roles of functions, and acts with them."""
 _NAME = re.compile(
     r"(?:arn:aws[a-zA-Z-]*:lambda:)?(?:(?P<region>[a-z]{2}(?:-[a-z]+)+-\d):)?(?:(?P<account>\d{12}):)?(?:function:)?"
     r"(?P<name>[a-zA-Z0-9_-]+)(?::(?P<qualifier>\$LATEST|[a-zA-Z0-9_-]+))?"

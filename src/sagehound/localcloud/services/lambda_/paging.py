@@ -15,7 +15,7 @@ MOST = 50
 """Items of a page, however many are asked for."""
 
 
-def page(items: list[Record], request: Record, member: str, key: Callable[[Record], str], most: int = MOST) -> Record:
+def page(items: list[Record], request: Record, member: str, key: Callable[[Record], str]) -> Record:
     """One page of `items`, which are in a fixed order and told apart by `key`; NextMarker when more follow.
 
     The marker names the last item that was given, so that items made meanwhile neither hide nor repeat others.
@@ -26,7 +26,7 @@ def page(items: list[Record], request: Record, member: str, key: Callable[[Recor
         keys = [key(item) for item in items]
         # An item that is gone since has left its place to the one behind it.
         first = keys.index(last) + 1 if last in keys else position - 1
-    size = min(request.get("MaxItems", most), most)
+    size = min(request.get("MaxItems", MOST), MOST)
     given = items[first : first + size]
     answer: Record = {member: given}
     if first + size < len(items):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -19,6 +18,7 @@ from sagehound.localcloud.services.lambda_.errors import (
 from sagehound.localcloud.services.lambda_.names import LATEST
 from sagehound.localcloud.services.lambda_.table import FunctionTable
 from sagehound.localcloud.state import arns
+from sagehound.localcloud.state.store import dumps
 
 Record = dict[str, Any]
 
@@ -50,7 +50,7 @@ class Permissions:
                 "Please provide a new statement id, or remove the existing statement."
             )
         self._write(call.region, name, qualifier, [*statements, statement])
-        return {"Statement": _dumps(statement)}
+        return {"Statement": dumps(statement)}
 
     def RemovePermission(self, call: Call, request: Request) -> Response:
         """Remove one statement; with the last one the policy goes."""
@@ -77,12 +77,12 @@ class Permissions:
     def resource_policy(self, arn: str, /) -> str | None:
         """The policy of a function, version or alias by its ARN; None when it has none."""
         try:
-            region, resource = arns.parse(arn).region, arns.parse(arn).resource
+            parsed = arns.parse(arn)
         except ValueError:
             return None
-        _, _, named = resource.partition(":")
+        _, _, named = parsed.resource.partition(":")
         name, _, qualifier = named.partition(":")
-        statements = self._statements(region, name, qualifier or None)
+        statements = self._statements(parsed.region, name, qualifier or None)
         return _document(statements) if statements else None
 
     def _subject(self, call: Call, request: Request) -> tuple[str, str | None, str]:
@@ -172,8 +172,4 @@ def _url_auth_type(request: Request) -> str | None:
 
 
 def _document(statements: list[Record]) -> str:
-    return _dumps({"Version": "2012-10-17", "Id": "default", "Statement": statements})
-
-
-def _dumps(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return dumps({"Version": "2012-10-17", "Id": "default", "Statement": statements})

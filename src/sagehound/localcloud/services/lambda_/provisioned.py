@@ -7,7 +7,7 @@ from typing import Any
 from sagehound.localcloud.call import Call, Request, Response
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.services.lambda_ import names, paging, records
-from sagehound.localcloud.services.lambda_.concurrency import Concurrency
+from sagehound.localcloud.services.lambda_.concurrency import LEAST_UNRESERVED, Concurrency
 from sagehound.localcloud.services.lambda_.errors import conflict, invalid
 from sagehound.localcloud.services.lambda_.invocation_needs import Functions, Target
 from sagehound.localcloud.services.lambda_.names import LATEST
@@ -18,8 +18,6 @@ from sagehound.localcloud.state.store import Store
 Record = dict[str, Any]
 
 REQUESTED = "RequestedProvisionedConcurrentExecutions"
-LEAST_UNRESERVED = 100
-"""Of the account's limit must stay for the functions that have nothing of their own."""
 _OF_A_VERSION = "Alias can't be used for Provisioned Concurrency configuration on an already Provisioned version"
 _OF_AN_ALIAS = "Version is pointed by a Provisioned Concurrency alias"
 _ABOVE_RESERVED = (
@@ -35,14 +33,12 @@ class Provisioned:
         self,
         store: Store,
         clock: Clock,
-        account_id: str,
         functions: Functions,
         concurrency: Concurrency,
         pools: ProvisionedPools,
     ) -> None:
         self._store = store
         self._clock = clock
-        self._account_id = account_id
         self._functions = functions
         self._concurrency = concurrency
         self._pools = pools
@@ -50,8 +46,8 @@ class Provisioned:
     def PutProvisionedConcurrencyConfig(self, call: Call, request: Request) -> Response:
         """202: the environments are being initialised, which Get tells the progress of."""
         target = self._target(call, request)
-        self.set_capacity(call.region, target.name, target.qualifier, request["ProvisionedConcurrentExecutions"])
-        return self._describe(call.region, self._config(call.region, target))
+        config = self._ask(call.region, target, request["ProvisionedConcurrentExecutions"])
+        return self._describe(call.region, config)
 
     def GetProvisionedConcurrencyConfig(self, call: Call, request: Request) -> Response:
         """What was asked for, what there is, and how it went."""
@@ -67,29 +63,14 @@ class Provisioned:
     def ListProvisionedConcurrencyConfigs(self, call: Call, request: Request) -> Response:
         """The configs of all versions and aliases of a function."""
         target = self._functions.resolve(call.region, request["FunctionName"], None)
-        call.resource = names.arn(call.region, self._account_id, target.name)
+        call.resource = names.arn(call.region, call.account_id, target.name)
         found = records.under(self._store, records.PROVISIONED, call.region, target.name)
         told = [{"FunctionArn": config["FunctionArn"], **self._describe(call.region, config)} for config in found]
         return paging.page(told, request, "ProvisionedConcurrencyConfigs", lambda config: str(config["FunctionArn"]))
 
     def set_capacity(self, region: str, function_name: str, qualifier: str, count: int) -> None:
-        """Ask for `count` environments of a version or alias: what Put and a scaling policy do."""
-        target = self._functions.resolve(region, function_name, qualifier)
-        key = f"{target.name}:{target.qualifier}"
-        self._check_target(region, target)
-        before = self._store.get(records.PROVISIONED, region, key) or {}
-        self._check_limits(region, target.name, count - before.get(REQUESTED, 0))
-        # A version that is being made or has failed is refused here.
-        self._functions.spec(region, target.name, target.versions[0][0])
-        config = {
-            "FunctionName": target.name,
-            "Qualifier": target.qualifier,
-            "FunctionArn": names.arn(region, self._account_id, target.name, target.qualifier),
-            REQUESTED: count,
-            "LastModified": records.timestamp(self._clock),
-        }
-        self._store.put(records.PROVISIONED, region, key, config)
-        self._pools.reconcile(region, target.name)
+        """Ask for `count` environments of a version or alias, as a scaling policy does."""
+        self._ask(region, self._functions.resolve(region, function_name, qualifier), count)
 
     def delete(self, region: str, name: str, qualifier: str) -> None:
         """Let go of all environments of a version or alias."""
@@ -108,9 +89,28 @@ class Provisioned:
             return 0, 0
         return config[REQUESTED], self._describe(region, config)["AvailableProvisionedConcurrentExecutions"]
 
+    def _ask(self, region: str, target: Target, count: int) -> Record:
+        """Check, keep and begin to follow what is asked for; the config."""
+        key = f"{target.name}:{target.qualifier}"
+        self._check_target(region, target)
+        before = self._store.get(records.PROVISIONED, region, key) or {}
+        self._check_limits(region, target.name, count - before.get(REQUESTED, 0))
+        # A version that is being made or has failed is refused here.
+        self._functions.spec(region, target.name, target.versions[0][0])
+        config = {
+            "FunctionName": target.name,
+            "Qualifier": target.qualifier,
+            "FunctionArn": target.arn,
+            REQUESTED: count,
+            "LastModified": records.timestamp(self._clock),
+        }
+        self._store.put(records.PROVISIONED, region, key, config)
+        self._pools.reconcile(region, target.name)
+        return config
+
     def _target(self, call: Call, request: Request) -> Target:
-        parsed = names.parse(request["FunctionName"], request["Qualifier"], call.region, self._account_id)
-        call.resource = names.arn(call.region, self._account_id, parsed.name, parsed.qualifier)
+        parsed = names.parse(request["FunctionName"], request["Qualifier"], call.region, call.account_id)
+        call.resource = names.arn(call.region, call.account_id, parsed.name, parsed.qualifier)
         if parsed.qualifier == LATEST:
             raise invalid(_UNPUBLISHED)
         return self._functions.resolve(call.region, request["FunctionName"], request["Qualifier"])

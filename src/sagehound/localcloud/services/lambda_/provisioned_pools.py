@@ -75,8 +75,8 @@ class ProvisionedPools:
     async def start(self) -> None:
         """Fill every pool that there is a config for."""
         self._loop = asyncio.get_running_loop()
-        rows = self._store.execute("SELECT region, name FROM records WHERE kind = ?", (records.PROVISIONED,))
-        for region, name in {(row["region"], row["name"].partition(":")[0]) for row in rows}:
+        configs = records.everywhere(self._store, records.PROVISIONED)
+        for region, name in {(region, config["FunctionName"]) for region, _, config in configs}:
             self.reconcile(region, name)
         self._reporting = asyncio.create_task(self._report(), name="lambda-provisioned")
 

@@ -25,6 +25,12 @@ OF_A_FUNCTION = (VERSION, ALIAS, POLICY, PROVISIONED, URL, EVENT_INVOKE)
 _UNDER = "kind = ? AND region = ? AND name > ? AND name < ?"
 
 
+def everywhere(store: Store, kind: str) -> list[tuple[str, str, Record]]:
+    """Region, name and body of all records of a kind."""
+    rows = store.execute("SELECT region, name, body FROM records WHERE kind = ?", (kind,))
+    return [(row["region"], row["name"], loads(row["body"])) for row in rows]
+
+
 def under(store: Store, kind: str, region: str, name: str) -> list[Record]:
     """The records whose names are NAME:ANYTHING."""
     rows = store.execute(f"SELECT body FROM records WHERE {_UNDER} ORDER BY name", _bounds(kind, region, name))

@@ -6,15 +6,13 @@ from typing import Any
 
 from sagehound.localcloud.call import Call, Request, Response
 from sagehound.localcloud.services.lambda_ import names
-from sagehound.localcloud.services.lambda_.concurrency import Concurrency
+from sagehound.localcloud.services.lambda_.concurrency import LEAST_UNRESERVED, Concurrency
 from sagehound.localcloud.services.lambda_.errors import invalid
 from sagehound.localcloud.services.lambda_.table import FunctionTable
 
 Record = dict[str, Any]
 
 MEMBER = "ReservedConcurrentExecutions"
-LEAST_UNRESERVED = 100
-"""Executions that are left to the functions without a reservation."""
 
 
 class Reserved:

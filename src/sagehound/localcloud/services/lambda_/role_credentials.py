@@ -6,9 +6,9 @@ from typing import Any, Protocol
 
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.functions.spec import FunctionSpec
+from sagehound.localcloud.services.lambda_.names import PRINCIPAL
 from sagehound.localcloud.services.lambda_.needs import RoleTrust
 
-PRINCIPAL = "lambda.amazonaws.com"
 SESSION_SECONDS = 12 * 3600
 
 

@@ -43,13 +43,13 @@ def is_working(record: Record) -> bool:
     return record["State"] == "Pending" or record.get("LastUpdateStatus") == "InProgress"
 
 
-def begin_update(record: Record) -> Record:
-    """$LATEST as an update begins: what served goes on serving until the new one is ready."""
-    serving = record.get("Serving", {key: value for key, value in record.items() if key not in _UPDATE_REASONS})
-    if record["State"] == "Failed":
+def begin_update(latest: Record, record: Record) -> Record:
+    """`record`, to which `latest` is updated: what served goes on serving until the new one is ready."""
+    if latest["State"] == "Failed":
         # Nothing has served yet: the update is another try at creating.
         record = {**STATE.advance(record, "Pending", **CREATING), "LastUpdateStatus": "InProgress", **UPDATING}
     else:
+        serving = latest.get("Serving", {key: value for key, value in latest.items() if key not in _UPDATE_REASONS})
         record = UPDATE.advance(record, "InProgress", Serving=serving, **UPDATING)
     return {**record, "WorkId": uuid.uuid4().hex}
 
@@ -93,8 +93,8 @@ def check_invocable(record: Record) -> None:
     if record["State"] == "Pending":
         raise not_now("Pending")
     if record["State"] == "Failed":
-        code = "InvalidZipFileException" if record["StateReasonCode"] == "InvalidZipFileException" else None
-        if code is None:
+        code = record["StateReasonCode"]
+        if code != "InvalidZipFileException":
             raise not_now("Failed")
         raise AwsError(code, record["StateReason"], 502)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sagehound.localcloud.functions.spec import FunctionSpec
-from sagehound.localcloud.services.lambda_ import names, records, status
+from sagehound.localcloud.services.lambda_ import configuration, names, records, status
 from sagehound.localcloud.services.lambda_.code import Packages
 from sagehound.localcloud.services.lambda_.errors import function_not_found
 from sagehound.localcloud.services.lambda_.names import LATEST
@@ -77,7 +77,6 @@ class FunctionTable:
 
     def _spec(self, region: str, record: Record) -> FunctionSpec:
         function = self.function(region, record["FunctionName"])
-        layers = record.get("Layers", [])
         running: dict[str, Any] = {
             "function_arn": record["FunctionArn"],
             "name": record["FunctionName"],
@@ -93,7 +92,7 @@ class FunctionTable:
             "account_id": self.account_id,
             "log_group": record["LoggingConfig"]["LogGroup"],
         }
-        code = [record["CodeSha256"], *(layer["CodeSha256"] for layer in layers)]
+        code = configuration.packages(record)
         # A function that is deleted and made again shares nothing with the one before.
         told = dumps([function["FunctionId"], running, code])
         return FunctionSpec(

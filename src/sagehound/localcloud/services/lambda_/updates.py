@@ -33,9 +33,8 @@ class Updates:
         record = {**latest, **configuration.with_package(package)}
         if "Architectures" in request:
             record["Architectures"] = request["Architectures"]
-        arn = latest["FunctionArn"]
         if request.get("DryRun"):
-            return configuration.told(record, arn)
+            return record
         published = None
         with self._table.store.transaction():
             record = self._begin(call.region, latest, record)
@@ -43,7 +42,7 @@ class Updates:
                 published = self._versions.publish(call.region, record, None)
         self._parts.activation.begin(call.region, record)
         if published is None:
-            return configuration.told(record, arn)
+            return record
         self._parts.activation.begin(call.region, published)
         return published
 
@@ -59,7 +58,7 @@ class Updates:
             record = configuration.with_layers(record, layers)
         record = self._begin(call.region, latest, record)
         self._parts.activation.begin(call.region, record)
-        return configuration.told(record, latest["FunctionArn"])
+        return record
 
     def _changeable(self, call: Call, request: Request) -> Record:
         """$LATEST, which nothing else is changing, in the revision that the request is about."""
@@ -72,11 +71,8 @@ class Updates:
         return latest
 
     def _begin(self, region: str, latest: Record, record: Record) -> Record:
-        begun = status.begin_update(latest)
-        members = ("State", "StateReason", "StateReasonCode", "Serving", "WorkId")
-        progress = {key: value for key, value in begun.items() if key in members or key.startswith("LastUpdate")}
         now = records.timestamp(self._parts.clock)
-        return self._table.put_version(region, {**record, **progress, "LastModified": now})
+        return self._table.put_version(region, {**status.begin_update(latest, record), "LastModified": now})
 
 
 def _layers(record: Record) -> list[str]:

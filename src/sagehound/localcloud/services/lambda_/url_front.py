@@ -10,6 +10,7 @@ from sagehound.localcloud.authorization import context as keys
 from sagehound.localcloud.call import Call, Caller, CredentialSource, HttpRequest
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.gateway import Exchange
+from sagehound.localcloud.message import read
 from sagehound.localcloud.services.lambda_ import url_cors, url_events
 from sagehound.localcloud.services.lambda_.invocation_needs import Authoriser, Target
 from sagehound.localcloud.services.lambda_.invoker import MAX_PAYLOAD, Invoker
@@ -157,14 +158,10 @@ def _hosted(http: HttpRequest) -> str | None:
 
 
 async def _read(http: HttpRequest) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    async for piece in http.receive():
-        size += len(piece)
-        if size > MAX_PAYLOAD:
-            raise _too_large()
-        parts.append(piece)
-    return b"".join(parts)
+    try:
+        return await read(http, MAX_PAYLOAD)
+    except AwsError as reason:
+        raise _too_large() from reason
 
 
 def _too_large() -> AwsError:

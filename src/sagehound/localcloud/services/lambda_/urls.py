@@ -35,13 +35,11 @@ class Urls:
         self,
         store: Store,
         clock: Clock,
-        account_id: str,
         functions: Functions,
         endpoint_url: Callable[[], str],
     ) -> None:
         self._store = store
         self._clock = clock
-        self._account_id = account_id
         self._functions = functions
         self._endpoint_url = endpoint_url
         self._keys: dict[str, tuple[str, str]] = {}
@@ -50,18 +48,16 @@ class Urls:
         """The region and the config of a URL; None when there is no such URL (any more)."""
         key = self._keys.get(url_id)
         if key is None:
-            for row in self._store.execute("SELECT region, name FROM records WHERE kind = ?", (records.URL,)):
-                config = self._store.get(records.URL, row["region"], row["name"])
-                if config is not None:
-                    self._keys[config["UrlId"]] = (row["region"], row["name"])
+            for region, name, config in records.everywhere(self._store, records.URL):
+                self._keys[config["UrlId"]] = (region, name)
             key = self._keys.get(url_id)
         if key is None:
             return None
-        config = self._store.get(records.URL, *key)
-        if config is None or config["UrlId"] != url_id:
+        found = self._store.get(records.URL, *key)
+        if found is None or found["UrlId"] != url_id:
             del self._keys[url_id]
             return None
-        return key[0], config
+        return key[0], found
 
     def CreateFunctionUrlConfig(self, call: Call, request: Request) -> Response:
         """A new URL, which stays the function's until it is deleted."""
@@ -112,8 +108,8 @@ class Urls:
 
     def ListFunctionUrlConfigs(self, call: Call, request: Request) -> Response:
         """The URLs of a function and of its aliases."""
-        name, _ = names.parse(request["FunctionName"], None, call.region, self._account_id)
-        call.resource = names.arn(call.region, self._account_id, name)
+        name, _ = names.parse(request["FunctionName"], None, call.region, call.account_id)
+        call.resource = names.arn(call.region, call.account_id, name)
         self._functions.resolve(call.region, name, None)
         found = [self._told(config) for config in records.under(self._store, records.URL, call.region, name)]
         return paging.page(found, request, "FunctionUrlConfigs", lambda config: str(config["FunctionArn"]))
@@ -121,8 +117,8 @@ class Urls:
     def _key(self, call: Call, request: Request) -> str:
         """The record's name; ResourceNotFoundException without such a function or alias."""
         qualifier = request.get("Qualifier")
-        name, qualifier = names.parse(request["FunctionName"], qualifier, call.region, self._account_id)
-        call.resource = names.arn(call.region, self._account_id, name, qualifier)
+        name, qualifier = names.parse(request["FunctionName"], qualifier, call.region, call.account_id)
+        call.resource = names.arn(call.region, call.account_id, name, qualifier)
         try:
             self._functions.resolve(call.region, name, qualifier)
         except AwsError as refusal:

@@ -28,7 +28,6 @@ class Completing:
 
     def CompleteMultipartUpload(self, call: Call, request: Request) -> Response:
         """Parts must be named in order and whole; the object's ETag is the MD5 of their MD5s, and their number."""
-        call.resource = f"arn:aws:s3:::{request['Bucket']}/{request['Key']}"
         bucket = self._writer.buckets.require(request)
         upload = self._uploads.require(request)
         check_write(upload.key, self._writer.objects.latest(upload.bucket, upload.key), request)

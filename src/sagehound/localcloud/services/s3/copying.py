@@ -44,7 +44,6 @@ class Copying:
 
     async def CopyObject(self, call: Call, request: Request) -> Response:
         """A new object with the bytes of another; metadata and tags come along unless they are to be replaced."""
-        call.resource = f"arn:aws:s3:::{request['Bucket']}/{request['Key']}"
         bucket = self._writer.buckets.require(request)
         check_key(request["Key"])
         source = find_source(self._writer.buckets, self._writer.objects, request)

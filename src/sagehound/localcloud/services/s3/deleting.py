@@ -35,7 +35,6 @@ class Deleting:
 
     def DeleteObject(self, call: Call, request: Request) -> Response:
         """Succeeds whether or not there was such an object; leaves a delete marker where versions are kept."""
-        call.resource = f"arn:aws:s3:::{request['Bucket']}/{request['Key']}"
         bucket = self._buckets.require(request)
         key, version_id, if_match = request["Key"], request.get("VersionId"), request.get("IfMatch")
         answer, contents = self._commit(lambda: self._delete(bucket, key, version_id, if_match))
@@ -44,7 +43,6 @@ class Deleting:
 
     def DeleteObjects(self, call: Call, request: Request) -> Response:
         """Up to 1,000 deletions, each allowed or denied and with a result of its own."""
-        call.resource = f"arn:aws:s3:::{request['Bucket']}"
         bucket = self._buckets.require(request)
         entries = request["Delete"].get("Objects", [])
         if not 1 <= len(entries) <= _MAX_DELETE:

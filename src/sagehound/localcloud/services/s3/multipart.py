@@ -37,7 +37,6 @@ class Multipart:
 
     def CreateMultipartUpload(self, call: Call, request: Request) -> Response:
         """An upload id; headers, metadata and tags of the object to be are given here."""
-        call.resource = f"arn:aws:s3:::{request['Bucket']}/{request['Key']}"
         bucket = self._writer.buckets.require(request)
         check_key(request["Key"])
         stored = attributes.from_request(request, bucket)
@@ -63,7 +62,6 @@ class Multipart:
 
     async def UploadPart(self, call: Call, request: Request) -> Response:
         """A part is there when this answers; the same number again replaces it."""
-        call.resource = f"arn:aws:s3:::{request['Bucket']}/{request['Key']}"
         self._writer.buckets.require(request)
         upload = self._require(request)
         given = checksums.announced(request, call.http.headers)
@@ -80,7 +78,6 @@ class Multipart:
 
     async def UploadPartCopy(self, call: Call, request: Request) -> Response:
         """A part whose bytes are those of an object, or a range of it."""
-        call.resource = f"arn:aws:s3:::{request['Bucket']}/{request['Key']}"
         self._writer.buckets.require(request)
         upload = self._require(request)
         source = find_source(self._writer.buckets, self._writer.objects, request)

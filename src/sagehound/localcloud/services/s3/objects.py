@@ -48,7 +48,6 @@ class Objects:
 
     async def PutObject(self, call: Call, request: Request) -> Response:
         """The object exists when this answers: with the bytes that arrived, or not at all."""
-        call.resource = f"arn:aws:s3:::{request['Bucket']}/{request['Key']}"
         bucket = self._writer.buckets.require(request)
         key = request["Key"]
         check_key(key)

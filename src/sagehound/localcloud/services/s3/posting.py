@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 from xml.sax.saxutils import escape
 
-from sagehound.localcloud.authorization.s3 import post_checks
+from sagehound.localcloud.authorization.s3 import object_arn, post_checks
 from sagehound.localcloud.call import Call, CredentialSource, Request, Response
 from sagehound.localcloud.services.s3 import attributes, checksums, post_policy
 from sagehound.localcloud.services.s3.content import MAX_PUT
@@ -57,7 +57,7 @@ class Posting:
         now = self._writer.clock.time()
         policy = post_policy.verify({**form.fields, "key": key}, bucket["Name"], self._credentials, now)
         call.caller, call.region = policy.caller, policy.region
-        call.resource = f"arn:aws:s3:::{bucket['Name']}/{key}"
+        call.resource = object_arn(bucket["Name"], key)
         self._authority.demand(call, post_checks(bucket["Name"], key, form.fields))
         members = _members(form.fields)
         stored = attributes.from_request(members, bucket)

@@ -104,7 +104,6 @@ class Reading:
         }
 
     def _head(self, call: Call, request: Request, method: str) -> tuple[ObjectVersion, int, int, Response]:
-        call.resource = f"arn:aws:s3:::{request['Bucket']}/{request['Key']}"
         bucket = self._buckets.require(request)
         if request.get("SSECustomerAlgorithm"):
             raise invalid_request("The encryption parameters are not applicable to this object.")

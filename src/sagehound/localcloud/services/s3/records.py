@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from sqlite3 import Row
@@ -30,6 +30,8 @@ _LISTED = "bucket, key, version_id, is_latest, is_delete_marker, size, etag, las
 _COLUMNS = f"{_LISTED}, content"
 _LIST = f"SELECT id, {_LISTED}, '' AS content FROM s3_objects"
 _KIND = "s3_bucket"
+_KEYS_AT_ONCE = 500
+"""Of one statement: SQLite allows some ten thousand parameters."""
 
 
 @dataclass(slots=True)
@@ -107,6 +109,19 @@ class ObjectTable:
             f"SELECT id, {_COLUMNS} FROM s3_objects WHERE bucket = ? AND key = ? AND is_latest", (bucket, key)
         )
         return _version(rows[0]) if rows else None
+
+    def latest_contents(self, bucket: str, keys: Sequence[str]) -> dict[str, list[str]]:
+        """The ids of the content files of each key's latest version; without the keys that have no object now."""
+        found: dict[str, list[str]] = {}
+        for start in range(0, len(keys), _KEYS_AT_ONCE):
+            asked = keys[start : start + _KEYS_AT_ONCE]
+            sql = (
+                "SELECT key, content FROM s3_objects WHERE bucket = ? AND is_latest AND NOT is_delete_marker "
+                f"AND key IN ({', '.join('?' * len(asked))})"
+            )
+            rows = self._store.execute(sql, (bucket, *asked))
+            found.update((row[0], [name for name, _ in parse_content(row[1])]) for row in rows)
+        return found
 
     def version(self, bucket: str, key: str, version_id: str) -> ObjectVersion | None:
         """One version of a key, or None."""

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sagehound.localcloud.authorization.s3 import bucket_arn, object_arn
 from sagehound.localcloud.call import Call, CredentialSource, Operation, Request, Response, operations_of
 from sagehound.localcloud.services.s3 import attributes, checksums
 from sagehound.localcloud.services.s3.acl import AccessControlLists
@@ -174,28 +175,28 @@ class S3:
         """The keys that begin with `prefix`, in S3's order."""
         return [entry.key for entry in self.list_objects(bucket, prefix)]
 
-    def link_object(self, bucket: str, key: str, destination: Path) -> None:
-        """Make `destination` (which must not exist) a read-only file with the object's bytes: a hard link, or a copy
-        across file systems and for objects in several parts."""
-        version = self._latest(bucket, key)
-        if not version.content:
-            destination.touch(exist_ok=False)
-            return
-        names = [name for name, _ in version.content]
-        self._contents.files.pin(names)
-        try:
-            self._contents.files.link_to(names, destination)
-        finally:
-            self._contents.files.unpin(names)
-
     def link_objects(self, bucket: str, targets: Iterable[tuple[str, Path]]) -> None:
-        """`link_object` for many (key, destination); the folders of the destinations are made."""
+        """Make each destination (which must not exist) a read-only file with the bytes of its key: a hard link, or a
+        copy across file systems and for objects in several parts. The folders of the destinations are made."""
+        self._require(bucket)
+        wanted = list(targets)
+        contents = self.objects.latest_contents(bucket, [key for key, _ in wanted])
+        names = [name for content in contents.values() for name in content]
         made: set[Path] = set()
-        for key, destination in targets:
-            if destination.parent not in made:
-                destination.parent.mkdir(parents=True, exist_ok=True)
-                made.add(destination.parent)
-            self.link_object(bucket, key, destination)
+        files = self._contents.files
+        files.pin(names)
+        try:
+            for key, destination in wanted:
+                if destination.parent not in made:
+                    destination.parent.mkdir(parents=True, exist_ok=True)
+                    made.add(destination.parent)
+                content = contents[key]
+                if content:
+                    files.link_to(content, destination)
+                else:
+                    destination.touch(exist_ok=False)
+        finally:
+            files.unpin(names)
 
     def object_size(self, bucket: str, key: str, version_id: str | None = None) -> int:
         """The size of an object, or of one of its versions."""
@@ -241,9 +242,6 @@ class S3:
             raise no_such_bucket(bucket)
         return found
 
-    def _latest(self, bucket: str, key: str) -> ObjectVersion:
-        return self._version(bucket, key, None)
-
     def _version(self, bucket: str, key: str, version_id: str | None) -> ObjectVersion:
         self._require(bucket)
         objects = self.objects
@@ -253,12 +251,13 @@ class S3:
         return version
 
     def _telling(self, operation: Operation) -> Operation:
-        """The operation, whose body is what its checksums say, and whose answer tells the cross-origin rules."""
+        """The operation, whose resource is recorded, whose body is what its checksums say, and whose answer tells the
+        cross-origin rules."""
 
         def told(call: Call, request: Request) -> Response | Awaitable[Response]:
             if "Bucket" in request:
-                key = f"/{request['Key']}" if "Key" in request else ""
-                call.resource = f"arn:aws:s3:::{request['Bucket']}{key}"
+                bucket = request["Bucket"]
+                call.resource = object_arn(bucket, request["Key"]) if "Key" in request else bucket_arn(bucket)
             # The checksums of CompleteMultipartUpload are about the object, not about its list of parts.
             if call.document and call.operation != "CompleteMultipartUpload":
                 checksums.verify_document(call.http.headers, call.document)

@@ -9,7 +9,7 @@ from sagehound.localcloud.errors import AwsError, validation
 from sagehound.localcloud.services.sagemaker import images, model_data, paging
 from sagehound.localcloud.services.sagemaker.endpoint_status import MODEL, Record, arn, not_found, taken, unsupported
 from sagehound.localcloud.services.sagemaker.providers import Providers
-from sagehound.localcloud.services.sagemaker.role_actions import PRINCIPAL, Refusal
+from sagehound.localcloud.services.sagemaker.role_actions import PRINCIPAL
 from sagehound.localcloud.services.sagemaker.tags import Tags
 
 _CONTAINER_NOT_HERE = (
@@ -109,17 +109,16 @@ class Models:
             raise validation(f"Invalid ModelDataUrl {url!r}: it must be the S3 address of a model.tar.gz.") from error
         objects = self._providers.objects
         found_in = objects.bucket_region(bucket)
-        acting = self._providers.acting_as(role, region)
+        trusted = self._trusted(role, model_arn)
         # S3 says of a bucket that is not there that it is not, whoever asks.
-        refused = not self._trusted(role, model_arn) or (
-            found_in is not None and (found_in != region or acting.reads(bucket, [key]))
-        )
-        if refused:
+        asked = trusted and found_in == region
+        refusal = self._providers.acting_as(role, region).reads(bucket, [key]) if asked else None
+        if not trusted or found_in not in (region, None) or refusal is not None:
             raise validation(
                 f'Could not access model data at {url}. Please ensure that the role "{role}" exists and that its trust '
                 'relationship policy allows the action "sts:AssumeRole" for the service principal '
                 f'"{PRINCIPAL}". Also ensure that the role has "s3:GetObject" permissions and that the object is '
-                f"located in {region}." + (f" ({refused.sentence})" if isinstance(refused, Refusal) else "")
+                f"located in {region}." + ("" if refusal is None else f" ({refusal.sentence})")
             )
         if found_in is None or objects.list_keys(bucket, key)[:1] != [key]:
             raise validation(f"Could not find model data at {url}.")

@@ -11,11 +11,14 @@ in training.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sagehound.localcloud.services.sagemaker.needs import RoleAccess
+from sagehound.localcloud.services.sagemaker.needs import LogWriter, RoleAccess
 from sagehound.localcloud.state import arns
+
+logger = logging.getLogger(__name__)
 
 PRINCIPAL = "sagemaker.amazonaws.com"
 SESSION = "SageMaker"
@@ -38,8 +41,8 @@ class RoleActions:
 
     def __init__(self, access: RoleAccess, role_arn: str, region: str, account_id: str) -> None:
         self.role_arn = role_arn
+        self.region = region
         self._access = access
-        self._region = region
         self._account_id = account_id
 
     def lists(self, bucket: str, prefix: str) -> str | None:
@@ -56,7 +59,7 @@ class RoleActions:
 
     def logs(self, group: str, stream: str, *, is_new: bool) -> str | None:
         """May it make a log stream and write to it, and make the group where that is new?"""
-        streams = arns.make("logs", self._region, self._account_id, f"log-group:{group}:log-stream:")
+        streams = arns.make("logs", self.region, self._account_id, f"log-group:{group}:log-stream:")
         made = self._denied("logs:CreateLogGroup", streams) if is_new else None
         return (
             made
@@ -69,9 +72,7 @@ class RoleActions:
         return self._denied("cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": namespace})
 
     def _denied(self, action: str, resource: str, context: dict[str, str] | None = None) -> str | None:
-        return self._access.denied(
-            self.role_arn, SESSION, action, resource, context, region=self._region, via=PRINCIPAL
-        )
+        return self._access.denied(self.role_arn, SESSION, action, resource, context, region=self.region, via=PRINCIPAL)
 
     def _each(self, action: str, bucket: str, keys: Sequence[str], *, ahead: bool = False) -> Refusal | None:
         if not keys:
@@ -83,11 +84,37 @@ class RoleActions:
             action,
             [base + key for key in keys],
             base + _together(keys),
-            region=self._region,
+            region=self.region,
             via=PRINCIPAL,
             ahead=ahead,
         )
         return None if found is None else Refusal(found[0].removeprefix(base), found[1])
+
+
+class RoleLog:
+    """A log group that is written as a role. Who may not log works all the same, without a log, as on AWS."""
+
+    def __init__(self, role: RoleActions, logs: LogWriter, group: str, whose: str) -> None:
+        """`whose` log is missing, the cloud's own log says."""
+        self._role = role
+        self._logs = logs
+        self._group = group
+        self._whose = whose
+        self._allowed: dict[str, bool] = {}
+
+    def append(self, stream: str, events: list[tuple[int, str]]) -> None:
+        """Add events, if there are some; the role is asked when a stream begins."""
+        if not events:
+            return
+        region = self._role.region
+        if stream not in self._allowed:
+            is_new = not self._logs.has_group(region, self._group)
+            denied = self._role.logs(self._group, stream, is_new=is_new)
+            if denied is not None:
+                logger.warning("%s has no log %s: %s", self._whose, stream, denied)
+            self._allowed[stream] = denied is None
+        if self._allowed[stream]:
+            self._logs.append(region, self._group, stream, events)
 
 
 def _together(keys: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sagehound.localcloud.services.sagemaker.providers import Providers
+from sagehound.localcloud.services.sagemaker.role_actions import RoleLog
 from sagehound.localcloud.services.sagemaker.training_failure import LastWords
 from sagehound.localcloud.services.sagemaker.training_metrics import NAMESPACE, MetricReader
 from sagehound.localcloud.services.sagemaker.training_records import TrainingRecord
@@ -35,7 +36,7 @@ class TrainingOutput:
         record.on_end = self._tell
         self._values = TrainingValues(providers.store)
         self._role = providers.acting_as(job["RoleArn"], record.region)
-        self._logged: dict[str, bool] = {}
+        self._log = RoleLog(self._role, providers.logs, LOG_GROUP, f"training job {record.name}")
         self._measured: bool | None = None
         self._words = {name: LastWords(host.get("Words")) for name, host in record.run()["Hosts"].items()}
 
@@ -85,19 +86,7 @@ class TrainingOutput:
 
     def _append(self, host: str, events: list[tuple[int, str]]) -> None:
         if events:
-            stream = self._record.run()["Hosts"][host]["Stream"]
-            if self._may_log(stream):
-                self._providers.logs.append(self._record.region, LOG_GROUP, stream, events)
-
-    def _may_log(self, stream: str) -> bool:
-        """A job whose role may not log runs all the same, without a log, as on AWS."""
-        if stream not in self._logged:
-            is_new = not self._providers.logs.has_group(self._record.region, LOG_GROUP)
-            denied = self._role.logs(LOG_GROUP, stream, is_new=is_new)
-            if denied is not None:
-                logger.warning("training job %s has no log %s: %s", self._record.name, stream, denied)
-            self._logged[stream] = denied is None
-        return self._logged[stream]
+            self._log.append(self._record.run()["Hosts"][host]["Stream"], events)
 
     def _may_measure(self) -> bool:
         if self._measured is None:
