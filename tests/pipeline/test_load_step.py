@@ -19,14 +19,15 @@ from sagehound.pipeline.clients import Clients, connect_local
 from sagehound.pipeline.load.measuring import measure_capacity
 from sagehound.pipeline.load.payloads import payloads_of
 from sagehound.pipeline.load.plan import EndpointTarget, FunctionTarget, LoadPlan
-from sagehound.pipeline.load.result import LoadResult
+from sagehound.pipeline.load.result import LoadResult, require_place
 from sagehound.pipeline.load.signing import Payload
 from sagehound.pipeline.load.step import load
 from sagehound.settings import LoadSettings
-from tests.cloud.hosting import Hosting, answering, wait_for
+from tests.cloud.hosting import Hosting, answering
 from tests.cloud.lambda_functions import Bench
 from tests.cloud_process import CloudProcess
 from tests.pipeline.conftest import Recorded
+from tests.waiting import wait_for
 
 BODY = [Payload("body", b"x", "text/plain")]
 SLOW = """
@@ -119,7 +120,7 @@ def test_environments_that_are_kept_ready_are_seen_and_start_nobody_cold(
     bench.client.put_provisioned_concurrency_config(
         FunctionName=name, Qualifier="live", ProvisionedConcurrentExecutions=2
     )
-    wait_for(lambda: _status(bench, name) == "READY", "the environments are not ready")
+    wait_for(lambda: _status(bench, name) == "READY", "the environments")
     events = [Payload("event", b'{"image": "abcd"}', "application/json")]
     result = load(clients, FunctionTarget(name, "live"), events, LoadPlan(rate=10, duration=2), recorded.reporter)
     assert result.concurrency[0] == {"second": 0, "requested": 2, "allocated": 2, "available": 2} | {
@@ -222,3 +223,23 @@ def test_a_file_that_is_no_result_is_refused(tmp_path: Path, content: str) -> No
         LoadResult.read(tmp_path / "x.json")
     with pytest.raises(StepFailed, match="cannot be read"):
         LoadResult.read(tmp_path / "nothing.json")
+
+
+@pytest.mark.parametrize(("save", "words"), [("nowhere/x.json", "there is no folder nowhere"), (".", "is a folder")])
+def test_a_place_that_cannot_be_written_to_is_refused_before_anything_is_sent(
+    cloud: CloudProcess, tmp_path: Path, save: str, words: str
+) -> None:
+    (tmp_path / "body.txt").write_text("x")
+    command = [sys.executable, "-m", "sagehound.cli.main", "load", "--endpoint", "nobody", "--picture", "body.txt"]
+    command += ["--save", save, "--data-dir", str(cloud.data_dir)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    # The endpoint is not there either: that would be said if it had been asked.
+    assert f"--save {save}" in done.stderr
+    assert words in done.stderr
+    assert "--save FILE" in done.stderr
+
+
+def test_a_place_without_the_right_to_write_is_refused() -> None:
+    with pytest.raises(StepFailed, match=r"--save /proc/x\.json: nothing can be written there"):
+        require_place(Path("/proc/x.json"))

@@ -67,6 +67,7 @@ def load(
             raise StepFailed(
                 "load", "--endpoint and --function, --rate and --concurrency exclude each other", "Give one of each."
             )
+        _require_place(save)
         asked = _target(here, endpoint, function)
         payloads = _payloads(here, asked, picture or [])
         with here.reporter.step("load") as step:
@@ -79,6 +80,12 @@ def load(
             step.result["path"] = str(save)
         if result.ended == "interrupted":
             raise typer.Exit(INTERRUPTED)
+
+
+def _require_place(save: Path) -> None:
+    from sagehound.pipeline.load.result import require_place
+
+    require_place(save)
 
 
 def _target(here: Opened, endpoint: str, function: str) -> Target:

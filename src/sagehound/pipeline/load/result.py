@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from sagehound.errors import StepFailed
 
 FORMAT = 1
+_ELSEWHERE = "Name another file: --save FILE."
 _AGAIN = "Make it with `sagehound load`, or name another file."
 
 
@@ -89,7 +91,7 @@ class LoadResult:
             partial.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
             partial.replace(path)
         except OSError as error:
-            raise StepFailed("load", f"{path} cannot be written: {error}", "Name another file: --save FILE.") from error
+            raise StepFailed("load", f"{path} cannot be written: {error}", _ELSEWHERE) from error
         finally:
             partial.unlink(missing_ok=True)
 
@@ -109,3 +111,19 @@ class LoadResult:
             return cls(**content, capacity=Capacity(**capacity) if capacity else None)
         except TypeError as error:
             raise StepFailed(step, f"{path} is no whole result of a load: {error}", _AGAIN) from error
+
+
+def require_place(path: Path) -> None:
+    """Refuse a place where no result can be written, before a load is sent whose result would be lost there."""
+    if path.is_dir():
+        raise StepFailed("load", f"--save {path} is a folder", "Name a file in it: --save FILE.")
+    if not path.parent.is_dir():
+        raise StepFailed(
+            "load", f"--save {path}: there is no folder {path.parent}", "Make it, or name another file: --save FILE."
+        )
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise StepFailed(
+            "load", f"--save {path}: nothing can be written there: {error.strerror}", _ELSEWHERE
+        ) from error
