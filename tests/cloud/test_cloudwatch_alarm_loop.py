@@ -134,6 +134,23 @@ async def test_an_action_that_fails_is_told_and_stops_nobody(store: Store) -> No
     assert json.loads(data)["error"] == "ValueError: no policy for a"
 
 
+async def test_an_alarm_that_cannot_be_evaluated_stops_nobody(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    cloudwatch, policies = CloudWatch(store, Clock(SPEED), "123456789012"), Policies()
+    cloudwatch.alarms.add_action("arn:aws:autoscaling:", policies)
+    await cloudwatch.start()
+    try:
+        cloudwatch.alarms.put(REGION, settings("a"))
+        metric = cloudwatch.alarms.describe(REGION, "a") or {}
+        del metric["Threshold"]
+        AlarmTable(store).put(Alarm(REGION, metric))
+        cloudwatch.alarms.put(REGION, settings("b"))
+        names = {(await policies.next()).name for _ in range(2)}
+    finally:
+        await cloudwatch.stop()
+    assert names == {"b"}
+    assert "alarm a is not evaluated" in caplog.text
+
+
 async def test_the_value_that_a_policy_is_told_and_values_that_come_late(store: Store) -> None:
     """The points of the evaluation range are read anew each time, so a value that was late still counts."""
     clock = Clock(SPEED)

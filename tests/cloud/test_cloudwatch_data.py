@@ -83,6 +83,13 @@ def _evaluate(cloudwatch: Any, namespace: str, expression: str) -> list[float | 
         ("ABS(m2 - 2)", [1, 2, 1, 2, None]),
         ("CEIL(m1 / 20)", [1, 1, 2, None, 3]),
         ("FLOOR(m1 / 20)", [0, 1, 1, None, 2]),
+        # What is too large for a number is no value, as a division by zero is none.
+        ("m1 * 5e306", [pytest.approx(5e307), pytest.approx(1e308), pytest.approx(1.5e308), None, None]),
+        ("SUM([m1 * 5e306, m1 * 5e306])", [pytest.approx(1e308), None, None, None, None]),
+        ("AVG([m1 * 5e306, m1 * 5e306])", [pytest.approx(5e307), None, None, None, None]),
+        ("CEIL(DIFF((15 - m1) * 3e307))", [None] * 5),
+        ("FILL(m1, 1e999)", [10, 20, 30, None, 50]),
+        ("m1 / CEIL(1e999)", [0, 0, 0, None, 0]),
     ],
 )  # fmt: skip
 def test_metric_math(cloudwatch: Any, namespace: str, expression: str, expected: list[float | None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import sqlite3
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,6 +76,12 @@ def test_many_distinct_values_keep_their_percentiles() -> None:
     assert (total.count, total.minimum, total.maximum) == (100_000, 1, 100_000)
     for rank in (1, 50, 90, 99, 99.9):
         assert total.statistic(f"p{rank}") == pytest.approx(rank * 1000, rel=0.01)
+
+
+def test_the_largest_values_have_percentiles_too() -> None:
+    largest = sys.float_info.max
+    total = merged(StatisticSet.of(largest - number * 1e294) for number in range(300))
+    assert total.statistic("p50") == pytest.approx(largest, rel=0.01)
 
 
 def test_old_data_are_folded_and_the_oldest_go(store: Store) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from sagehound.localcloud.services.cloudwatch.aggregator import MetricAggregator
 from sagehound.localcloud.services.cloudwatch.alarm_history import HISTORY_KEPT
@@ -21,6 +23,8 @@ SETTLE = 0.05
 """Real seconds between the end of a period and its evaluation: what happened in it has been counted by then."""
 SLICE = 0.005
 """Real seconds of evaluations in a row before others on the event loop have their turn."""
+RETRY = 1.0
+"""Real seconds after which alarms that could not be read are read again."""
 MINUTE = 60
 
 
@@ -42,14 +46,19 @@ class AlarmLoop:
         self._changed.set()
 
     async def run(self) -> None:
-        """Evaluate for ever; what cannot be written now (a full disk) is found again at the next end."""
+        """Evaluate for ever; what goes wrong now (a full disk) is tried again at the next end."""
         while True:
-            self._changed.clear()
-            due = self._due(self._clock.time() - SETTLE * self._clock.speed)
-            if due:
-                await self._evaluate(due)
-                continue
-            await self._wait()
+            with _logged("alarms are not evaluated"):
+                while True:
+                    self._changed.clear()
+                    await self._evaluate(self._due(self._now()))
+                    self._tidy()
+                    await self._wait()
+            await asyncio.sleep(RETRY)
+
+    def _now(self) -> float:
+        """What happened before then has been counted."""
+        return self._clock.time() - SETTLE * self._clock.speed
 
     def _due(self, now: float) -> list[tuple[Alarm, int]]:
         """The alarms of the steps that have ended since they were looked at, and where they ended."""
@@ -69,35 +78,39 @@ class AlarmLoop:
     async def _evaluate(self, due: list[tuple[Alarm, int]]) -> None:
         begun = time.monotonic()
         for alarm, end in due:
-            if self._table.get(alarm.region, alarm.name) is None:
-                continue
-            self._try(alarm, end)
+            with _logged(f"alarm {alarm.name} is not evaluated"):
+                self._aggregator.flush()
+                current = self._table.get(alarm.region, alarm.name)
+                if current is not None:
+                    self._states.evaluate(current, end)
             if time.monotonic() - begun > SLICE:
                 await asyncio.sleep(0)
                 begun = time.monotonic()
-        await asyncio.sleep(0)
 
-    def _try(self, alarm: Alarm, end: int) -> None:
-        try:
-            self._aggregator.flush()
-            current = self._table.get(alarm.region, alarm.name)
-            if current is not None:
-                self._states.evaluate(current, end)
-            if self._clock.time() - self._tidied > HOUR:
-                self._tidied = self._clock.time()
-                self._table.forget_history(self._tidied - HISTORY_KEPT)
-        except sqlite3.OperationalError as error:
-            logger.warning("alarm %s is not evaluated yet: %s", alarm.name, error)
+    def _tidy(self) -> None:
+        now = self._clock.time()
+        if now - self._tidied > HOUR:
+            self._tidied = now
+            self._table.forget_history(now - HISTORY_KEPT)
 
     async def _wait(self) -> None:
         """Until the next end of a step, or until there is another alarm."""
-        now = self._clock.time() - SETTLE * self._clock.speed
+        now = self._now()
         ends = [end + step - now for step, end in self._seen.items()]
-        try:
+        with suppress(TimeoutError):
             async with asyncio.timeout(max(0.001, min(ends) / self._clock.speed) if ends else None):
                 await self._changed.wait()
-        except TimeoutError:
-            return
+
+
+@contextmanager
+def _logged(what: str) -> Iterator[None]:
+    """Whatever is wrong with one alarm, or for now with the store, the loop goes on."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        logger.warning("%s yet: %s", what, error)
+    except Exception:
+        logger.exception("%s", what)
 
 
 def step_of(alarm: Alarm) -> int:

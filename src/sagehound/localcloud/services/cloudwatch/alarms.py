@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -59,8 +58,7 @@ class Alarms:
         """End the loop."""
         if self._task is not None:
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait({self._task})
 
     def add_action(self, prefix: str, callback: Callback) -> None:
         """Call back for actions whose ARN begins with `prefix`, while an alarm is in the state that has them."""

@@ -8,19 +8,19 @@ from collections.abc import Callable
 
 from sagehound.localcloud.errors import not_implemented
 from sagehound.localcloud.services.cloudwatch.errors import invalid_query
-from sagehound.localcloud.services.cloudwatch.series import Series, Value, aggregate, apply, differences, fill
+from sagehound.localcloud.services.cloudwatch.series import Series, Value, aggregate, apply, differences, fill, total
 
 _TOKEN = re.compile(r"""\s*(?:(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+)|([A-Za-z]\w*)|("[^"]*"|'[^']*')|(.))""", re.DOTALL)
 _AGGREGATES: dict[str, Callable[[list[float]], float]] = {
-    "SUM": math.fsum,
-    "AVG": lambda values: math.fsum(values) / len(values),
+    "SUM": total,
+    "AVG": lambda values: total(values) / len(values),
     "MIN": min,
     "MAX": max,
 }
 _EACH: dict[str, Callable[[float], float]] = {
     "ABS": abs,
-    "CEIL": lambda value: float(math.ceil(value)),
-    "FLOOR": lambda value: float(math.floor(value)),
+    "CEIL": lambda value: float(math.ceil(value)) if math.isfinite(value) else value,
+    "FLOOR": lambda value: float(math.floor(value)) if math.isfinite(value) else value,
 }
 MOST_COMPUTED = 1_000_000
 """Data points of all expressions of one request together: they are all in memory at once."""
@@ -125,7 +125,7 @@ class _Evaluation:
                 raise invalid_query("PERIOD needs a time series.")
             return float(value.period)
         if name in _EACH and isinstance(value, float):
-            return _EACH[name](value) if math.isfinite(value) else value
+            return _EACH[name](value)
         return _each(value, lambda one: _of_one(name, one))
 
     def _all_metrics(self) -> list[Series]:

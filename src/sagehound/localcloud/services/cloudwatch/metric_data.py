@@ -15,7 +15,7 @@ from sagehound.localcloud.services.cloudwatch.errors import invalid_query
 from sagehound.localcloud.services.cloudwatch.expression import MOST_COMPUTED, evaluate
 from sagehound.localcloud.services.cloudwatch.listing import make_token, parse_token
 from sagehound.localcloud.services.cloudwatch.periods import by_period, check_period, check_statistic, first_period
-from sagehound.localcloud.services.cloudwatch.series import Series, Value
+from sagehound.localcloud.services.cloudwatch.series import Series, Value, total
 from sagehound.localcloud.services.cloudwatch.tables import MetricTables, sorted_dimensions
 from sagehound.localcloud.state.clock import Clock
 
@@ -165,8 +165,8 @@ def _label(query: dict[str, Any], series: Series) -> str:
         "LABEL": lambda: default,
         "MIN": lambda: min(values),
         "MAX": lambda: max(values),
-        "AVG": lambda: math.fsum(values) / len(values),
-        "SUM": lambda: math.fsum(values),
+        "AVG": lambda: total(values) / len(values),
+        "SUM": lambda: total(values),
         "FIRST": lambda: values[0],
         "LAST": lambda: values[-1],
     }

@@ -29,8 +29,9 @@ class Series:
         return self.over({time: function(value) for time, value in self.values.items()})
 
     def over(self, values: dict[int, float]) -> Series:
-        """Other values over the same times."""
-        return Series(values, self.first, self.end, self.period)
+        """Other values over the same times; what is no finite number is no value."""
+        finite = {time: value for time, value in values.items() if math.isfinite(value)}
+        return Series(finite, self.first, self.end, self.period)
 
     def times(self) -> range:
         """Every time at which the request could have a value."""
@@ -72,14 +73,22 @@ def apply(symbol: str, left: Value, right: Value) -> Value:
     function = OPERATORS[symbol]
     if isinstance(left, Series) and isinstance(right, Series):
         common = left.values.keys() & right.values.keys()
-        return _finite(left, {time: function(left.values[time], right.values[time]) for time in sorted(common)})
+        return left.over({time: function(left.values[time], right.values[time]) for time in sorted(common)})
     if isinstance(left, Series):
         number = _number(right)
-        return _finite(left, {time: function(value, number) for time, value in left.values.items()})
+        return left.over({time: function(value, number) for time, value in left.values.items()})
     if isinstance(right, Series):
         number = _number(left)
-        return _finite(right, {time: function(number, value) for time, value in right.values.items()})
+        return right.over({time: function(number, value) for time, value in right.values.items()})
     return function(left, right)
+
+
+def total(values: list[float]) -> float:
+    """Their sum; NaN where it is too large for a number."""
+    try:
+        return math.fsum(values)
+    except (OverflowError, ValueError):
+        return math.nan
 
 
 def aggregate(function: Callable[[list[float]], float], value: Value) -> Value:
@@ -126,10 +135,6 @@ def differences(series: Series, *, per_second: bool) -> Series:
         change = series.values[time] - series.values[before]
         changes[time] = change / (time - before) if per_second else change
     return series.over(changes)
-
-
-def _finite(series: Series, values: dict[int, float]) -> Series:
-    return series.over({time: value for time, value in values.items() if math.isfinite(value)})
 
 
 def _number(value: Value) -> float:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 MOST_DISTINCT = 256
 """Distinct values that a distribution holds exactly; beyond, values share bins 1 % wide (as AWS's percentiles do)."""
 STATISTICS = ("SampleCount", "Average", "Sum", "Minimum", "Maximum")
+_MOST_EXPONENT = int(math.log(sys.float_info.max) / math.log(1.01))
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d{1,10})?|100(?:\.0+)?)")
 
 
@@ -102,7 +104,7 @@ def _binned(distribution: dict[float, float]) -> dict[float, float]:
     bins: dict[float, float] = {}
     for value, count in distribution.items():
         if value != 0:
-            exponent = round(math.log(abs(value)) / math.log(1.01))
+            exponent = min(_MOST_EXPONENT, round(math.log(abs(value)) / math.log(1.01)))
             value = math.copysign(float(f"{1.01**exponent:.6g}"), value)
         bins[value] = bins.get(value, 0.0) + count
     return bins
