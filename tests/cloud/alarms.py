@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from sagehound.localcloud.services.cloudwatch.service import CloudWatch
 from tests.cloud_process import START_LIMIT
 
 
@@ -27,6 +29,18 @@ def settings(name: str, **members: Any) -> dict[str, Any]:
     if "ExtendedStatistic" not in members:
         given["Statistic"] = "Average"
     return {key: value for key, value in {**given, **members}.items() if value is not None}
+
+
+@asynccontextmanager
+async def evaluating(cloudwatch: CloudWatch) -> AsyncIterator[None]:
+    """Inside, the loops of metrics and alarms run."""
+    await cloudwatch.start()
+    await cloudwatch.alarms.start()
+    try:
+        yield
+    finally:
+        await cloudwatch.alarms.stop()
+        await cloudwatch.stop()
 
 
 def code_of(call: Callable[..., Any], **arguments: Any) -> str:

@@ -8,16 +8,20 @@ from collections import defaultdict
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
+from sagehound.localcloud.call import Operation
+from sagehound.localcloud.cloud import Cloud
 from sagehound.localcloud.services.cloudwatch.alarm_actions import AlarmEvent
 from sagehound.localcloud.services.cloudwatch.alarm_loop import SETTLE, step_of
 from sagehound.localcloud.services.cloudwatch.alarm_table import Alarm, AlarmTable
 from sagehound.localcloud.services.cloudwatch.service import CloudWatch
 from sagehound.localcloud.state.clock import Clock
 from sagehound.localcloud.state.store import Store
+from sagehound.settings import LocalCloudSettings
+from tests.cloud.alarms import evaluating
 
 REGION = "us-east-1"
 POLICY = "arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:dogs"
@@ -79,13 +83,10 @@ async def test_scaling_policies_are_called_at_the_change_and_each_minute_after(s
     clock = Clock(SPEED)
     cloudwatch, policies = CloudWatch(store, clock, "123456789012"), Policies()
     cloudwatch.alarms.add_action("arn:aws:autoscaling:", policies)
-    await cloudwatch.start()
-    try:
+    async with evaluating(cloudwatch):
         begun = clock.time()
         arn = cloudwatch.alarms.put(REGION, settings("high"), managed_by="application-autoscaling")
         first, second, third = [await policies.next() for _ in range(3)]
-    finally:
-        await cloudwatch.stop()
     assert 3 + policies.events.qsize() <= minutes_between(begun, clock.time()), "once for each minute"
     assert (first.previous, second.previous, third.previous) == ("INSUFFICIENT_DATA", "ALARM", "ALARM")
     assert (first.region, first.name, first.arn, first.action_arn) == (REGION, "high", arn, POLICY)
@@ -101,14 +102,11 @@ async def test_scaling_policies_are_called_at_the_change_and_each_minute_after(s
 async def test_nothing_is_called_without_enabled_actions_or_in_another_state(store: Store) -> None:
     cloudwatch, policies = CloudWatch(store, Clock(SPEED), "123456789012"), Policies()
     cloudwatch.alarms.add_action("arn:aws:autoscaling:", policies)
-    await cloudwatch.start()
-    try:
+    async with evaluating(cloudwatch):
         cloudwatch.alarms.put(REGION, settings("disabled", ActionsEnabled=False))
         cloudwatch.alarms.put(REGION, settings("fine", TreatMissingData="notBreaching"))
         cloudwatch.alarms.put(REGION, settings("high"))
         names = {(await policies.next()).name for _ in range(3)}
-    finally:
-        await cloudwatch.stop()
     assert names == {"high"}
     states = {alarm.name: alarm.state for alarm in AlarmTable(store).all()}
     assert states == {"disabled": "ALARM", "fine": "OK", "high": "ALARM"}
@@ -122,13 +120,10 @@ async def test_an_action_that_fails_is_told_and_stops_nobody(store: Store) -> No
 
     cloudwatch.alarms.add_action("arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:broken", broken)
     cloudwatch.alarms.add_action(POLICY, policies)
-    await cloudwatch.start()
-    try:
+    async with evaluating(cloudwatch):
         cloudwatch.alarms.put(REGION, settings("a", AlarmActions=[POLICY.replace("dogs", "broken"), POLICY]))
         for _ in range(2):
             await policies.next()
-    finally:
-        await cloudwatch.stop()
     summary, data = history(store, "a")[2]
     assert summary.startswith("Failed to execute action")
     assert json.loads(data)["error"] == "ValueError: no policy for a"
@@ -137,16 +132,13 @@ async def test_an_action_that_fails_is_told_and_stops_nobody(store: Store) -> No
 async def test_an_alarm_that_cannot_be_evaluated_stops_nobody(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     cloudwatch, policies = CloudWatch(store, Clock(SPEED), "123456789012"), Policies()
     cloudwatch.alarms.add_action("arn:aws:autoscaling:", policies)
-    await cloudwatch.start()
-    try:
+    async with evaluating(cloudwatch):
         cloudwatch.alarms.put(REGION, settings("a"))
         metric = cloudwatch.alarms.describe(REGION, "a") or {}
         del metric["Threshold"]
         AlarmTable(store).put(Alarm(REGION, metric))
         cloudwatch.alarms.put(REGION, settings("b"))
         names = {(await policies.next()).name for _ in range(2)}
-    finally:
-        await cloudwatch.stop()
     assert names == {"b"}
     assert "alarm a is not evaluated" in caplog.text
 
@@ -156,14 +148,11 @@ async def test_the_value_that_a_policy_is_told_and_values_that_come_late(store: 
     clock = Clock(SPEED)
     cloudwatch, policies = CloudWatch(store, clock, "123456789012"), Policies()
     cloudwatch.alarms.add_action("arn:aws:autoscaling:", policies)
-    await cloudwatch.start()
-    try:
+    async with evaluating(cloudwatch):
         cloudwatch.alarms.put(REGION, settings("late", TreatMissingData="missing", Period=3600, DatapointsToAlarm=1))
         earlier = clock.now() - timedelta(minutes=30)
         cloudwatch.put(REGION, "N", "m", 7.5, {}, earlier)
         event = await policies.next()
-    finally:
-        await cloudwatch.stop()
     assert event.metric_value == 7.5
 
 
@@ -184,20 +173,60 @@ async def test_a_thousand_alarms_are_each_evaluated_every_minute(store: Store) -
         for number in range(1000):
             cloudwatch.alarms.put(REGION, settings(f"alarm-{number:04}", MetricName=f"m{number}"))
     begun = clock.time()
-    await cloudwatch.start()
-    try:
+    async with evaluating(cloudwatch):
         async with asyncio.timeout(LIMIT):
             await enough.wait()
-    finally:
-        await cloudwatch.stop()
     assert max(seen.values()) <= minutes_between(begun, clock.time()), "two evaluations of one minute"
+
+
+class Slow:
+    """A service that takes three periods of an alarm to start and to stop."""
+
+    name = "slow"
+    operations: ClassVar[dict[str, Operation]] = {}
+
+    def __init__(self, clock: Clock, told: list[str]) -> None:
+        self._clock = clock
+        self._told = told
+
+    async def start(self) -> None:
+        await self._clock.sleep(180)
+        self._told.append("started")
+
+    async def stop(self) -> None:
+        self._told.append("stops")
+        await self._clock.sleep(180)
+
+
+async def test_alarms_act_only_while_all_services_are_up(tmp_path: Path) -> None:
+    cloud = Cloud(LocalCloudSettings(speed=SPEED), tmp_path, lambda: "http://127.0.0.1:1")
+    told: list[str] = []
+    acted = asyncio.Event()
+    cloudwatch = cloud.services["cloudwatch"]
+    assert isinstance(cloudwatch, CloudWatch)
+
+    def called(event: AlarmEvent) -> None:
+        told.append(event.name)
+        acted.set()
+
+    cloudwatch.alarms.add_action("arn:aws:sns:", called)
+    cloudwatch.alarms.put(REGION, settings("high", AlarmActions=["arn:aws:sns:us-east-1:123456789012:dogs"]))
+    cloud.services["slow"] = Slow(cloud.clock, told)
+    await cloud.start()
+    try:
+        async with asyncio.timeout(LIMIT):
+            await acted.wait()
+    finally:
+        await cloud.stop()
+    assert told[0] == "started"
+    assert told[-1] == "stops"
+    assert set(told[1:-1]) == {"high"}
 
 
 async def test_an_alarm_that_is_deleted_or_made_meanwhile(store: Store) -> None:
     cloudwatch, policies = CloudWatch(store, Clock(SPEED), "123456789012"), Policies()
     cloudwatch.alarms.add_action("arn:aws:autoscaling:", policies)
-    await cloudwatch.start()
-    try:
+    async with evaluating(cloudwatch):
         cloudwatch.alarms.put(REGION, settings("first"))
         assert (await policies.next()).name == "first"
         cloudwatch.alarms.delete(REGION, ["first", "nobody"])
@@ -205,8 +234,6 @@ async def test_an_alarm_that_is_deleted_or_made_meanwhile(store: Store) -> None:
         while not policies.events.empty():
             policies.events.get_nowait()
         assert {(await policies.next()).name for _ in range(3)} == {"second"}
-    finally:
-        await cloudwatch.stop()
     assert cloudwatch.alarms.describe(REGION, "first") is None
 
 

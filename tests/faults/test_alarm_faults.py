@@ -16,6 +16,7 @@ from sagehound.localcloud.services.cloudwatch.alarm_table import KIND
 from sagehound.localcloud.services.cloudwatch.service import CloudWatch
 from sagehound.localcloud.state.clock import Clock
 from sagehound.localcloud.state.store import Store
+from tests.cloud.alarms import evaluating
 from tests.cloud_process import START_LIMIT, CloudProcess
 
 REGION = "us-east-1"
@@ -112,8 +113,7 @@ async def test_a_store_that_cannot_be_written_delays_a_state_and_ends_nothing(st
     cloudwatch.alarms.put(REGION, settings("high", AlarmActions=[POLICY], TreatMissingData="notBreaching"))
     cloudwatch.alarms.put(REGION, settings("witness", AlarmActions=[], OKActions=[POLICY]))
     cloudwatch.alarms.put(REGION, settings("reader", OKActions=[POLICY], TreatMissingData="notBreaching"))
-    await cloudwatch.start()
-    try:
+    async with evaluating(cloudwatch):
         async with asyncio.timeout(START_LIMIT):
             assert (await called.get()).name == "reader"
             cloudwatch.alarms.put(REGION, settings("high", AlarmActions=[POLICY]))
@@ -129,9 +129,6 @@ async def test_a_store_that_cannot_be_written_delays_a_state_and_ends_nothing(st
             while (event := await called.get()).name != "high":
                 pass
             assert (event.previous, event.state) == ("OK", "ALARM")
-    finally:
-        store.execute("PRAGMA query_only = OFF")
-        await cloudwatch.stop()
 
 
 async def test_a_policy_that_changes_its_own_alarms_while_it_is_called(store: Store) -> None:
@@ -150,10 +147,7 @@ async def test_a_policy_that_changes_its_own_alarms_while_it_is_called(store: St
     cloudwatch.alarms.add_action("arn:aws:autoscaling:", called)
     cloudwatch.alarms.put(REGION, settings("first", AlarmActions=[POLICY]))
     cloudwatch.alarms.put(REGION, settings("second", AlarmActions=[POLICY]))
-    await cloudwatch.start()
-    try:
+    async with evaluating(cloudwatch):
         async with asyncio.timeout(START_LIMIT):
             await done.wait()
-    finally:
-        await cloudwatch.stop()
     assert cloudwatch.alarms.with_action(REGION, POLICY) == []

@@ -93,6 +93,7 @@ class Cloud:
             service.name: service
             for service in (iam, sts, s3, logs, cloudwatch, cloudtrail, sagemaker, runtime, functions, autoscaling)
         }
+        self._alarms = cloudwatch.alarms
         self.authoriser.add_resource_policies("s3", s3, restricts_public=s3.restricts_public)
         self.authoriser.add_resource_policies("sts", iam.effective)
         self.authoriser.add_resource_policies("lambda", functions)
@@ -113,13 +114,16 @@ class Cloud:
         )
 
     async def start(self) -> None:
-        """Bring every service to where it was; in the order of the list, since later ones use earlier ones."""
+        """Bring every service to where it was; in the order of the list, since later ones use earlier ones. Alarms act
+        on services of every kind, so they come last."""
         for service in self.services.values():
             if hasattr(service, "start"):
                 await service.start()
+        await self._alarms.start()
 
     async def stop(self) -> None:
         """End loops and model servers and close the store; training jobs go on and are adopted next time."""
+        await self._alarms.stop()
         for service in reversed(self.services.values()):
             if hasattr(service, "stop"):
                 await service.stop()

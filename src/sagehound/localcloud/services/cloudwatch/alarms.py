@@ -51,11 +51,11 @@ class Alarms:
         return operations_of(self, AlarmListing(self._table), AlarmHistory(self._table), self._tags)
 
     async def start(self) -> None:
-        """Go on with evaluating."""
+        """Go on with evaluating, once every service that the actions reach has started."""
         self._task = asyncio.create_task(self._loop.run())
 
     async def stop(self) -> None:
-        """End the loop."""
+        """End the loop: no action is carried out any more."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})

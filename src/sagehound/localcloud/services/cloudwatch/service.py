@@ -51,13 +51,12 @@ class CloudWatch:
         return {**metrics, **self.alarms.operations}
 
     async def start(self) -> None:
-        """Begin to store what gathers in the aggregator, to fold old data, and to evaluate alarms."""
+        """Begin to store what gathers in the aggregator and to fold old data. `alarms` starts when whoever alarms act
+        on has started, and stops before them."""
         self._tasks = [asyncio.create_task(self.aggregator.flush_for_ever()), asyncio.create_task(self._fold())]
-        await self.alarms.start()
 
     async def stop(self) -> None:
         """Store what has gathered and end the loops."""
-        await self.alarms.stop()
         for task in self._tasks:
             task.cancel()
             with suppress(asyncio.CancelledError):
