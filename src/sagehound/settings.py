@@ -161,7 +161,7 @@ class FunctionSettings:
 class ScaleSettings:
     """What scales by itself: the instances behind the endpoint, the environments of the function kept ready."""
 
-    min_capacity: int = setting(1, "Instances that the endpoint has at least.", minimum=0)
+    min_capacity: int = setting(1, "Instances that the endpoint has at least.", minimum=1)
     max_capacity: int = setting(3, "Instances that it has at most.", minimum=1)
     target: float = setting(
         20.0, "Value of the metric that scaling keeps to; `sagehound scale --from-load` finds one.", minimum=0.0
@@ -208,7 +208,10 @@ class LoadSettings:
     pictures: int = setting(16, "Test pictures that are sent in turn where none is named.", minimum=1)
     p99: float = setting(500.0, "Milliseconds that --capacity holds the 99th percentile below.", minimum=0.1)
     step: float = setting(
-        4.0, "Seconds of each step of --capacity; the last one, which verifies, lasts double.", minimum=1
+        4.0, "Seconds of each step of --capacity; the last one, which verifies, lasts double at least.", minimum=1
+    )
+    max_rate: float = setting(
+        1000.0, "--capacity tries no more requests a second: they cost money on AWS.", minimum=0.001
     )
     tolerance: float = setting(0.05, "--capacity ends when the rate is known to this share of itself.", minimum=0.005)
 

@@ -13,6 +13,11 @@ from sagehound.errors import StepFailed
 
 FORMAT = 1
 _ELSEWHERE = "Name another file: --save FILE."
+_LIMITS = {
+    "generator": "this program was full, not the target",
+    "max_in_flight": "load.max_in_flight was reached here, not what the target holds",
+    "max_rate": "the search ends at load.max_rate",
+}
 _AGAIN = "Make it with `sagehound load`, or name another file."
 
 
@@ -33,11 +38,15 @@ class Capacity:
     limit: float | None = None
     """The lowest rate that did not hold the bound; None where none was found."""
     steps: list[dict[str, Any]] = field(default_factory=list)
+    limited_by: str = ""
+    """What ended the search where it was not the target: generator, max_in_flight or max_rate."""
 
     def sentence(self) -> str:
         """one ml.m5.large instance holds 41.2 a second at p99 180 ms."""
         what = f"one {self.instance_type} instance" if self.instance_type else "it"
-        return f"{what} holds {self.per_instance:.3g} a second at p99 {self.p99:.0f} ms (bound {self.bound:g} ms)"
+        least = "at least " if self.limited_by else ""
+        held = f"{what} holds {least}{self.per_instance:.3g} a second at p99 {self.p99:.0f} ms (bound {self.bound:g} ms"
+        return f"{held}; {_LIMITS[self.limited_by]})" if self.limited_by else f"{held})"
 
 
 @dataclass
