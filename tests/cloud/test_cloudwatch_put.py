@@ -6,6 +6,7 @@ import asyncio
 import math
 import sqlite3
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,6 +68,26 @@ async def test_the_loop_stores_what_gathered_and_stop_stores_the_rest(store: Sto
     cloudwatch.aggregator.put(REGION, NAMESPACE, "Invocations", 1.0, VARIANT, NOW)
     await cloudwatch.stop()
     assert store.execute("SELECT count FROM metric_data")[0]["count"] == 2
+
+
+@pytest.mark.parametrize(("speed", "left"), [(60.0, 60.0), (1.0, 3600.0)])
+async def test_what_a_fast_clock_counted_ahead_is_gone_after_a_restart(store: Store, speed: float, left: float) -> None:
+    """Otherwise the next clock, which begins at real time, would find its own minutes counted already."""
+    now = int(time.time())
+    first, second = (CloudWatch(store, clock, "123456789012") for clock in (Clock(speed), Clock()))
+    await first.start()
+    for namespace in (NAMESPACE, "/aws/sagemaker/TrainingJobs"):
+        for seconds in (60, 3600):
+            first.aggregator.put(REGION, namespace, "m", seconds, {}, datetime.fromtimestamp(now + seconds - 120, UTC))
+    await first.stop()
+    await second.start()
+    await second.stop()
+    counted = second.read(REGION, NAMESPACE, "m", {}, now - 600, now + 7200, 9000)
+    assert [values.maximum for values in counted.values()] == [left]
+    of_a_job = second.read(REGION, "/aws/sagemaker/TrainingJobs", "m", {}, now - 600, now + 7200, 9000)
+    assert [values.maximum for values in of_a_job.values()] == [3600.0]
+    (metric,) = store.execute("SELECT last_seen FROM metrics WHERE namespace = ?", (NAMESPACE,))
+    assert (metric["last_seen"] > now + 1800) == (left == 3600.0)
 
 
 def test_many_distinct_values_keep_their_percentiles() -> None:

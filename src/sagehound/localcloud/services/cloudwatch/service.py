@@ -53,6 +53,7 @@ class CloudWatch:
     async def start(self) -> None:
         """Begin to store what gathers in the aggregator and to fold old data. `alarms` starts when whoever alarms act
         on has started, and stops before them."""
+        self._tables.begin(self._clock)
         self._tasks = [asyncio.create_task(self.aggregator.flush_for_ever()), asyncio.create_task(self._fold())]
 
     async def stop(self) -> None:

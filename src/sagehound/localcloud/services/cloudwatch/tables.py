@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from sagehound.localcloud.services.cloudwatch.statistic_set import StatisticSet, merged
+from sagehound.localcloud.state.clock import Clock
 from sagehound.localcloud.state.store import Store
 
 _SCHEMA = """
@@ -26,6 +27,9 @@ HOUR, DAY = 3600, 86_400
 FOLDS = ((3 * HOUR, 60), (15 * DAY, 300), (63 * DAY, HOUR))
 """Data older than the first are kept in steps of the second."""
 KEPT = 455 * DAY
+
+_CLOCK = "cloudwatch-clock"
+"""The kind of the one record that says how fast the clock of the last start was."""
 
 Dimensions = tuple[tuple[str, str], ...]
 
@@ -110,6 +114,21 @@ class MetricTables:
             connection.execute("DELETE FROM metric_data WHERE metric = ? AND timestamp < ?", (metric, now - KEPT))
             for age, step in FOLDS:
                 self._fold_into(metric, (now - age) // step * step, step)
+
+    def begin(self, clock: Clock) -> None:
+        """Drop what a fast clock has counted ahead of this one, which comes through the same minutes once more; the
+        metrics of training jobs stay, since no other job will have the name. What a client has reported for the future
+        (AWS takes two hours of it) stays where the clock was not a fast one."""
+        with self.store.transaction() as connection:
+            before = self.store.get(_CLOCK, "", "")
+            if before is not None and before["speed"] > 1:
+                ahead = {"now": int(clock.time()), "jobs": "/aws/sagemaker/TrainingJobs"}
+                of_others = "SELECT id FROM metrics WHERE namespace <> :jobs"
+                connection.execute(f"DELETE FROM metric_data WHERE timestamp > :now AND metric IN ({of_others})", ahead)
+                connection.execute(
+                    "UPDATE metrics SET last_seen = :now WHERE last_seen > :now AND namespace <> :jobs", ahead
+                )
+            self.store.put(_CLOCK, "", "", {"speed": clock.speed})
 
     def _fold_into(self, metric: int, before: int, step: int) -> None:
         sql = (
