@@ -64,6 +64,18 @@ def test_rates_count_from_their_beginning() -> None:
     assert parse("rate(1 day)", None).next(0.0, 0.0) == 86_400.0
 
 
+def test_a_rate_does_not_wait_for_a_creation_that_a_clock_put_back_has_not_reached() -> None:
+    rate = parse("rate(1 minute)", None)
+    assert due(rate, 1000.0, 4600.0, None, None) == 1060.0
+    assert due(rate, 1060.5, 4600.0, None, None) == 1120.5
+
+
+def test_schedules_at_the_end_of_time_are_looked_at_like_others() -> None:
+    end = datetime(9999, 12, 31, 20, tzinfo=UTC)
+    assert due(parse("cron(0 0 * * ? *)", "Asia/Tokyo"), 1000.0, 1000.0, end, None) is None
+    assert due(parse("rate(999999999 days)", None), 1000.0, 1000.0, end, None) == end.timestamp()
+
+
 def test_start_and_end_bound_a_schedule() -> None:
     start, end = datetime.fromtimestamp(5000, UTC), datetime.fromtimestamp(5400, UTC)
     rate = parse("rate(5 minutes)", None)
@@ -73,7 +85,11 @@ def test_start_and_end_bound_a_schedule() -> None:
     assert due(rate, 5300.0, 1000.0, None, None) == 5500.0
 
 
-@pytest.mark.parametrize("expression", ["cron(0 8 ? * ? *)", "cron(0/0 8 ? * MON *)", "cron(0 8 0W * ? *)", "at()"])
+@pytest.mark.parametrize(
+    "expression",
+    ["cron(0 8 ? * ? *)", "cron(0/0 8 ? * MON *)", "cron(0 8 0W * ? *)", "cron(0 8 ? * 8L *)", "at()",
+     f"rate(1{400 * '0'} days)"],
+)  # fmt: skip
 def test_nonsense_is_refused(expression: str) -> None:
     with pytest.raises(AwsError, match="is not valid"):
         parse(expression, None)

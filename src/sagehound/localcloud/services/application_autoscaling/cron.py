@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 
@@ -16,6 +16,8 @@ from sagehound.localcloud.services.application_autoscaling.cron_field import val
 _MONTHS = {name.upper(): number for number, name in enumerate(calendar.month_abbr) if name}
 _WEEKDAYS = {name: number for number, name in enumerate(("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"), 1)}
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
+Days = Callable[[date], bool]
+"""Is this day one of them?"""
 _NEAREST = re.compile(r"(\d{1,2})W")
 _NTH = re.compile(r"(\w+)#([1-5])")
 _LAST = re.compile(r"(\w+)L")
@@ -23,13 +25,12 @@ _LAST = re.compile(r"(\w+)L")
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """The fields; days are given by the month or by the week, the other is "?"."""
+    """The fields, each looked into once; days are given by the month or by the week, the other is "?"."""
 
     minutes: frozenset[int]
     hours: frozenset[int]
-    day_of_month: str
+    days: Days
     months: frozenset[int]
-    day_of_week: str
     years: frozenset[int]
 
     @classmethod
@@ -41,20 +42,19 @@ class Cron:
         minutes, hours, day_of_month, month, day_of_week, year = parts
         if (day_of_month == "?") == (day_of_week == "?"):
             raise ValueError("exactly one of Day_of_month and Day_of_week is ?")
-        cron = cls(
+        return cls(
             values(minutes, 0, 59),
             values(hours, 0, 23),
-            day_of_month,
+            _of_week(day_of_week) if day_of_month == "?" else _of_month(day_of_month),
             values(month, 1, 12, _MONTHS),
-            day_of_week,
             values(year, _FIRST_YEAR, _LAST_YEAR),
         )
-        cron._on(date(2000, 1, 1))  # what is wrong with the days is said now
-        return cron
 
     def next(self, after: datetime, zone: tzinfo) -> datetime | None:
         """The first moment later than `after`; None when no other comes. What a change to summer time leaves out is
         left out here too."""
+        if after.year > max(self.years) + 1:  # wherever the zone is, which may not have the last day of all
+            return None
         local = after.astimezone(zone)
         for day in self._days(local.date()):
             for hour in sorted(self.hours):
@@ -74,29 +74,35 @@ class Cron:
             elif day.month not in self.months:
                 day = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
             else:
-                if self._on(day):
+                if self.days(day):
                     yield day
                 day += timedelta(days=1)
 
-    def _on(self, day: date) -> bool:
-        if self.day_of_month != "?":
-            return self._in_month(day)
-        weekday = (day.weekday() + 1) % 7 + 1
-        text = self.day_of_week
-        if text == "L":
-            return weekday == _WEEKDAYS["SAT"]
-        if nth := _NTH.fullmatch(text):
-            return {weekday} == values(nth[1], 1, 7, _WEEKDAYS) and (day.day - 1) // 7 + 1 == int(nth[2])
-        if last := _LAST.fullmatch(text):
-            return {weekday} == values(last[1], 1, 7, _WEEKDAYS) and day.day + 7 > _length(day)
-        return weekday in values(text, 1, 7, _WEEKDAYS)
 
-    def _in_month(self, day: date) -> bool:
-        if self.day_of_month == "L":
-            return day.day == _length(day)
-        if nearest := _NEAREST.fullmatch(self.day_of_month):
-            return day == _nearest_weekday(day, int(nearest[1]))
-        return day.day in values(self.day_of_month, 1, 31)
+def _of_month(text: str) -> Days:
+    if text == "L":
+        return lambda day: day.day == _length(day)
+    if nearest := _NEAREST.fullmatch(text):
+        (wanted,) = values(nearest[1], 1, 31)
+        return lambda day: day == _nearest_weekday(day, wanted)
+    numbers = values(text, 1, 31)
+    return lambda day: day.day in numbers
+
+
+def _of_week(text: str) -> Days:
+    if nth := _NTH.fullmatch(text):
+        wanted, number = values(nth[1], 1, 7, _WEEKDAYS), int(nth[2])
+        return lambda day: _weekday(day) in wanted and (day.day - 1) // 7 + 1 == number
+    if last := _LAST.fullmatch(text):
+        wanted = values(last[1], 1, 7, _WEEKDAYS)
+        return lambda day: _weekday(day) in wanted and day.day + 7 > _length(day)
+    wanted = frozenset({_WEEKDAYS["SAT"]}) if text == "L" else values(text, 1, 7, _WEEKDAYS)
+    return lambda day: _weekday(day) in wanted
+
+
+def _weekday(day: date) -> int:
+    """1 is Sunday."""
+    return (day.weekday() + 1) % 7 + 1
 
 
 def _length(day: date) -> int:
@@ -105,8 +111,6 @@ def _length(day: date) -> int:
 
 def _nearest_weekday(day: date, wanted: int) -> date | None:
     """The weekday (Monday to Friday) nearest to a day of the month, in the same month."""
-    if not 1 <= wanted <= 31:
-        raise ValueError(f"{wanted} is no day of a month")
     if wanted > _length(day):
         return None
     found = day.replace(day=wanted)

@@ -13,7 +13,7 @@ from sagehound.localcloud.services.application_autoscaling.cron import Cron
 
 _FORM = re.compile(r"(at|rate|cron)\((.*)\)")
 _AT = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})T(\d{1,2}):(\d{2}):(\d{2})")
-_RATE = re.compile(r"(\d+)\s+(minute|hour|day)s?")
+_RATE = re.compile(r"(\d{1,9})\s+(minute|hour|day)s?")
 _UNITS = {"minute": 60, "hour": 3600, "day": 86_400}
 
 
@@ -77,10 +77,16 @@ def parse(expression: str, timezone: str | None) -> Schedule:
         raise validation(f"Schedule expression {expression!r} is not valid: {reason}") from reason
 
 
+def runs_once(expression: str) -> bool:
+    """Is it at()?"""
+    return expression.strip().startswith("at(")
+
+
 def due(schedule: Schedule, last: float, created: float, start: datetime | None, end: datetime | None) -> float | None:
-    """When it is due next, after it last ran (or was made); None when it will not be any more."""
+    """When it is due next, after it last ran (or was made); None when it will not be any more. Rates count from its
+    creation, or from its last run where that is earlier: a clock that was ahead then has been put back."""
     if start is None:
-        found = schedule.next(last, created)
+        found = schedule.next(last, min(created, last))
     else:
         begin = start.timestamp()
         found = schedule.next(max(last, begin - 1), begin)
@@ -90,7 +96,7 @@ def due(schedule: Schedule, last: float, created: float, start: datetime | None,
 def _rate(text: str) -> Rate:
     match = _RATE.fullmatch(text.strip())
     if match is None or not int(match[1]):
-        raise ValueError("a rate is a positive number and minute(s), hour(s) or day(s)")
+        raise ValueError("a rate is a positive number of up to 9 digits and minute(s), hour(s) or day(s)")
     return Rate(int(match[1]) * _UNITS[match[2]])
 
 

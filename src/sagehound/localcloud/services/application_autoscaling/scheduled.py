@@ -44,13 +44,14 @@ class ScheduledActions:
         before = self._table.child(SCHEDULED, call.region, request)
         if before is None and len(self._table.children(SCHEDULED, call.region, target)) >= MOST_ACTIONS:
             raise limit_exceeded("scheduled actions per scalable target", MOST_ACTIONS)
+        now = self._clock.now()
         action: Record = {
             **{member: request[member] for member in ("ScheduledActionName", *table.IDENTITY)},
             **{member: before[member] for member in _KEPT if before and member in before},
             **{member: request[member] for member in (*_KEPT, "StartTime", "EndTime") if member in request},
-            "CreationTime": before["CreationTime"] if before else self._clock.now(),
+            "CreationTime": before["CreationTime"] if before else now,
             "uuid": before["uuid"] if before else str(uuid.uuid4()),
-            "last": self._clock.time(),
+            "last": now.timestamp(),
         }
         self._check(action)
         action["ScheduledActionARN"] = self._table.arn(call.region, SCHEDULED, action, action["uuid"])

@@ -12,6 +12,7 @@ from sagehound.localcloud.state.store import Record, Store
 
 TARGET, POLICY, SCHEDULED = "scalable-target", "scaling-policy", "scheduled-action"
 _NAMES = {POLICY: "PolicyName", SCHEDULED: "ScheduledActionName"}
+_ARNS = {TARGET: "ScalableTargetARN", POLICY: "PolicyARN", SCHEDULED: "ScheduledActionARN"}
 IDENTITY = ("ServiceNamespace", "ResourceId", "ScalableDimension")
 
 
@@ -57,10 +58,9 @@ class ScalingTable:
             found = [one for one in found if one[member] in request[names]]
         return sorted(found, key=lambda record: sorting(kind, record))
 
-    def regions(self, kind: str) -> list[tuple[str, str]]:
-        """(region, name) of every record of a kind."""
-        rows = self.store.execute("SELECT region, name FROM records WHERE kind = ? ORDER BY region, name", (kind,))
-        return [(row["region"], row["name"]) for row in rows]
+    def everywhere(self, kind: str) -> list[tuple[str, Record]]:
+        """(region, record) of every record of a kind."""
+        return [(arns.parse(record[_ARNS[kind]]).region, record) for record in self.store.list(kind)]
 
     def arn(self, region: str, kind: str, record: Mapping[str, Any], uuid: str) -> str:
         """The ARN of a policy or a scheduled action: both are named as parts of the older autoscaling service."""
