@@ -16,20 +16,23 @@ from sagehound.errors import StepFailed
 from sagehound.pipeline.cleanup import delete_belongings, find_belongings
 from sagehound.pipeline.clients import Clients, connect_endpoint, connect_local
 from sagehound.pipeline.deploy import Placement, deploy
+from sagehound.pipeline.load.result import LoadResult
 from sagehound.pipeline.names import Names
-from sagehound.pipeline.scaling import Asked, scale, unscale
+from sagehound.pipeline.scaling import Asked, scale, show, unscale
 from sagehound.pipeline.scaling_cleanup import find_scaling
+from sagehound.pipeline.scaling_permissions import ACTIONS
 from sagehound.pipeline.scaling_requests import CONCURRENCY
 from sagehound.pipeline.train import TrainedModel
 from sagehound.settings import PipelineSettings
 from tests.cloud.hosting import Hosting, answering
-from tests.cloud.lambda_callers import user_keys
+from tests.cloud.lambda_callers import allow, user_keys
 from tests.cloud.lambda_functions import Bench, unique
 from tests.cloud_process import CloudProcess
 from tests.pipeline.conftest import Recorded
 from tests.pipeline.test_scaling_requests import measured
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("scaling")]
+ALL = [f"{service}:{action}" for service, actions in ACTIONS.items() for action in actions]
 
 
 @dataclass
@@ -63,6 +66,10 @@ class Project:
         result: dict[str, Any] = self.recorded.steps()["scale"]["result"]
         return result
 
+    def measured(self) -> LoadResult:
+        """A capacity as `sagehound load --capacity` finds it at this endpoint."""
+        return dataclasses.replace(measured(), target={"kind": "endpoint", "name": self.names.endpoint})
+
     def registered(self) -> dict[str, dict[str, Any]]:
         """Resource -> scalable target, of this project's endpoint and function."""
         found = {}
@@ -71,6 +78,13 @@ class Project:
             found |= {one["ResourceId"]: one for one in answer["ScalableTargets"]}
         ours = (self.endpoint_resource, self.function_resource)
         return {resource: one for resource, one in found.items() if resource in ours}
+
+    def as_user(self, actions: list[str]) -> Clients:
+        """Clients of a new user who may do this and nothing else."""
+        keys = user_keys(self.cloud, *([allow(actions, "*")] if actions else []))
+        return connect_endpoint(
+            self.cloud.endpoint_url, keys["AccessKeyId"], keys["SecretAccessKey"], self.cloud.region
+        )
 
     def alarms(self) -> list[str]:
         """Names of the alarms on the two."""
@@ -172,19 +186,35 @@ def test_a_project_without_a_function_scales_its_endpoint(project: Project) -> N
 
 
 def test_the_target_comes_from_a_measured_capacity(project: Project) -> None:
-    result = project.put(Asked(measured=measured()))
+    result = project.put(Asked(measured=project.measured()))
     assert result["targets"][0]["target"] == 420.0
     assert any("10 requests a second and instance x 60 s x 0.7 = 420" in line for line in project.lines)
     assert project.recorded.notes() == []
     # A target of one's own stays, and is compared.
-    kept = project.put(Asked(measured=measured(), take_target=False))
+    kept = project.put(Asked(measured=project.measured(), take_target=False))
     assert kept["targets"][0]["target"] == 20.0
     assert "20 is 3% of what an instance holds" in project.recorded.notes()[0]
+    # What the settings say goes, and is not lost in silence.
+    assert project.put(Asked(measured=project.measured()), target=50.0)["targets"][0]["target"] == 420.0
+    assert project.recorded.notes()[1:] == ["the measured target 420 replaces scale.target = 50"]
+
+
+def test_a_capacity_of_something_else_is_refused(project: Project) -> None:
+    with pytest.raises(StepFailed, match=f"measured on endpoint dogs, and endpoint {project.names.endpoint} is to"):
+        project.put(Asked(measured=measured()))
+    with pytest.raises(StepFailed, match="is an endpoint's, and only function hound is to scale"):
+        project.put(Asked(function="hound", measured=project.measured()))
+    assert project.registered() == {}
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"min_capacity": 4}, "is above scale.max_capacity 3"), ({"target": 0.0}, "nothing can be kept at or below 0")],
+    [
+        ({"min_capacity": 4}, "is above scale.max_capacity 3"),
+        ({"target": 0.0}, "nothing can be kept at or below 0"),
+        ({"min_capacity": 0}, "scale.min_capacity 0"),
+        ({"function_target": 5.0}, "scale.function_target 5"),
+    ],
 )
 def test_what_means_nothing_is_not_even_asked_for(project: Project, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(StepFailed, match=words):
@@ -207,23 +237,38 @@ def test_endpoints_that_cannot_scale_are_named_before_aws_is_asked(project: Proj
 
 
 def test_what_aws_refuses_is_said_in_its_own_words(project: Project) -> None:
-    with pytest.raises(StepFailed, match="RegisterScalableTarget was refused with ValidationException"):
-        project.put(min_capacity=0)
+    with pytest.raises(StepFailed, match="PutScalingPolicy was refused with ValidationException"):
+        project.put(Asked(endpoint=project.names.endpoint), target=1e150)
+
+
+def test_an_alias_that_cannot_be_kept_ready_leaves_the_endpoint_alone(project: Project) -> None:
+    project.clients.lambda_.create_alias(FunctionName=project.names.function, Name="next", FunctionVersion="$LATEST")
+    both = Asked(endpoint=project.names.endpoint, function=f"{project.names.function}:next")
+    with pytest.raises(StepFailed, match=r"alias next of function .* is none of a single published version"):
+        project.put(both)
+    assert project.registered() == {}
 
 
 def test_who_may_not_scale_is_told_what_is_needed(project: Project) -> None:
-    keys = user_keys(
-        project.cloud, {"Effect": "Allow", "Action": ["sagemaker:Describe*", "lambda:Get*"], "Resource": "*"}
-    )
-    stranger = connect_endpoint(
-        project.cloud.endpoint_url, keys["AccessKeyId"], keys["SecretAccessKey"], project.cloud.region
-    )
+    stranger = project.as_user(["sagemaker:Describe*", "lambda:Get*"])
     with pytest.raises(StepFailed, match="AccessDeniedException") as caught:
         project.put(clients=stranger)
-    for needed in ("application-autoscaling:RegisterScalableTarget", "PutScalingPolicy", "cloudwatch:DescribeAlarms"):
-        assert needed in caught.value.hint
+    for service, actions in ACTIONS.items():
+        assert f"{service}: {', '.join(actions)}" in caught.value.hint
     # Nobody who may not list them is kept from deleting the rest.
-    assert find_scaling(stranger, project.names, [project.names.endpoint], []) == []
+    assert find_scaling(project.as_user([]), project.names, [project.names.endpoint], []) == []
+
+
+def test_who_has_just_what_is_said_to_be_needed_can_scale_look_and_remove(project: Project) -> None:
+    caller = project.as_user(ALL)
+    first = project.put(clients=caller)
+    assert [one["how"] for one in first["targets"]] == ["registered", "registered"]
+    project.put(clients=caller, max_capacity=2, metric=CONCURRENCY)
+    with project.recorded.reporter.step("scale") as step:
+        assert len(show(caller, project.names, project.settings, step)) == 2
+        assert len(find_scaling(caller, project.names, [], [])) == 2
+        unscale(caller, project.names, project.settings, step)
+    assert (project.registered(), project.alarms()) == ({}, [])
 
 
 def test_removal_leaves_nothing_behind(project: Project) -> None:
@@ -293,7 +338,7 @@ def test_a_new_model_leaves_an_endpoint_as_many_instances_as_it_has_scaled_to(pr
 def test_the_command(project: Project, tmp_path: Path) -> None:
     where = ["--data-dir", str(project.cloud.data_dir), "--json", "--endpoint", project.names.endpoint]
     result = tmp_path / "load.json"
-    measured().write(result)
+    project.measured().write(result)
     runner = CliRunner()
 
     def told(*options: str) -> dict[str, Any]:

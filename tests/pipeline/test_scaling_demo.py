@@ -122,9 +122,6 @@ def test_a_load_takes_the_endpoint_up_and_back_and_the_function_is_ready(
     assert (counts[0], max(counts), counts[-1]) == (1, 3, 1)
     # Nothing is lost, whatever starts and ends meanwhile.
     assert (shown.endpoint.errors, shown.endpoint.answered) == ({}, shown.endpoint.sent)
-    result = recorded.steps()["load"]["result"]
-    assert result["quiet"]["failed"] == 0
-    assert result["quiet"]["sent"] > 0
     told = [one["description"] for one in shown.endpoint.activities]
     assert told[-2:] == ["Setting desired instance count to 2.", "Setting desired instance count to 1."]
     assert any("AlarmHigh in state ALARM" in line for line in step.lines)

@@ -14,7 +14,7 @@ from sagehound.errors import StepFailed
 from sagehound.pipeline.clients import CloudClock
 from sagehound.pipeline.load.result import Capacity, LoadResult
 from sagehound.pipeline.scaling_cleanup import ScalingPlace
-from sagehound.pipeline.scaling_meaning import meaning, recommend, warning
+from sagehound.pipeline.scaling_meaning import check_measured, meaning, recommend, warning
 from sagehound.pipeline.scaling_requests import (
     CONCURRENCY,
     CPU,
@@ -101,6 +101,7 @@ def test_the_usual_policy_is_that_of_the_settings() -> None:
         ({"min_capacity": 4}, "scale.min_capacity 4 is above scale.max_capacity 3"),
         ({"target": 0.0}, "scale.target 0: nothing can be kept at or below 0"),
         ({"target": -1.0}, "scale.target -1"),
+        ({"min_capacity": 0}, "scale.min_capacity 0: a variant of an endpoint keeps at least one instance"),
     ],
 )
 def test_bounds_and_targets_that_mean_nothing_are_refused(changes: dict[str, Any], words: str) -> None:
@@ -113,6 +114,8 @@ def test_the_function_s_bounds_are_looked_at_too() -> None:
         function_tracked("hound", "live", dataclasses.replace(USUAL, function_min=5))
     with pytest.raises(StepFailed, match=r"scale.function_target 0"):
         function_tracked("hound", "live", dataclasses.replace(USUAL, function_target=0.0))
+    with pytest.raises(StepFailed, match=r"scale.function_target 0.95: AWS keeps to a share of 0.1 to 0.9"):
+        function_tracked("hound", "live", dataclasses.replace(USUAL, function_target=0.95))
 
 
 @pytest.mark.parametrize(
@@ -131,10 +134,11 @@ def test_endpoints_that_cannot_scale_are_refused(status: str, variant: dict[str,
 
 
 def test_an_endpoint_that_can_scale_is_let_through() -> None:
-    variant = {"VariantName": "AllTraffic", "InstanceType": "ml.m5.large"}
-    for status in ("InService", "Updating"):
-        described = {"EndpointName": "dogs", "EndpointStatus": status}
-        check_variant(described, {"ProductionVariants": [variant]}, "AllTraffic")
+    for instance_type in ("ml.m5.large", "ml.trn1.2xlarge"):
+        variant = {"VariantName": "AllTraffic", "InstanceType": instance_type}
+        for status in ("InService", "Updating"):
+            described = {"EndpointName": "dogs", "EndpointStatus": status}
+            assert check_variant(described, {"ProductionVariants": [variant]}, "AllTraffic") == instance_type
 
 
 def test_what_the_target_means() -> None:
@@ -167,6 +171,15 @@ def test_a_load_that_measured_no_capacity_recommends_nothing() -> None:
         recommend(measured(kind="function"), INVOCATIONS, 0.7)
     with pytest.raises(StepFailed, match="CPUUtilization is per cent"):
         recommend(measured(), CPU, 0.7)
+
+
+def test_a_capacity_counts_for_the_endpoint_and_the_instances_that_it_was_measured_on() -> None:
+    check_measured(measured(), "dogs", "ml.m5.large")
+    with pytest.raises(StepFailed, match="measured on endpoint dogs, and endpoint cats is to scale") as caught:
+        check_measured(measured(), "cats", "ml.m5.large")
+    assert "--endpoint dogs" in caught.value.hint
+    with pytest.raises(StepFailed, match=r"measured on ml.m5.large, and endpoint dogs runs on ml.c5.xlarge"):
+        check_measured(measured(), "dogs", "ml.c5.xlarge")
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from sagehound.pipeline.progress import Reporter
 from sagehound.pipeline.reporting import Reported, report
 from sagehound.pipeline.scaling import Asked, Scaling, scale
 from sagehound.pipeline.scaling_demo import Shown, peak_plan, show_scaling
-from sagehound.pipeline.scaling_requests import BURSTABLE, check_endpoint_bounds, check_function_bounds
+from sagehound.pipeline.scaling_requests import check_endpoint_bounds, check_function_bounds, is_burstable
 from sagehound.pipeline.secure.results import Findings
 from sagehound.pipeline.secure.step import secure
 from sagehound.pipeline.train import TrainedModel, train
@@ -163,7 +163,7 @@ def _scale(
             step.done(f"the cloud is started anew, {clients.clock.sentence()}", speed=clients.clock.speed)
     with reporter.step("scale") as step:
         asked = Asked()
-        if _burstable(settings):
+        if is_burstable(settings.deploy.instance_type):
             # The walk goes on with what scales; `sagehound scale` refuses.
             reporter.note(
                 f"{settings.deploy.instance_type} is burstable, which AWS does not scale: only the function is"
@@ -193,7 +193,7 @@ def _why_not_shown(clients: Clients, settings: PipelineSettings, options: Option
         return "that is what --no-scale-demo says"
     speed = settings.scale.demo_speed if options.faster else clients.clock.speed
     try:
-        if _burstable(settings):
+        if is_burstable(settings.deploy.instance_type):
             raise StepFailed(
                 "scale", f"AWS scales no {settings.deploy.instance_type}", "Deploy on ml.m5.large to see it."
             )
@@ -203,10 +203,6 @@ def _why_not_shown(clients: Clients, settings: PipelineSettings, options: Option
             raise
         return f"{error.cause}. {error.hint}"
     return ""
-
-
-def _burstable(settings: PipelineSettings) -> bool:
-    return settings.deploy.instance_type.startswith(BURSTABLE)
 
 
 def _train_both(

@@ -15,7 +15,13 @@ from sagehound.pipeline.load.result import LoadResult
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import Reporter, Step
 from sagehound.pipeline.scaling_cleanup import ScalingPlace, remove_scaling
-from sagehound.pipeline.scaling_meaning import Recommendation, meaning, recommend, warning
+from sagehound.pipeline.scaling_meaning import (
+    Recommendation,
+    check_measured,
+    meaning,
+    recommend,
+    warning,
+)
 from sagehound.pipeline.scaling_permissions import scaling_step
 from sagehound.pipeline.scaling_requests import (
     Tracked,
@@ -27,6 +33,8 @@ from sagehound.pipeline.scaling_requests import (
 )
 from sagehound.pipeline.scaling_state import ScalingState, read_state, target_of
 from sagehound.settings import PipelineSettings, ScaleSettings
+
+_USUAL_TARGET = ScaleSettings().target
 
 
 @dataclass(frozen=True)
@@ -71,8 +79,10 @@ def scale(
     recommended: Recommendation | None = None
     wanted = settings.scale
     if asked.measured is not None:
-        recommended = recommend(asked.measured, wanted.metric, wanted.safety, clients.clock)
+        recommended = _recommended(clients, wanted, asked, asked.measured)
         if asked.take_target:
+            if wanted.target not in (_USUAL_TARGET, recommended.target):
+                reporter.note(f"the measured target {recommended.target:g} replaces scale.target = {wanted.target:g}")
             wanted = dataclasses.replace(wanted, target=recommended.target)
     with scaling_step():
         tracked = _subjects(clients, names, settings, wanted, asked, reporter)
@@ -117,6 +127,16 @@ def show(
     return states
 
 
+def _recommended(clients: Clients, wanted: ScaleSettings, asked: Asked, measured: LoadResult) -> Recommendation:
+    if asked.function and not asked.endpoint:
+        raise StepFailed(
+            "scale",
+            f"the measured capacity is an endpoint's, and only function {asked.function} is to scale",
+            "Leave --from-load out, or name the endpoint as well: --endpoint NAME.",
+        )
+    return recommend(measured, wanted.metric, wanted.safety, clients.clock)
+
+
 def _places(names: Names, settings: PipelineSettings, asked: Asked) -> list[ScalingPlace]:
     """Where what was asked for is or would be registered."""
     places = []
@@ -146,7 +166,7 @@ def _subjects(
         function, alias = _function_and_alias(names, settings, asked)
         tracked.append(function_tracked(function, alias, wanted))
     if asked.endpoint or asked.both:
-        _check_endpoint(clients, asked.endpoint or names.endpoint, settings.deploy.variant_name)
+        _check_endpoint(clients, asked.endpoint or names.endpoint, settings.deploy.variant_name, asked.measured)
     if asked.function or asked.both:
         missing = _why_not(clients, settings, function, alias, named=bool(asked.function))
         if missing and asked.both:
@@ -157,12 +177,14 @@ def _subjects(
     return tracked
 
 
-def _check_endpoint(clients: Clients, name: str, variant: str) -> None:
+def _check_endpoint(clients: Clients, name: str, variant: str, measured: LoadResult | None) -> None:
     found = describe_endpoint(clients, name)
     if found is None:
         raise StepFailed("scale", f"there is no endpoint {name}", "`sagehound deploy` makes the project's.")
     config = clients.sagemaker.describe_endpoint_config(EndpointConfigName=found["EndpointConfigName"])
-    check_variant(found, config, variant)
+    instance_type = check_variant(found, config, variant)
+    if measured is not None:
+        check_measured(measured, name, instance_type)
 
 
 def _function_and_alias(names: Names, settings: PipelineSettings, asked: Asked) -> tuple[str, str]:
@@ -177,11 +199,13 @@ def _why_not(clients: Clients, settings: PipelineSettings, function: str, alias:
     if not named and not settings.function.provisioned_concurrency:
         return f"no environments of function {function} are kept ready (function.provisioned_concurrency = 0)"
     try:
-        clients.lambda_.get_alias(FunctionName=function, Name=alias)
+        found = clients.lambda_.get_alias(FunctionName=function, Name=alias)
     except ClientError as error:
         if error_of(error)[0] != "ResourceNotFoundException":
             raise
         return f"there is no function {function} with an alias {alias}"
+    if found["FunctionVersion"] == "$LATEST" or found.get("RoutingConfig", {}).get("AdditionalVersionWeights"):
+        return f"alias {alias} of function {function} is none of a single published version: only those are kept ready"
     return ""
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +11,6 @@ from sagehound.pipeline.clients import Clients, CloudClock
 from sagehound.pipeline.load.payloads import stored_payloads
 from sagehound.pipeline.load.plan import EndpointTarget, FunctionTarget, LoadPlan
 from sagehound.pipeline.load.result import LoadResult
-from sagehound.pipeline.load.signing import Payload
 from sagehound.pipeline.load.step import load
 from sagehound.pipeline.load.view import activity_line
 from sagehound.pipeline.load.words import lines_of, sentence_of
@@ -33,8 +29,6 @@ _OUT_MINUTES, _IN_MINUTES = 4.0, 40.0
 """Minutes of the cloud's clock: until the high alarm has acted; and at most until the low one has, for each step."""
 _START_SECONDS = {True: 13.0, False: 900.0}
 """Real seconds that new instances may take to serve, in the local cloud and on AWS."""
-_QUIET_SHARE = 0.7
-"""Afterwards a request is sent each so-and-so part of a minute of the cloud's clock."""
 _FUNCTION_SECONDS = 6.0
 
 
@@ -98,8 +92,7 @@ def show_scaling(
     target = EndpointTarget(endpoint)
     payloads = stored_payloads(clients, names, target, data_name, settings.pictures)
     plan = peak_plan(scale, settings, clients.clock, local=clients.local)
-    with _quiet_requests(clients, target, payloads[0], plan.duration) as quiet:
-        peak = load(clients, target, payloads, plan, reporter)
+    peak = load(clients, target, payloads, plan, reporter)
     _whole(peak)
     called = None
     if function is not None:
@@ -108,18 +101,13 @@ def show_scaling(
         called = load(clients, function, events, callers, reporter)
         _whole(called)
     shown = Shown(peak, called)
-    _tell(clients, shown, quiet, step)
+    _tell(clients, shown, step)
     return shown
 
 
-def _tell(clients: Clients, shown: Shown, quiet: _Quiet, step: Step) -> None:
+def _tell(clients: Clients, shown: Shown, step: Step) -> None:
     """What was sent, and what scaled when and why, at seconds of each load."""
-    step.lines = [
-        *_lines(shown.endpoint),
-        f"{quiet.sent} single requests went on afterwards: a metric without data scales nothing, in AWS too",
-    ]
-    if quiet.failed:
-        step.lines.append(f"{quiet.failed} of them failed: {quiet.words}")
+    step.lines = _lines(shown.endpoint)
     if shown.function is not None:
         step.lines += [sentence_of(shown.function), *_lines(shown.function)]
     members = (
@@ -130,7 +118,6 @@ def _tell(clients: Clients, shown: Shown, quiet: _Quiet, step: Step) -> None:
         sentence_of(shown.endpoint),
         speed=clients.clock.speed,
         loads=[{member: getattr(one, member) for member in members} for one in shown.loads],
-        quiet={"sent": quiet.sent, "failed": quiet.failed},
     )
 
 
@@ -140,47 +127,6 @@ def _lines(result: LoadResult) -> list[str]:
         *(f"{activity_line(one)} {cause_words(one['cause'])}".rstrip() for one in result.activities),
         *lines_of(dataclasses.replace(result, activities=[])),
     ]
-
-
-class _Quiet:
-    """The few requests after the peak, sent from a thread: the load's own result is not about them."""
-
-    def __init__(self) -> None:
-        self.sent = self.failed = 0
-        self.words = ""
-        self._stop = threading.Event()
-
-    def run(self, clients: Clients, target: EndpointTarget, payload: Payload, begin: float) -> None:
-        """One request after another, ``begin`` seconds from now on, until stopped."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        pause = begin
-        while not self._stop.wait(pause):
-            pause = 60 / clients.clock.speed * _QUIET_SHARE
-            self.sent += 1
-            try:
-                clients.runtime.invoke_endpoint(
-                    EndpointName=target.name, Body=payload.content, ContentType=payload.content_type
-                )["Body"].read()
-            except (ClientError, BotoCoreError) as error:
-                self.failed += 1
-                self.words = str(error)
-
-    def stop(self) -> None:
-        """No further request."""
-        self._stop.set()
-
-
-@contextmanager
-def _quiet_requests(clients: Clients, target: EndpointTarget, payload: Payload, begin: float) -> Iterator[_Quiet]:
-    quiet = _Quiet()
-    thread = threading.Thread(target=quiet.run, args=(clients, target, payload, begin), name="quiet requests")
-    thread.start()
-    try:
-        yield quiet
-    finally:
-        quiet.stop()
-        thread.join()
 
 
 def _whole(result: LoadResult) -> None:

@@ -85,7 +85,27 @@ def recommend(result: LoadResult, metric: str, safety: float, clock: CloudClock 
             f"Give --target yourself, or take --metric {INVOCATIONS}.",
         )
     target = _rounded(full * safety)
-    return Recommendation(metric, target, full, f"{terms} = {target:g} of {metric}")
+    least = "; an instance holds at least that: the search met another limit" if capacity.limited_by else ""
+    return Recommendation(metric, target, full, f"{terms} = {target:g} of {metric}{least}")
+
+
+def check_measured(result: LoadResult, endpoint: str, instance_type: str) -> None:
+    """Refuse a capacity that was measured on another endpoint, or on other instances than it has now."""
+    measured = str(result.target["name"])
+    if measured != endpoint:
+        raise StepFailed(
+            "scale",
+            f"the capacity was measured on endpoint {measured}, and endpoint {endpoint} is to scale",
+            f"Name that one, --endpoint {measured}, or measure this one: `sagehound load --capacity --endpoint "
+            f"{endpoint}`.",
+        )
+    before = result.capacity.instance_type if result.capacity else ""
+    if before and before != instance_type:
+        raise StepFailed(
+            "scale",
+            f"the capacity was measured on {before}, and endpoint {endpoint} runs on {instance_type}",
+            f"Measure it again: `sagehound load --capacity --endpoint {endpoint}`.",
+        )
 
 
 def warning(target: float, recommended: Recommendation) -> str:

@@ -9,12 +9,24 @@ from sagehound.errors import StepFailed
 from sagehound.pipeline.aws_errors import aws_step, error_of
 
 _DENIED = ("AccessDenied", "AccessDeniedException", "FailedResourceAccessException")
+ACTIONS = {
+    "application-autoscaling": (
+        *("RegisterScalableTarget", "DeregisterScalableTarget", "DescribeScalableTargets"),
+        *("PutScalingPolicy", "DeleteScalingPolicy", "DescribeScalingPolicies", "DescribeScalingActivities"),
+        *("DescribeScheduledActions", "DeleteScheduledAction", "TagResource", "ListTagsForResource"),
+    ),
+    # Application Auto Scaling makes alarms and changes capacities in the caller's name: AWS asks for these as well.
+    "cloudwatch": ("PutMetricAlarm", "DescribeAlarms", "DeleteAlarms"),
+    "sagemaker": ("DescribeEndpoint", "DescribeEndpointConfig", "UpdateEndpointWeightsAndCapacities"),
+    "lambda": (
+        *("GetAlias", "GetProvisionedConcurrencyConfig"),
+        *("PutProvisionedConcurrencyConfig", "DeleteProvisionedConcurrencyConfig"),
+    ),
+}
+"""Service -> actions that `sagehound scale` needs, with --show and --remove."""
 NEEDED = (
-    "application-autoscaling:RegisterScalableTarget, DeregisterScalableTarget, DescribeScalableTargets, "
-    "PutScalingPolicy, DeleteScalingPolicy, DescribeScalingPolicies, DescribeScalingActivities, "
-    "DescribeScheduledActions, DeleteScheduledAction, TagResource and ListTagsForResource; "
-    "cloudwatch:DescribeAlarms, PutMetricAlarm and DeleteAlarms, since target tracking makes its alarms in your name; "
-    "on AWS, the first time, iam:CreateServiceLinkedRole as well"
+    "; ".join(f"{service}: {', '.join(actions)}" for service, actions in ACTIONS.items())
+    + "; on AWS, the first time, iam: CreateServiceLinkedRole as well"
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +13,9 @@ INVOCATIONS = "SageMakerVariantInvocationsPerInstance"
 CONCURRENCY = "SageMakerVariantConcurrentRequestsPerModelHighResolution"
 CPU = "CPUUtilization"
 UTILIZATION = "LambdaProvisionedConcurrencyUtilization"
-BURSTABLE = "ml.t"
-"""What the names of instance types begin with that AWS does not scale."""
+_BURSTABLE = re.compile(r"ml\.t\d")
+_LEAST_SHARE, _MOST_SHARE = 0.1, 0.9
+"""Bounds that AWS has for the utilization of provisioned concurrency."""
 
 
 @dataclass(frozen=True)
@@ -116,10 +118,16 @@ def function_resource(function: str, alias: str) -> str:
     return f"function:{function}:{alias}"
 
 
-def check_variant(endpoint: dict[str, Any], config: dict[str, Any], variant: str) -> None:
+def is_burstable(instance_type: str) -> bool:
+    """Whether AWS scales no instances of this type: ml.t2.medium, and not ml.trn1.2xlarge."""
+    return _BURSTABLE.match(instance_type) is not None
+
+
+def check_variant(endpoint: dict[str, Any], config: dict[str, Any], variant: str) -> str:
     """Refuse, before AWS does, what cannot scale: a variant that is not there, without instances, or burstable.
 
-    ``endpoint`` and ``config`` are DescribeEndpoint's and DescribeEndpointConfig's answers.
+    ``endpoint`` and ``config`` are DescribeEndpoint's and DescribeEndpointConfig's answers. The type of the variant's
+    instances.
     """
     name = endpoint["EndpointName"]
     if endpoint["EndpointStatus"] in ("Deleting", "Failed"):
@@ -131,21 +139,28 @@ def check_variant(endpoint: dict[str, Any], config: dict[str, Any], variant: str
             f"endpoint {name} has no variant {variant}, only {', '.join(variants)}",
             "Name one of them: --set deploy.variant_name=...",
         )
-    kind = variants[variant].get("InstanceType", "")
+    kind = str(variants[variant].get("InstanceType", ""))
     if not kind:
         raise StepFailed(
             "scale", f"variant {variant} of endpoint {name} has no instances of its own", "Serverless scales by itself."
         )
-    if kind.startswith(BURSTABLE):
+    if is_burstable(kind):
         raise StepFailed(
             "scale",
             f"variant {variant} of endpoint {name} runs on {kind}, and AWS scales no burstable instances",
             "Deploy it on another type: --set deploy.instance_type=ml.m5.large, then `sagehound deploy`.",
         )
+    return kind
 
 
 def check_endpoint_bounds(settings: ScaleSettings) -> None:
     """Refuse bounds and a target of the endpoint that mean nothing; raises StepFailed."""
+    if settings.min_capacity < 1:
+        raise StepFailed(
+            "scale",
+            f"scale.min_capacity {settings.min_capacity}: a variant of an endpoint keeps at least one instance",
+            "Give 1 or more; `sagehound delete` takes an endpoint away that nobody asks.",
+        )
     _check(settings.min_capacity, settings.max_capacity, settings.target, ("min_capacity", "max_capacity", "target"))
 
 
@@ -153,6 +168,13 @@ def check_function_bounds(settings: ScaleSettings) -> None:
     """Refuse bounds and a target of the function that mean nothing; raises StepFailed."""
     keys = ("function_min", "function_max", "function_target")
     _check(settings.function_min, settings.function_max, settings.function_target, keys)
+    if not _LEAST_SHARE <= settings.function_target <= _MOST_SHARE:
+        raise StepFailed(
+            "scale",
+            f"scale.function_target {settings.function_target:g}: AWS keeps to a share of {_LEAST_SHARE:g} to "
+            f"{_MOST_SHARE:g} of the environments",
+            "0.7 leaves room for the minutes that scaling takes.",
+        )
 
 
 def _check(minimum: int, maximum: int, target: float, keys: tuple[str, str, str]) -> None:
