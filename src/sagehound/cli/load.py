@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from sagehound.pipeline.load.signing import Payload
 
 FILE = Path("sagehound-load.json")
+_SEARCH = "The search chooses its loads itself, within load.step and load.max_rate (--set)."
+_EXCLUDING = (
+    ("--endpoint", "--function", "Give one of them."),
+    ("--rate", "--concurrency", "Give one of them."),
+    *(("--capacity", option, _SEARCH) for option in ("--rate", "--concurrency", "--duration", "--ramp", "--after")),
+)
 
 
 def load(
@@ -63,10 +69,19 @@ def load(
     and keeps what was measured. --capacity measures what one instance holds, for `sagehound scale --from-load`.
     """
     with opened(config, overrides, target, data_dir, as_json, tells_clock=False) as here:
-        if (endpoint and function) or (rate is not None and concurrency is not None):
-            raise StepFailed(
-                "load", "--endpoint and --function, --rate and --concurrency exclude each other", "Give one of each."
-            )
+        _require_fitting(
+            {
+                "--endpoint": endpoint,
+                "--function": function,
+                "--rate": rate is not None,
+                "--concurrency": concurrency is not None,
+                "--duration": duration is not None,
+                "--ramp": ramp is not None,
+                "--after": after,
+                "--capacity": capacity,
+                "--p99": p99 is not None,
+            }
+        )
         _require_place(save)
         asked = _target(here, endpoint, function)
         payloads = _payloads(here, asked, picture or [])
@@ -80,6 +95,15 @@ def load(
             step.result["path"] = str(save)
         if result.ended == "interrupted":
             raise typer.Exit(INTERRUPTED)
+
+
+def _require_fitting(given: dict[str, Any]) -> None:
+    """Refuse options that do not belong together."""
+    for one, other, way_out in _EXCLUDING:
+        if given[one] and given[other]:
+            raise StepFailed("load", f"{one} and {other} exclude each other", way_out)
+    if given["--p99"] and not given["--capacity"]:
+        raise StepFailed("load", "--p99 is the bound of --capacity, and that is not given", "Add --capacity.")
 
 
 def _require_place(save: Path) -> None:
