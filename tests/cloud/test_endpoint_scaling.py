@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.cloud.hosting import HOLD, Hosting, answering, begun, wait_for
+from tests.cloud.hosting import HOLD, Hosting, answering, begun
 from tests.cloud_process import CloudProcess
+from tests.waiting import wait_for
 
 BUSY = """
 import time

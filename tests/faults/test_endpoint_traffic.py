@@ -12,8 +12,9 @@ from pathlib import Path
 
 import psutil
 
-from tests.cloud.hosting import HOLD, Hosting, Traffic, begun, wait_for
+from tests.cloud.hosting import HOLD, Hosting, Traffic, begun
 from tests.cloud_process import CloudProcess
+from tests.waiting import wait_for
 
 SLOW = """
 import time

@@ -32,7 +32,8 @@ class _Task(Generic[T]):
     work: Callable[[], T]
     future: asyncio.Future[T]
     started: float = 0.0
-    cancelled: bool = field(default=False)
+    claimed: threading.Lock = field(default_factory=threading.Lock)
+    """Whoever acquires it decides, once: a thread that the work begins, or the time-out that it never does."""
 
 
 class WorkQueue:
@@ -78,16 +79,16 @@ class WorkQueue:
         return any(now - task.started > seconds for task in tuple(self._running))
 
     def _expire(self, task: _Task[T]) -> None:
-        task.cancelled = True
+        never_begins = task.claimed.acquire(blocking=False)
         if not task.future.done():
-            task.future.set_exception(Expired(started=task.started > 0))
+            task.future.set_exception(Expired(started=not never_begins))
 
     def _serve(self) -> None:
         while (task := self._tasks.get()) is not None:
             loop = task.future.get_loop()
             result: object = None
             error: BaseException | None = None
-            if not task.cancelled:
+            if task.claimed.acquire(blocking=False):
                 task.started = time.monotonic()
                 self._running.add(task)
                 try:

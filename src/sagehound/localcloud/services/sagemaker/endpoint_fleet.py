@@ -15,7 +15,10 @@ DRAIN_SECONDS = 60.0
 
 
 class Fleet:
-    """Instances by id, of all generations of the endpoint; each has a record of its own in the store."""
+    """Instances by id, of all generations of the endpoint; each has a record of its own in the store.
+
+    Those that have begun to leave belong to no generation any more, until they have left.
+    """
 
     def __init__(
         self, region: str, name: str, providers: Providers, model_data: ModelData, changed: Callable[[], None]
@@ -27,13 +30,15 @@ class Fleet:
         self._model_data = model_data
         self._changed = changed
         self._instances: dict[str, Instance] = {}
+        self._leaving: set[str] = set()
 
     def __iter__(self) -> Iterator[Instance]:
         return iter(self._instances.values())
 
     def generation(self, generation: str) -> list[Instance]:
         """The instances of one deployment."""
-        return [instance for instance in self if instance.record["Generation"] == generation]
+        staying = [instance for instance in self if instance.instance_id not in self._leaving]
+        return [instance for instance in staying if instance.record["Generation"] == generation]
 
     def of(self, generation: str, variant: str) -> list[Instance]:
         """The instances of a variant of a deployment."""
@@ -73,12 +78,19 @@ class Fleet:
         return keep
 
     async def leave(self, which: Callable[[Instance], bool]) -> None:
-        """Drain and end instances, those of an earlier server too."""
+        """Drain and end instances, those of an earlier server too. What fails for one keeps no other from leaving."""
         self.adopt(lambda record: True)
         leaving = [instance for instance in self if which(instance)]
-        await asyncio.gather(*(instance.leave(DRAIN_SECONDS) for instance in leaving))
-        for instance in leaving:
-            self._instances.pop(instance.instance_id, None)
+        self._leaving.update(instance.instance_id for instance in leaving)
+        left = await asyncio.gather(*(self._leave(instance) for instance in leaving), return_exceptions=True)
+        for failed in left:
+            if failed is not None:
+                raise failed
+
+    async def _leave(self, instance: Instance) -> None:
+        await instance.leave(DRAIN_SECONDS)
+        self._instances.pop(instance.instance_id, None)
+        self._leaving.discard(instance.instance_id)
 
     def _make(self, record: Record) -> Instance:
         instance = Instance(record, record["Variant"], self._providers, self._model_data, self._changed)

@@ -94,7 +94,7 @@ class Instance:
 
     def look_for_process(self) -> None:
         """After a restart: a server that was killed in the middle of a start has not kept which process it started."""
-        if "Handle" not in self.record and (handle := self._providers.supervisor.find(self._home.root)) is not None:
+        if not self.alive and (handle := self._providers.supervisor.find(self._home.root)) is not None:
             self._save(Handle=handle)
 
     def keep_up(self) -> None:
@@ -192,6 +192,7 @@ class Instance:
         handle = self.record.get("Handle")
         if handle is not None and supervisor.is_running(handle):
             self._renew_session()
+            self.ledger = self.ledger or self._home.ledger()
         else:
             if handle is not None:  # the last words of a process that ended while nobody looked
                 await LogPump(supervisor, handle, self._keep_lines, self.record.get("LogOffset", 0)).run()
@@ -201,7 +202,7 @@ class Instance:
             self._renew_session()
             handle = await supervisor.start(Host(self.instance_id, self._home.root, shared=("model",)), program)
             self._save(Handle=handle)
-        self.ledger = self._home.ledger()
+            self.ledger = self._home.ledger()
         pump = LogPump(supervisor, handle, self._keep_lines, self.record.get("LogOffset", 0))
         return asyncio.create_task(pump.run(), name=f"log of {self.instance_id}")
 
@@ -256,7 +257,6 @@ class Instance:
                 continue
             self._doubted.set()
             if time.monotonic() - answered > UNANSWERED_SECONDS and not pump.done():
-                self._unready()
                 self._log.say(f"/ping has failed for {UNANSWERED_SECONDS:g} s: the model server is started again")
                 await self._providers.supervisor.stop(self.record["Handle"], 2.0)
                 await asyncio.wait({pump})
@@ -280,8 +280,9 @@ class Instance:
             return False
 
     def _unready(self) -> None:
+        """What a process that lives has taken in is left to it: sent elsewhere, it would be handled twice."""
         if self.connections is not None:
-            self.connections.abort()
+            (self.connections.close if self.alive else self.connections.abort)()
             self.connections = None
 
     def _renew_session(self) -> None:

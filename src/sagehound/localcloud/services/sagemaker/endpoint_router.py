@@ -42,6 +42,11 @@ class Variant:
         """How many instances are in service: a short silence of one does not change it."""
         return sum(instance.in_service for instance in self.instances)
 
+    def all_among(self, instances: set[str]) -> bool:
+        """Whether each instance in service is one of these (and there is one)."""
+        active = {instance.instance_id for instance in self.instances if instance.in_service}
+        return bool(active) and active <= instances
+
     def least_busy(self, without: set[str]) -> Instance | None:
         """The instance with the fewest requests in flight among those that are ready, of several the longest idle."""
         ready = [instance for instance in self.instances if instance.ready and instance.instance_id not in without]
@@ -55,12 +60,29 @@ class InService:
     variants: list[Variant] = field(default_factory=list)
     waiting: dict[asyncio.Future[None], str] = field(default_factory=dict)
     """Who waits for an instance, and of which variant."""
+    ended: int = 0
+    """Requests that an instance has come to an end with: each made room for another one."""
 
     def on_their_way(self, variant: Variant) -> dict[str, float]:
         """The requests of each instance in service: those in flight, and its share of those that wait for one."""
         active = [instance for instance in variant.instances if instance.in_service]
         share = Counter(self.waiting.values())[variant.name] / max(1, len(active))
         return {instance.instance_id: instance.in_flight + share for instance in active}
+
+    def make_room(self, variant: Variant) -> None:
+        """An instance has come to an end with a request: who has waited longest for this variant may look again."""
+        self.ended += 1
+        waiting = (one for one, name in self.waiting.items() if name == variant.name and not one.done())
+        if woken := next(waiting, None):
+            del self.waiting[woken]
+            woken.set_result(None)
+
+    def wake(self) -> None:
+        """Everybody who waits may look again."""
+        waiting, self.waiting = self.waiting, {}
+        for woken in waiting:
+            if not woken.done():
+                woken.set_result(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +112,12 @@ class Router:
     def withdraw(self, region: str, name: str) -> None:
         """The endpoint answers no more."""
         if service := self._services.pop((region, name), None):
-            _wake(service)
+            service.wake()
 
     def changed(self, region: str, name: str) -> None:
         """An instance of the endpoint has become ready: whoever waits may look again."""
         if service := self._services.get((region, name)):
-            _wake(service)
+            service.wake()
 
     def services(self) -> list[tuple[tuple[str, str], InService]]:
         """The endpoints in service by region and name."""
@@ -108,7 +130,7 @@ class Router:
 
         Only what has reached no handler is sent again: a refused connection, an answer that says so, or a lost
         connection whose ledger entry is still empty. ValidationError for an endpoint that is not in service,
-        ServiceUnavailable when every instance's queue is full.
+        ServiceUnavailable when every instance's queue is full, or when too many wait for an instance already.
         """
         began = time.perf_counter()
         deadline = began + INVOCATION_LIMIT
@@ -120,17 +142,22 @@ class Router:
                 raise self._not_found(name)
             variant = self._choose(service, chosen, target_variant)
             chosen = variant.name
+            if not full:
+                ended = service.ended
             instance = variant.least_busy(full)
             if instance is None:
-                if full:
+                if variant.all_among(full) or len(service.waiting) >= MAX_WAITING:
                     self._count(region, name, variant, None, began, None, 503)
                     raise AwsError("ServiceUnavailable", "The service is unavailable. Try your call again.", 503)
-                if not await self._wait(service, variant, deadline):
+                # A queue may have got room since it was asked: nobody would wake who waits for that now.
+                if service.ended == ended and not await self._wait(service, variant, deadline):
                     return self._timed_out(region, name, variant, began)
+                full.clear()
                 continue
             sent = time.perf_counter()
             outcome = await _send(instance, variant.name, body, headers, deadline - sent)
             if outcome is not None and NOT_STARTED not in outcome.headers:
+                service.make_room(variant)
                 self._count(region, name, variant, instance, began, time.perf_counter() - sent, outcome.status)
                 return outcome
             if outcome is not None and outcome.status == 413:
@@ -157,9 +184,7 @@ class Router:
         return self._random.choices(service.variants, weights)[0]
 
     async def _wait(self, service: InService, variant: Variant, deadline: float) -> bool:
-        """Until an instance has become ready; False when it takes too long. Too many waiters are turned away."""
-        if len(service.waiting) >= MAX_WAITING:
-            raise AwsError("ServiceUnavailable", "The service is unavailable. Try your call again.", 503)
+        """Until an instance has become ready, or has room again; False when it takes too long."""
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         service.waiting[woken] = variant.name
         try:
@@ -218,13 +243,6 @@ async def _send(
         if answered or instance.connections is not connections:
             book.give_back(slot)
     return Outcome(variant, reply.status, reply.headers, reply.body)
-
-
-def _wake(service: InService) -> None:
-    waiting, service.waiting = service.waiting, {}
-    for woken in waiting:
-        if not woken.done():
-            woken.set_result(None)
 
 
 def in_service(deployment: Record, instances: list[Instance]) -> list[Variant]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import itertools
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
@@ -23,6 +25,8 @@ logger = logging.getLogger(__name__)
 CapacityChanged = Callable[[Record, str], None]
 """Told of an endpoint's record when the instances in service, or the work on it, have changed; and of what failed."""
 _MAX_REASON = 1024
+_AGAIN = (0.1, 1.0, 5.0, 30.0)
+"""Seconds before an operation that a fault has interrupted goes on."""
 
 
 class EndpointRun:
@@ -59,12 +63,8 @@ class EndpointRun:
             raise LookupError(f"endpoint {self.name} is gone")
         return found
 
-    def count(self, generation: str, variant: str) -> int:
-        """How many instances of a variant of a deployment answer."""
-        return sum(instance.ready for instance in self._fleet.of(generation, variant))
-
     def in_service(self, generation: str, variant: str) -> int:
-        """How many instances of a variant are in service, those included that do not answer for a moment."""
+        """How many instances of a variant of a deployment are in service, also when they do not answer for a moment."""
         return sum(instance.in_service for instance in self._fleet.of(generation, variant))
 
     def begin(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -76,8 +76,7 @@ class EndpointRun:
         try:
             await self._come_up("Deployment")
         except NotHealthy as error:
-            await self._fleet.leave(lambda instance: True)
-            self._advance("Failed", FailureReason=str(error)[:_MAX_REASON])
+            await self._fail(str(error))
             return
         self._serve()
         self._advance("InService")
@@ -149,9 +148,9 @@ class EndpointRun:
         self._serve()
 
     async def recover(self) -> None:
-        """After a restart of the server: go on with the operation that was begun."""
-        record = self.record()
-        status = record["EndpointStatus"]
+        """After a restart of the server, or a fault: go on with the operation that was begun."""
+        record = self._store.get(ENDPOINT, self.region, self.name) or {}
+        status = record.get("EndpointStatus")
         if status == "Creating":
             await self.create()
         elif status == "Updating":
@@ -171,13 +170,31 @@ class EndpointRun:
         await asyncio.gather(*(instance.shut_down() for instance in self._fleet))
 
     async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await work()
-        except Exception as error:
-            logger.exception("endpoint %s", self.name)
-            status = self.record()["EndpointStatus"]
-            if ENDPOINT_STATUS.may(status, "Failed"):
-                self._advance("Failed", FailureReason=f"Internal fault: {type(error).__name__}: {error}"[:_MAX_REASON])
+        """Work until it is done: what a fault of the machine interrupts goes on later, as after a restart.
+
+        Only what is being created fails of it.
+        """
+        for pause in itertools.chain(_AGAIN, itertools.repeat(_AGAIN[-1])):
+            try:
+                await work()
+                return
+            except Exception as error:
+                logger.exception("endpoint %s: it goes on in %g s", self.name, pause)
+                work = functools.partial(self._go_on, f"Internal fault: {type(error).__name__}: {error}")
+            await asyncio.sleep(pause)
+            if self._task is not asyncio.current_task():
+                return  # another operation has begun since
+
+    async def _go_on(self, fault: str) -> None:
+        record = self._store.get(ENDPOINT, self.region, self.name)
+        if record is not None and record["EndpointStatus"] == "Creating":
+            await self._fail(fault)
+        else:
+            await self.recover()
+
+    async def _fail(self, reason: str) -> None:
+        await self._fleet.leave(lambda instance: True)
+        self._advance("Failed", FailureReason=reason[:_MAX_REASON])
 
     async def _come_up(self, member: str, *, has_traffic: bool = False) -> None:
         """Every instance that `member` (a deployment of the record) asks for is healthy; NotHealthy otherwise.

@@ -63,7 +63,7 @@ def unsupported(what: str) -> AwsError:
 
 
 def variant_summary(variant: Record, current_count: int) -> Record:
-    """One ProductionVariantSummary: a variant of a deployment, and how many instances of it answer."""
+    """One ProductionVariantSummary: a variant of a deployment, and how many instances of it are in service."""
     return {
         "VariantName": variant["VariantName"],
         "DeployedImages": [

@@ -246,7 +246,7 @@ class Endpoints:
     def _summaries(self, region: str, record: Record, deployment: Record) -> list[Record]:
         run = self._run(region, record["EndpointName"])
         return [
-            variant_summary(variant, run.count(deployment["Generation"], variant["VariantName"]))
+            variant_summary(variant, run.in_service(deployment["Generation"], variant["VariantName"]))
             for variant in deployment["Variants"]
         ]
 
