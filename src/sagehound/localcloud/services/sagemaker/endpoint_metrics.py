@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -37,14 +38,15 @@ class EndpointMetrics:
     def __init__(self, clock: Clock, counter: MetricCounter) -> None:
         self._clock = clock
         self._counter = counter
-        self._asked: dict[tuple[str, str, str], int] = {}
-        """The last minute in which a variant was invoked."""
+        self._asked: dict[int, set[tuple[str, str, str]]] = {}
+        """Which variants (region, endpoint, name) were invoked in each minute that `passed` has not looked at."""
 
-    def quiet(self, region: str, endpoint: str, variant: Counted, minute: int) -> None:
-        """A minute that has passed without any invocation is a zero, so that what nobody asks scales in, as on AWS."""
-        if self._asked.get((region, endpoint, variant.name), -1) < minute:
-            moment = datetime.fromtimestamp(minute * 60 + 59, UTC)
-            dimensions = {"EndpointName": endpoint, "VariantName": variant.name}
+    def passed(self, minute: int, variants: Iterable[tuple[str, str, str]]) -> None:
+        """A minute has passed: a zero for each variant that was not invoked in it, so that what nobody asks scales in,
+        as on AWS."""
+        moment = datetime.fromtimestamp(minute * 60 + 59, UTC)
+        for region, endpoint, name in set(variants) - self._asked.pop(minute, set()):
+            dimensions = {"EndpointName": endpoint, "VariantName": name}
             for metric in ("Invocations", "InvocationsPerInstance"):
                 self._counter.put(region, INVOCATIONS, metric, 0.0, dimensions, moment, "None")
 
@@ -70,7 +72,7 @@ class EndpointMetrics:
         """
         for instance_id, requests in on_their_way.items():
             values = [("ConcurrentRequestsPerModel", requests, "None")]
-            self.put(region, INVOCATIONS, endpoint, variant, instance_id, values)
+            self.put(region, INVOCATIONS, endpoint, variant, instance_id, values, self._clock.now())
 
     def put(
         self,
@@ -80,9 +82,9 @@ class EndpointMetrics:
         variant: Counted,
         instance_id: str | None,
         values: list[tuple[str, float, str]],
+        now: datetime,
     ) -> None:
         """Add values to the variant's series, with enhanced metrics to the instance's too."""
-        now = self._clock.now()
         dimensions = {"EndpointName": endpoint, "VariantName": variant.name}
         for metric, value, unit in values:
             self._counter.put(region, namespace, metric, value, dimensions, now, unit)
@@ -101,7 +103,8 @@ class EndpointMetrics:
         model_seconds: float | None,
         status: int,
     ) -> None:
-        self._asked[region, endpoint, variant.name] = int(self._clock.time()) // 60
+        now = self._clock.now()
+        self._asked.setdefault(int(now.timestamp()) // 60, set()).add((region, endpoint, variant.name))
         values = [
             ("Invocations", 1.0, "None"),
             # AWS sends 1/numberOfInstances with each request: the sum of a minute is what one instance was asked.
@@ -112,4 +115,4 @@ class EndpointMetrics:
         if model_seconds is not None:
             values.append(("ModelLatency", model_seconds * 1e6, "Microseconds"))
             values.append(("OverheadLatency", max(0.0, total - model_seconds) * 1e6, "Microseconds"))
-        self.put(region, INVOCATIONS, endpoint, variant, instance_id, values)
+        self.put(region, INVOCATIONS, endpoint, variant, instance_id, values, now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from sagehound.localcloud.services.sagemaker.endpoint_instance import Instance
@@ -26,19 +26,22 @@ class EndpointSampling:
         self._router = router
         self._metrics = metrics
         self._meters: dict[str, UtilizationMeter] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin to sample."""
-        self._task = asyncio.create_task(self._run(), name="samples of endpoints")
+        """Begin to sample. To look at processes may take longer than ten seconds of a fast clock: requests do not wait
+        for it."""
+        samples = (self._sample_requests, self._sample_instances)
+        self._tasks = [asyncio.create_task(self._run(sample), name="samples of endpoints") for sample in samples]
 
     async def stop(self) -> None:
-        """End the loop."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        """End the loops."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
-    async def _run(self) -> None:
+    async def _run(self, sample: Callable[[int, int], Awaitable[None]]) -> None:
         before = int(self._clock.time()) // SAMPLE_SECONDS * SAMPLE_SECONDS
         while True:
             await self._clock.sleep(before + SAMPLE_SECONDS - self._clock.time())
@@ -47,19 +50,20 @@ class EndpointSampling:
             if now == before:
                 continue  # timers may be a hair early
             try:
-                self._sample_requests(range(before // MINUTE, now // MINUTE))
-                await self._sample_instances(before, now)
-            except (OSError, RuntimeError):
+                await sample(before, now)
+            except Exception:
                 logger.exception("no samples of endpoints at %s", now)
             before = now
 
-    def _sample_requests(self, passed: range) -> None:
+    async def _sample_requests(self, before: int, now: int) -> None:
         """Requests on their way now, and what was not asked in the minutes that have passed."""
-        for (region, endpoint), service in self._router.services():
+        services = self._router.services()
+        there = [(region, name, variant.name) for (region, name), service in services for variant in service.variants]
+        for minute in range(before // MINUTE, now // MINUTE):
+            self._metrics.passed(minute, there)
+        for (region, endpoint), service in services:
             for variant in service.variants:
                 self._metrics.concurrent(region, endpoint, variant, service.on_their_way(variant))
-                for minute in passed:
-                    self._metrics.quiet(region, endpoint, variant, minute)
 
     async def _sample_instances(self, before: int, now: int) -> None:
         """Utilization of what is due; a new instance is looked at, so that it has a beginning to count from."""
@@ -71,21 +75,22 @@ class EndpointSampling:
                 there.update(instance.instance_id for instance in active)
                 if before // variant.publish_seconds == now // variant.publish_seconds:
                     active = [instance for instance in active if instance.instance_id not in self._meters]
-                if active:
-                    looks.append((region, endpoint, variant, active))
+                looks += [(region, endpoint, variant, instance) for instance in active]
         self._meters = {name: meter for name, meter in self._meters.items() if name in there}
-        for region, endpoint, variant, active in looks:
-            for instance_id, usage in (await asyncio.to_thread(self._measure, active)).items():
+        for region, endpoint, variant, instance in looks:
+            try:
+                usage = await asyncio.to_thread(self._measure, instance)
+            except Exception:
+                logger.exception("no utilization of %s of %s at %s", instance.instance_id, endpoint, now)
+                continue
+            if usage is not None:
                 values = [(metric, value, "Percent") for metric, value in usage._asdict().items()]
-                self._metrics.put(region, INSTANCES, endpoint, variant, instance_id, values)
+                moment = self._clock.now()
+                self._metrics.put(region, INSTANCES, endpoint, variant, instance.instance_id, values, moment)
 
-    def _measure(self, instances: Iterable[Instance]) -> dict[str, Usage]:
-        found = {}
-        for instance in instances:
-            handle = instance.record.get("Handle")
-            if handle is not None:
-                meter = self._meters.setdefault(instance.instance_id, UtilizationMeter())
-                usage = meter.measure(handle["pid"], Path(handle["root"]))
-                if usage is not None:
-                    found[instance.instance_id] = usage
-        return found
+    def _measure(self, instance: Instance) -> Usage | None:
+        handle = instance.record.get("Handle")
+        if handle is None:
+            return None
+        meter = self._meters.setdefault(instance.instance_id, UtilizationMeter())
+        return meter.measure(handle["pid"], Path(handle["root"]))
