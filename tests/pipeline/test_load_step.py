@@ -16,13 +16,11 @@ import pytest
 
 from sagehound.errors import StepFailed
 from sagehound.pipeline.clients import Clients, connect_local
-from sagehound.pipeline.load.measuring import measure_capacity
 from sagehound.pipeline.load.payloads import payloads_of
 from sagehound.pipeline.load.plan import EndpointTarget, FunctionTarget, LoadPlan
 from sagehound.pipeline.load.result import LoadResult, require_place
 from sagehound.pipeline.load.signing import Payload
 from sagehound.pipeline.load.step import load
-from sagehound.settings import LoadSettings
 from tests.cloud.hosting import Hosting, answering
 from tests.cloud.lambda_functions import Bench
 from tests.cloud_process import CloudProcess
@@ -30,15 +28,6 @@ from tests.pipeline.conftest import Recorded
 from tests.waiting import wait_for
 
 BODY = [Payload("body", b"x", "text/plain")]
-SLOW = """
-import threading, time
-lock = threading.Lock()
-def model_fn(model_dir): return None
-def transform_fn(model, data, content_type, accept):
-    with lock: time.sleep(0.02)
-    return "done", "text/plain"
-"""
-"""An instance that answers one request after the other, each in 20 ms: it holds a little under 50 a second."""
 FUNCTION = (
     "import time\ntime.sleep(0.3)\ndef handler(event, context):\n    time.sleep(0.05)\n    return len(event['image'])\n"
 )
@@ -144,37 +133,6 @@ def test_a_target_that_is_not_there_is_refused_before_anything_is_sent(clients: 
     for target in (EndpointTarget("nobody"), FunctionTarget("nobody", "live")):
         with pytest.raises(StepFailed, match="nobody"):
             load(clients, target, BODY, LoadPlan(rate=1, duration=1), recorded.reporter)
-
-
-def test_what_one_instance_holds_is_found_and_verified(
-    cloud: CloudProcess, clients: Clients, recorded: Recorded, tmp_path: Path
-) -> None:
-    hosting = Hosting(cloud)
-    name = hosting.endpoint("capacity", SLOW)
-    settings = LoadSettings(step=2.0, tolerance=0.15)
-    with recorded.reporter.step("load") as step:
-        result = measure_capacity(clients, EndpointTarget(name), BODY, settings, recorded.reporter, step, bound=250.0)
-    capacity = result.capacity
-    assert capacity is not None
-    # One after the other in at least 20 ms each: never above 50 a second, and not far below it.
-    assert 25 <= capacity.rate <= 50
-    assert capacity.p99 <= 250
-    assert (capacity.instances, capacity.instance_type) == (1, "ml.m5.large")
-    assert capacity.steps[-1]["holds"]
-    assert any(not one["holds"] for one in capacity.steps)
-    assert recorded.steps()["load"]["text"].startswith("one ml.m5.large instance holds ")
-    result.write(tmp_path / "capacity.json")
-    assert LoadResult.read(tmp_path / "capacity.json").capacity == capacity
-    hosting.delete(name)
-
-
-def test_a_bound_that_no_request_keeps_is_said(cloud: CloudProcess, clients: Clients, recorded: Recorded) -> None:
-    hosting = Hosting(cloud)
-    name = hosting.endpoint("bound", SLOW)
-    settings = LoadSettings(step=1.0, tolerance=0.5)
-    with recorded.reporter.step("load") as step, pytest.raises(StepFailed, match="no rate holds p99 5 ms"):
-        measure_capacity(clients, EndpointTarget(name), BODY, settings, recorded.reporter, step, bound=5.0)
-    hosting.delete(name)
 
 
 def test_times_of_a_fast_clock_become_seconds_of_the_load(fast_cloud: CloudProcess) -> None:
