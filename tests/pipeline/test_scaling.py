@@ -72,7 +72,7 @@ class Project:
 
     def registered(self) -> dict[str, dict[str, Any]]:
         """Resource -> scalable target, of this project's endpoint and function."""
-        found = {}
+        found: dict[str, dict[str, Any]] = {}
         for namespace in ("sagemaker", "lambda"):
             answer = self.clients.autoscaling.describe_scalable_targets(ServiceNamespace=namespace)
             found |= {one["ResourceId"]: one for one in answer["ScalableTargets"]}

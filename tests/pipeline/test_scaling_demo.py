@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+import io
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sagehound.errors import StepFailed
+from sagehound.errors import Interrupted, StepFailed
 from sagehound.pipeline.clients import Clients, CloudClock, connect_local
 from sagehound.pipeline.intake.source import take_in
 from sagehound.pipeline.load.plan import FunctionTarget
+from sagehound.pipeline.load.standing import Standing
 from sagehound.pipeline.names import Names
+from sagehound.pipeline.progress import JsonReporter, Reporter, Step
 from sagehound.pipeline.run import Options, run
 from sagehound.pipeline.scaling import scale
-from sagehound.pipeline.scaling_demo import peak_plan, show_scaling
+from sagehound.pipeline.scaling_demo import Shown, peak_plan, show_scaling
 from sagehound.pipeline.scaling_requests import CONCURRENCY, CPU
-from sagehound.pipeline.upload import upload
+from sagehound.pipeline.upload import StoredData, upload
 from sagehound.settings import LoadSettings, PipelineSettings, ScaleSettings
 from tests.cloud.hosting import Hosting, answering
-from tests.cloud.lambda_functions import Bench
+from tests.cloud.lambda_functions import Bench, unique
 from tests.cloud_process import CloudProcess
 from tests.pipeline.conftest import Recorded
 
@@ -80,13 +87,34 @@ def test_a_walk_that_cannot_scale_so_does_not_even_begin(
     assert recorded.steps() == {}
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.xdist_group("scaling")
-def test_a_load_takes_the_endpoint_up_and_back_and_the_function_is_ready(
-    fast_cloud: CloudProcess, pictures: Path, recorded: Recorded, tmp_path: Path
-) -> None:
+@dataclass
+class Stage:
+    """A project on a fast clock with an endpoint, a function and pictures: all that a demonstration needs."""
+
+    clients: Clients
+    names: Names
+    settings: PipelineSettings
+    data: StoredData
+
+    def show(self, reporter: Reporter, step: Step) -> Shown:
+        """The demonstration itself."""
+        return show_scaling(
+            self.clients,
+            self.names,
+            self.settings.scale,
+            self.settings.load,
+            self.data.name,
+            self.names.endpoint,
+            FunctionTarget(self.names.function, "live"),
+            reporter,
+            step,
+        )
+
+
+@pytest.fixture
+def stage(fast_cloud: CloudProcess, pictures: Path, recorded: Recorded, tmp_path: Path) -> Iterator[Stage]:
     hosting, bench = Hosting(fast_cloud), Bench(fast_cloud)
-    endpoint, function = hosting.endpoint("dogs", answering("woof")), bench.create(HANDLER)
+    endpoint, function = hosting.endpoint(unique("dogs"), answering("woof")), bench.create(HANDLER)
     version = bench.client.publish_version(FunctionName=function)["Version"]
     bench.active(function, Qualifier=version)
     bench.client.create_alias(FunctionName=function, Name="live", FunctionVersion=version)
@@ -98,26 +126,45 @@ def test_a_load_takes_the_endpoint_up_and_back_and_the_function_is_ready(
         scale=changed(target=8.0),
     )
     clients = connect_local(fast_cloud.data_dir, fast_cloud.region)
-    assert str(clients.clock) == "clock x60"
     names = Names.of(settings, clients.account_id)
     manifest = take_in(str(pictures), settings.data, tmp_path / "cache", recorded.reporter)
     with recorded.reporter.step("upload") as step:
         data = upload(clients, names, manifest, recorded.reporter, step)
+    yield Stage(clients, names, settings, data)
+    hosting.delete(endpoint)
+
+
+class PressesCtrlC(JsonReporter):
+    """Presses Ctrl-C once the load has been sent and its end is being watched."""
+
+    pressed = False
+
+    def load(self, standing: Standing) -> None:
+        """Look at the load; called in a thread."""
+        super().load(standing)
+        if standing.second > standing.duration and not standing.in_flight and not self.pressed:
+            self.pressed = True
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.xdist_group("scaling")
+def test_ctrl_c_while_the_instances_are_watched_ends_the_demonstration(stage: Stage) -> None:
+    reporter = PressesCtrlC(io.StringIO())
+    with pytest.raises(Interrupted, match="what was scaled stays so"), reporter.step("load") as step:
+        stage.show(reporter, step)
+    assert reporter.pressed
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.xdist_group("scaling")
+def test_a_load_takes_the_endpoint_up_and_back_and_the_function_is_ready(stage: Stage, recorded: Recorded) -> None:
+    assert str(stage.clients.clock) == "clock x60"
     with recorded.reporter.step("scale") as step:
-        scale(clients, names, settings, recorded.reporter, step)
+        scale(stage.clients, stage.names, stage.settings, recorded.reporter, step)
         assert "at clock x60 its minute is 1 s, so it is 8 a second here" in step.lines[0]
     with recorded.reporter.step("load") as step:
-        shown = show_scaling(
-            clients,
-            names,
-            settings.scale,
-            settings.load,
-            data.name,
-            endpoint,
-            FunctionTarget(function, "live"),
-            recorded.reporter,
-            step,
-        )
+        shown = stage.show(recorded.reporter, step)
     counts = [one["current"] for one in shown.endpoint.instances]
     assert (counts[0], max(counts), counts[-1]) == (1, 3, 1)
     # Nothing is lost, whatever starts and ends meanwhile.
