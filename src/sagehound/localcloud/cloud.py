@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sagehound.localcloud import credentials
+from sagehound.localcloud.authorization.application_autoscaling import AutoScalingChecks
 from sagehound.localcloud.authorization.authoriser import Authoriser
 from sagehound.localcloud.call import Service
 from sagehound.localcloud.gateway import Gateway
@@ -94,6 +95,7 @@ class Cloud:
             for service in (iam, sts, s3, logs, cloudwatch, cloudtrail, sagemaker, runtime, functions, autoscaling)
         }
         self._alarms = cloudwatch.alarms
+        self.authoriser.add_rule("application-autoscaling", AutoScalingChecks(autoscaling.tags))
         self.authoriser.add_resource_policies("s3", s3, restricts_public=s3.restricts_public)
         self.authoriser.add_resource_policies("sts", iam.effective)
         self.authoriser.add_resource_policies("lambda", functions)

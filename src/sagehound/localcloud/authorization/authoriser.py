@@ -9,7 +9,7 @@ from functools import cache, partial
 
 from sagehound.localcloud.authorization import context as keys
 from sagehound.localcloud.authorization import denial, rules, s3
-from sagehound.localcloud.authorization.check import Check, Context, Value
+from sagehound.localcloud.authorization.check import Check, Context, Rule, Value
 from sagehound.localcloud.authorization.needs import IAM, ResourcePolicies, ResourceTags
 from sagehound.localcloud.authorization.subjects import Subject, Subjects
 from sagehound.localcloud.call import Call, Caller, Request
@@ -41,6 +41,10 @@ class Authoriser:
         self._resource_tags: dict[str, ResourceTags] = {}
         self._restricts_public: dict[str, Callable[[str], bool]] = {}
         self._subjects = Subjects(iam, account_id)
+
+    def add_rule(self, service: str, rule: Rule) -> None:
+        """Ask `rule` what the calls of a service need: one that must look into the service."""
+        self._rules[service] = rule
 
     def add_resource_policies(
         self, service: str, provider: ResourcePolicies, *, restricts_public: Callable[[str], bool] | None = None

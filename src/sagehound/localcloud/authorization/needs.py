@@ -36,6 +36,13 @@ class ResourcePolicies(Protocol):
         """The text of the policy that governs this very resource (an object's is its bucket's); None without one."""
 
 
+class ScalableTargets(Protocol):
+    """Application Auto Scaling, asked which scalable target a request is about."""
+
+    def arn_of(self, region: str, request: Mapping[str, Any], /) -> str | None:
+        """The target that ServiceNamespace, ResourceId and ScalableDimension name; None when it is not registered."""
+
+
 class ResourceTags(Protocol):
     """A service whose resources have tags."""
 

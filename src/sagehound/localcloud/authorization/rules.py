@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sagehound.localcloud.authorization import (
-    application_autoscaling,
     cloudtrail,
     cloudwatch,
     ec2,
@@ -21,9 +20,8 @@ from sagehound.localcloud.call import Call, Request
 
 
 def by_service(entities: Entities, account_id: str) -> dict[str, Rule]:
-    """The rule of each service, by botocore's name."""
+    """The rule of each service, by botocore's name, but for those that are added when their service is there."""
     return {
-        "application-autoscaling": application_autoscaling.checks,
         "cloudtrail": cloudtrail.checks,
         "cloudwatch": cloudwatch.checks,
         "ec2": ec2.checks,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sagehound.localcloud.call import Call, Request, Response
@@ -44,6 +45,11 @@ class Tags:
         fields = arn.split(":")
         target = self._find(fields[3], arn) if len(fields) == 6 else None
         return {} if target is None else dict(target["tags"])
+
+    def arn_of(self, region: str, request: Mapping[str, Any]) -> str | None:
+        """The target that a request names, for policies; None when it is not registered."""
+        target = self._table.target(region, request)
+        return None if target is None else str(target["ScalableTargetARN"])
 
     def _target(self, call: Call, request: Request) -> dict[str, Any]:
         call.resource = request["ResourceARN"]
