@@ -2,161 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from sagehound.localcloud.call import Call, Caller, HttpRequest
-from sagehound.localcloud.errors import AwsError, validation
-from sagehound.localcloud.scaling.alarm import ALARM
-from sagehound.localcloud.services.application_autoscaling.needs import Listener
-from sagehound.localcloud.services.application_autoscaling.service import ApplicationAutoScaling
-from sagehound.localcloud.state.clock import Clock
-from sagehound.localcloud.state.store import Store
-
-REGION, ACCOUNT = "us-east-1", "123456789012"
-DIMENSION = "sagemaker:variant:DesiredInstanceCount"
-TARGET = {
-    "ServiceNamespace": "sagemaker",
-    "ResourceId": "endpoint/dogs/variant/AllTraffic",
-    "ScalableDimension": DIMENSION,
-}
-
-
-@dataclass
-class Fleet:
-    """A resource whose changes end when the test says so."""
-
-    minimum: int = 0
-    current: int = 1
-    desired: int = 1
-    refuses: str = ""
-    busy: bool = False
-    asked: list[int] = field(default_factory=list)
-    listeners: list[Listener] = field(default_factory=list)
-
-    def capacity(self, region: str, resource_id: str) -> tuple[int, int, bool]:
-        return self.current, self.desired, self.busy or (self.current != self.desired and not self.refuses)
-
-    def set_desired(self, region: str, resource_id: str, count: int) -> None:
-        if self.busy:
-            raise validation("Cannot update in-progress endpoint.")
-        self.asked.append(count)
-        self.desired = count
-
-    def check(self, region: str, resource_id: str) -> None:
-        pass
-
-    def add_listener(self, listener: Listener) -> None:
-        self.listeners.append(listener)
-
-    async def get_there(self, current: int, failure: str = "") -> None:
-        """So many serve; everybody is told."""
-        self.current, self.refuses, self.busy = current, failure, False
-        for listener in self.listeners:
-            listener(REGION, TARGET["ResourceId"], failure)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-
-
-@dataclass
-class Event:
-    """An alarm that calls."""
-
-    name: str
-    action_arn: str
-    at: datetime
-    region: str = REGION
-    state: str = ALARM
-
-
-@dataclass
-class Alarms:
-    """Alarms whose values the test sets by the name of their metric."""
-
-    clock: Clock
-    made: dict[str, dict[str, Any]] = field(default_factory=dict)
-    metrics: dict[str, list[float | None]] = field(default_factory=dict)
-    callback: Any = None
-
-    def put(self, region: str, alarm: dict[str, Any], *, managed_by: str) -> str:
-        self.made[alarm["AlarmName"]] = alarm
-        return f"arn:aws:cloudwatch:{region}:{ACCOUNT}:alarm:{alarm['AlarmName']}"
-
-    def delete(self, region: str, names: list[str]) -> None:
-        for name in names:
-            self.made.pop(name, None)
-
-    def describe(self, region: str, name: str) -> dict[str, Any] | None:
-        return self.made.get(name)
-
-    def with_action(self, region: str, prefix: str) -> list[dict[str, Any]]:
-        return [alarm for alarm in self.made.values() if alarm["AlarmActions"][0].startswith(prefix)]
-
-    def values(self, region: str, name: str, count: int, now: float) -> list[float | None] | None:
-        alarm = self.made.get(name)
-        return None if alarm is None else self.metrics.get(alarm["MetricName"], [])[-count:]
-
-    def add_action(self, prefix: str, callback: Any) -> None:
-        self.callback = callback
-
-    def call(self, kind: str, metric: str) -> str:
-        """Call the policy of the high or low alarm on a metric; the alarm's name."""
-        name = next(name for name, alarm in self.made.items() if kind in name and alarm["MetricName"] == metric)
-        self.callback(Event(name, self.made[name]["AlarmActions"][0], self.clock.now()))
-        return name
-
-
-class World:
-    """The service over a store, with one fleet."""
-
-    def __init__(self, path: Path, fleet: Fleet | None = None) -> None:
-        self.store = Store(path)
-        self.clock = Clock()
-        self.fleet = fleet or Fleet()
-        self.alarms = Alarms(self.clock)
-        self.service = ApplicationAutoScaling(
-            self.store, self.clock, ACCOUNT, scalables={DIMENSION: self.fleet}, alarms=self.alarms
-        )
-
-    def __call__(self, operation: str, **request: Any) -> dict[str, Any]:
-        """One operation."""
-
-        async def nothing() -> AsyncIterator[bytes]:
-            yield b""
-
-        http = HttpRequest("POST", "/", "", {}, "http", "127.0.0.1", nothing)
-        caller = Caller("arn:aws:iam::123456789012:root", ACCOUNT, ACCOUNT, "AKIA", is_root=True)
-        call = Call("application-autoscaling", operation, REGION, ACCOUNT, caller, "id", http)
-        answer: Any = self.service.operations[operation](call, request)
-        return dict(answer)
-
-    def track(self, metric: str, target: float = 10.0, **members: Any) -> None:
-        """A policy on a metric of one's own, named after it."""
-        specification = {"Namespace": "Dogs", "MetricName": metric, "Statistic": "Average"}
-        self(
-            "PutScalingPolicy",
-            **TARGET,
-            PolicyName=metric.lower(),
-            PolicyType="TargetTrackingScaling",
-            TargetTrackingScalingPolicyConfiguration={
-                "TargetValue": target,
-                "CustomizedMetricSpecification": specification,
-                "ScaleInCooldown": 0,
-                "ScaleOutCooldown": 0,
-                **members,
-            },
-        )
-
-    def activities(self, *, everything: bool = False) -> list[dict[str, Any]]:
-        """The newest first."""
-        found = self("DescribeScalingActivities", ServiceNamespace="sagemaker", IncludeNotScaledActivities=everything)
-        return list(found["ScalingActivities"])
+from sagehound.localcloud.errors import AwsError
+from tests.cloud.scaling_world import REGION, TARGET, Event, World
 
 
 @pytest.fixture
@@ -166,8 +18,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     await world.service.start()
     world("RegisterScalableTarget", **TARGET, MinCapacity=1, MaxCapacity=4)
     yield world
-    await world.service.stop()
-    world.store.close()
+    await world.stop()
 
 
 async def test_an_activity_ends_when_the_resource_has_got_there(world: World) -> None:
@@ -265,23 +116,6 @@ async def test_an_alarm_that_was_deleted_scales_nothing(world: World) -> None:
     assert world.activities(everything=True) == []
 
 
-@pytest.mark.parametrize(("served", "status", "asked"), [(3, "Successful", []), (1, "InProgress", [])])
-async def test_a_new_start_takes_an_activity_up(tmp_path: Path, served: int, status: str, asked: list[int]) -> None:
-    before = World(tmp_path / "cloud.sqlite")
-    await before.service.start()
-    before("RegisterScalableTarget", **TARGET, MinCapacity=3, MaxCapacity=4)
-    await before.service.stop()
-    before.store.close()
-    after = World(tmp_path / "cloud.sqlite", Fleet(current=served, desired=3))
-    await after.service.start()
-    assert after.activities()[0]["StatusCode"] == status
-    assert after.fleet.asked == asked
-    await after.fleet.get_there(3)
-    assert after.activities()[0]["StatusCode"] == "Successful"
-    await after.service.stop()
-    after.store.close()
-
-
 async def test_a_refusal_ends_an_activity_in_aws_s_words(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AwsError("ResourceLimitExceeded", "The account-level service limit is 2 Instances.")
@@ -295,18 +129,131 @@ async def test_a_refusal_ends_an_activity_in_aws_s_words(world: World, monkeypat
     )
 
 
-async def test_what_was_not_asked_for_before_the_end_is_asked_for_at_the_next_start(tmp_path: Path) -> None:
-    before = World(tmp_path / "cloud.sqlite", Fleet(busy=True))
-    await before.service.start()
-    before("RegisterScalableTarget", **TARGET, MinCapacity=3, MaxCapacity=4)
-    assert before.activities()[0]["StatusCode"] == "Pending"
-    await before.service.stop()
-    before.store.close()
-    after = World(tmp_path / "cloud.sqlite")
-    await after.service.start()
-    assert after.fleet.asked == [3]
-    await after.fleet.get_there(3)
-    (activity,) = after.activities()
-    assert activity["StatusCode"] == "Successful"
-    await after.service.stop()
-    after.store.close()
+async def test_bounds_that_change_while_they_wait_are_not_asked_for(world: World) -> None:
+    world.fleet.busy = True
+    world("RegisterScalableTarget", **TARGET, MinCapacity=3)
+    world("RegisterScalableTarget", **TARGET, MinCapacity=1, MaxCapacity=2)
+    (activity,) = world.activities()
+    assert activity["StatusCode"] == "Overridden"
+    assert activity["StatusMessage"].endswith("The scalable target does not ask for it any more.")
+    await world.fleet.get_there(1)
+    assert world.fleet.asked == []
+
+
+async def test_bounds_that_wait_are_those_of_the_end_of_the_wait(world: World) -> None:
+    world.fleet.busy = True
+    world("RegisterScalableTarget", **TARGET, MinCapacity=3)
+    world("RegisterScalableTarget", **TARGET, MinCapacity=3, MaxCapacity=3)
+    assert [one["StatusCode"] for one in world.activities()] == ["Pending"]
+    world("RegisterScalableTarget", **TARGET, MinCapacity=2)
+    assert [one["StatusCode"] for one in world.activities()] == ["Pending", "Overridden"]
+    await world.fleet.get_there(1)
+    assert world.fleet.asked == [2]
+
+
+async def test_bounds_of_a_target_that_is_deregistered_are_not_asked_for(world: World) -> None:
+    world.fleet.busy = True
+    world("RegisterScalableTarget", **TARGET, MinCapacity=3)
+    world("DeregisterScalableTarget", **TARGET)
+    await world.fleet.get_there(1)
+    assert world.fleet.asked == []
+    assert world.activities()[0]["StatusCode"] == "Overridden"
+
+
+async def test_step_scaling_in_waits_for_no_target_tracking(world: World) -> None:
+    world.fleet.current = world.fleet.desired = 3
+    world.track("Wait")
+    world.step("fewer", "Queue", -1, 10.0)
+    world.alarms.metrics = {"Wait": [9.5] * 20, "Queue": [5.0]}
+    world.alarms.call("fewer", "Queue")
+    assert world.fleet.asked == [2]
+    assert world.activities()[0]["Cause"] == "monitor alarm fewer-alarm in state ALARM triggered policy fewer"
+
+
+async def test_two_policies_that_take_turns_tell_each_reason_once(world: World) -> None:
+    world.track("Wait")
+    world.track("Queue")
+    world.fleet.current = world.fleet.desired = 4
+    world.alarms.metrics = {"Wait": [99.0] * 3, "Queue": [99.0] * 3}
+    for _ in range(3):
+        for metric in ("Wait", "Queue"):
+            world.alarms.call("High", metric)
+    told = world.activities(everything=True)
+    assert ["queue" in one["Cause"] for one in told] == [True, False]
+    world("RegisterScalableTarget", **TARGET, MaxCapacity=3)
+    await world.fleet.get_there(3)
+    world.alarms.call("High", "Wait")
+    assert len(world.activities(everything=True)) == 4, "after a change it is told anew"
+
+
+async def test_the_policy_that_is_called_tells_why_it_does_not_scale(world: World) -> None:
+    world.track("Alpha")
+    world.track("Zulu")
+    world.fleet.current = world.fleet.desired = 4
+    world.alarms.metrics = {"Alpha": [8.0] * 20, "Zulu": [99.0] * 3}
+    world.alarms.call("High", "Zulu")
+    (told,) = world.activities(everything=True)
+    assert told["NotScaledReasons"] == [{"Code": "AlreadyAtMaxCapacity", "CurrentCapacity": 4, "MaxCapacity": 4}]
+
+
+async def test_points_from_before_a_scale_out_that_was_overridden_count_for_the_capacity_before(world: World) -> None:
+    world("RegisterScalableTarget", **TARGET, MaxCapacity=50)
+    world.track("Wait", 20.0)
+    for value, desired in ((60.0, 3), (100.0, 5)):
+        world.alarms.metrics["Wait"] = [value] * 3
+        world.alarms.call("High", "Wait")
+        assert world.fleet.asked[-1] == desired
+    await world.fleet.get_there(5)
+    world.alarms.call("High", "Wait")
+    assert world.fleet.asked == [3, 5]
+
+
+async def test_a_scale_out_that_was_fulfilled_in_part_cools_down(world: World) -> None:
+    world("RegisterScalableTarget", **TARGET, MaxCapacity=50)
+    world.track("Wait", 20.0, ScaleOutCooldown=300)
+    world.alarms.metrics["Wait"] = [60.0] * 3
+    world.alarms.call("High", "Wait")
+    await world.fleet.get_there(2, "there is no more memory")
+    assert world.activities()[0]["StatusCode"] == "Unfulfilled"
+    world.alarms.call("High", "Wait")
+    assert world.fleet.asked == [3]
+
+
+async def test_a_resource_that_is_deleted_takes_its_target_along(world: World) -> None:
+    world.track("Wait")
+    action = {"ScheduledActionName": "later", "Schedule": "at(2099-01-01T00:00:00)"}
+    world("PutScheduledAction", **TARGET, **action, ScalableTargetAction={"MinCapacity": 2})
+    world("RegisterScalableTarget", **TARGET, MinCapacity=2)
+    world.fleet.gone = True
+    await world.fleet.get_there(1)
+    for operation, member in (
+        ("DescribeScalableTargets", "ScalableTargets"),
+        ("DescribeScalingPolicies", "ScalingPolicies"),
+        ("DescribeScheduledActions", "ScheduledActions"),
+    ):
+        assert world(operation, ServiceNamespace="sagemaker")[member] == []
+    assert world.alarms.made == {}
+    assert world.activities()[0]["StatusCode"] == "Failed"
+
+
+async def test_a_resource_that_does_not_let_itself_be_scaled_is_told(world: World) -> None:
+    world.track("Wait")
+    world.fleet.gone = True
+    world.alarms.call("High", "Wait")
+    (told,) = world.activities(everything=True)
+    assert told["NotScaledReasons"] == [{"Code": "TargetServicePutResourceAsUnscalable"}]
+    assert told["Details"] == "Could not find endpoint."
+
+
+async def test_a_target_that_is_registered_anew_has_no_cooldowns(world: World) -> None:
+    world.track("Wait", ScaleOutCooldown=3000)
+    world.alarms.metrics["Wait"] = [25.0] * 3
+    world.alarms.call("High", "Wait")
+    await world.fleet.get_there(3)
+    world("DeregisterScalableTarget", **TARGET)
+    world.fleet.current = world.fleet.desired = 2
+    world("RegisterScalableTarget", **TARGET, MinCapacity=1, MaxCapacity=4)
+    world.track("Wait", ScaleOutCooldown=3000)
+    world.alarms.metrics["Wait"] = [15.0] * 3
+    world.alarms.call("High", "Wait")
+    assert world.fleet.asked == [3, 3]

@@ -173,17 +173,28 @@ def test_what_of_endpoints_cannot_be_scaled(cloud: CloudProcess) -> None:
     assert (code, message) == ("ValidationException", "Minimum capacity cannot be less than 1")
 
 
-def test_the_policy_of_an_endpoint_that_is_deleted_tells_so(fast_cloud: CloudProcess) -> None:
+def test_an_endpoint_that_is_deleted_takes_its_target_along(fast_cloud: CloudProcess) -> None:
     variant = Variant(fast_cloud)
     variant.client.register_scalable_target(**variant.target, MinCapacity=1, MaxCapacity=3)
-    more = variant.step("more", [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 1}])
+    variant.client.put_scaling_policy(
+        **variant.target,
+        PolicyName="follow",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": 10.0,
+            "PredefinedMetricSpecification": {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"},
+        },
+    )
+    prefix = f"TargetTracking-{variant.target['ResourceId']}-"
+    assert len(variant.cloudwatch.describe_alarms(AlarmNamePrefix=prefix)["MetricAlarms"]) == 2
     variant.hosting.delete(variant.endpoint)
-    variant.alarm("dogs", more, "GreaterThanThreshold", 1)
-    variant.cloudwatch.set_alarm_state(AlarmName="dogs", StateValue="ALARM", StateReason="a test")
-    (told,) = variant.activities(IncludeNotScaledActivities=True)
-    assert told["NotScaledReasons"] == [{"Code": "TargetServicePutResourceAsUnscalable"}]
-    assert "Could not find endpoint" in told["Details"]
-    variant.client.deregister_scalable_target(**variant.target)
+    targets = variant.client.describe_scalable_targets(
+        ServiceNamespace="sagemaker", ResourceIds=[variant.target["ResourceId"]]
+    )
+    assert targets["ScalableTargets"] == []
+    assert variant.cloudwatch.describe_alarms(AlarmNamePrefix=prefix)["MetricAlarms"] == []
+    code, _ = refusal(variant.step, name="more", adjustments=[{"ScalingAdjustment": 1}])
+    assert code == "ObjectNotFoundException"
 
 
 @pytest.mark.parametrize(

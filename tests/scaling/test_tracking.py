@@ -98,7 +98,7 @@ def test_a_scale_out_interrupts_a_scale_in_cooldown_and_ends_it() -> None:
     policy = replace(TARGET_20, scale_in_cooldown=3000)
     cooling = LastActivities(scale_in_at=NOW)
     assert decide(at(1), policy, [45.0] * 3, cooling, NOW + 1).desired == 3
-    ended = LastActivities(scale_in_at=NOW, scale_out_at=NOW + 1, scaled_by=2)
+    ended = LastActivities(scale_in_at=NOW, scale_out_at=NOW + 1, scaled_by=2, out_is_newer=True)
     assert decide(at(3), policy, LOW, ended, NOW + 200).desired == 2
     assert decide(at(3), policy, LOW, LastActivities(scale_in_at=NOW), NOW + 200).desired is None
 
@@ -137,10 +137,7 @@ def test_disabled_scale_in() -> None:
     assert decide(at(1), policy, [45.0] * 3, NEVER, NOW).desired == 3
 
 
-def test_a_total_is_shared_and_scales_out_from_zero() -> None:
-    total = TrackingPolicy(10.0, per_instance=False)
-    assert decide(at(2, maximum=9), total, [45.0] * 3, NEVER, NOW).desired == 5
-    assert decide(at(0, minimum=0, maximum=9), total, [45.0] * 3, NEVER, NOW).desired == 5
+def test_out_from_zero() -> None:
     assert decide(at(0, minimum=0, maximum=9), TARGET_20, [45.0] * 3, NEVER, NOW).desired == 3
 
 
@@ -172,17 +169,36 @@ def test_several_policies_scale_out_if_any_asks_and_in_if_all_agree() -> None:
     up, more, down, least = Decision(4, "up"), Decision(6, "more"), Decision(2, "down"), Decision(1, "least")
     calm = Decision(None, "calm")
     three = at(3, maximum=5)
-    both = combine(three, [Vote("a", up), Vote("b", more), Vote("c", down)])
+    both = combine(three, [Vote("a", up), Vote("b", more), Vote("c", down)], "c")
     assert (both.decision.desired, both.policy) == (5, "b")
-    assert combine(three, [Vote("a", down), Vote("b", calm)]).decision.desired is None
-    assert "b (calm)" in combine(three, [Vote("a", down), Vote("b", calm)]).decision.cause
-    assert combine(three, [Vote("a", down), Vote("b", calm, must_agree=False)]).decision.desired == 2
-    agreed = combine(three, [Vote("a", down), Vote("b", least)])
+    assert combine(three, [Vote("a", down), Vote("b", calm)], "a").decision.desired is None
+    assert "b (calm)" in combine(three, [Vote("a", down), Vote("b", calm)], "a").decision.cause
+    assert combine(three, [Vote("a", down), Vote("b", calm, must_agree=False)], "a").decision.desired == 2
+    agreed = combine(three, [Vote("a", down), Vote("b", least)], "b")
     assert (agreed.decision.desired, agreed.policy) == (2, "a")
     full = decide(at(3), TARGET_20, [900.0] * 3, NEVER, NOW)
-    told = combine(at(3), [Vote("a", calm), Vote("b", full)])
+    told = combine(at(3), [Vote("a", calm), Vote("b", full)], "b")
     assert (told.policy, told.decision) == ("b", full)
-    assert combine(three, []).decision.desired is None
+    assert combine(three, [], "a").decision.desired is None
+
+
+def test_the_policy_that_is_called_tells_its_own_reason() -> None:
+    three = at(3)
+    flaps, full = decide(three, TARGET_20, [16.0] * 17, NEVER, NOW), decide(three, TARGET_20, [900.0] * 3, NEVER, NOW)
+    for caller, decision in (("alpha", flaps), ("zulu", full)):
+        told = combine(three, [Vote("alpha", flaps), Vote("zulu", full)], caller)
+        assert (told.policy, told.decision) == (caller, decision)
+
+
+def test_step_scaling_waits_for_no_target_tracking() -> None:
+    three, calm = at(3), Decision(None, "calm")
+    step = Vote("step", Decision(1, "step"), must_agree=False, step=True)
+    alone = combine(three, [Vote("a", calm), step], "step")
+    assert (alone.decision.desired, alone.policy) == (1, "step")
+    blocked = combine(three, [Vote("a", calm), Vote("b", Decision(2, "down")), step], "step")
+    assert (blocked.decision.desired, blocked.policy) == (1, "step"), "what b asks for waits for a"
+    agreed = combine(three, [Vote("b", Decision(2, "down")), step], "step")
+    assert (agreed.decision.desired, agreed.policy) == (2, "b"), "of several capacities the largest"
 
 
 def test_bounds_and_schedules() -> None:
@@ -205,9 +221,8 @@ POLICIES = st.builds(
     scale_out_cooldown=st.sampled_from([0.0, 30.0, 300.0]),
     scale_in_cooldown=st.sampled_from([0.0, 30.0, 300.0]),
     disable_scale_in=st.booleans(),
-    per_instance=st.booleans(),
 )
-LASTS = st.builds(LastActivities, TIMES, TIMES, st.integers(0, 5))
+LASTS = st.builds(LastActivities, TIMES, TIMES, st.integers(0, 5), st.booleans())
 
 
 @st.composite
@@ -226,7 +241,7 @@ def test_never_outside_minimum_to_maximum(
         assert capacity.minimum <= decision.desired <= capacity.maximum
         assert decision.desired != capacity.desired
         assert decision.not_scaled is None
-    together = combine(capacity, [Vote("p", decision)]).decision
+    together = combine(capacity, [Vote("p", decision)], "p").decision
     assert together.desired == decision.desired
 
 
@@ -259,9 +274,11 @@ class Service:
         if self.capacity.in_progress:
             ended = self.now + self.delay
             if after > self.capacity.current:
-                self.last = LastActivities(ended, self.last.scale_in_at, after - self.capacity.current)
+                self.last = LastActivities(
+                    ended, self.last.scale_in_at, after - self.capacity.current, out_is_newer=True
+                )
             else:
-                self.last = replace(self.last, scale_in_at=ended)
+                self.last = replace(self.last, scale_in_at=ended, out_is_newer=False)
         self.now += 60
         self.capacity = replace(self.capacity, current=after, in_progress=False)
         decision = decide(self.capacity, self.policy, self.points[-points_needed(self.policy) :], self.last, self.now)

@@ -3,7 +3,9 @@
 https://docs.aws.amazon.com/autoscaling/application/userguide/target-tracking-scaling-policy-overview.html: "scale out
 the scalable target if any of the target tracking policies are ready for scale out, but scale it in only if all of the
 target tracking policies (with the scale-in portion enabled) are ready to scale in"; of several capacities the largest
-is taken, "for both scale in and scale out".
+is taken, "for both scale in and scale out". Step scaling waits for nobody (API_PutScalingPolicy): "if the step scaling
+policy initiates a scale-in activity before the target tracking policy is ready to scale in, the scale-in activity will
+not be blocked".
 """
 
 from __future__ import annotations
@@ -16,12 +18,13 @@ from sagehound.localcloud.scaling.decision import Capacity, Decision
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """What one policy decided. `must_agree`: a target tracking policy with its scale-in enabled, which every scale-in
-    waits for; a step policy speaks only when its alarm does."""
+    """What one policy decided. `must_agree`: a target tracking policy with its scale-in enabled, which the scale-in of
+    target tracking waits for; that of a `step` policy, which speaks only when its alarm does, does not."""
 
     policy: str
     decision: Decision
     must_agree: bool = True
+    step: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +35,23 @@ class Combined:
     policy: str = ""
 
 
-def combine(capacity: Capacity, votes: Sequence[Vote]) -> Combined:
-    """The largest scale-out that any policy asks for; otherwise the smallest scale-in, if all who must agree do."""
+def combine(capacity: Capacity, votes: Sequence[Vote], caller: str) -> Combined:
+    """The largest scale-out that any policy asks for; otherwise the smallest scale-in, if all who must agree do;
+    otherwise what the policy that was called says."""
     asked = [(vote.decision.desired, vote) for vote in votes if vote.decision.desired is not None]
     outs = [(desired, vote) for desired, vote in asked if desired > capacity.desired]
     ins = [(desired, vote) for desired, vote in asked if desired < capacity.desired]
-    if outs or ins:
-        agreeing = {vote.policy for _, vote in ins}
-        against = [vote for vote in votes if vote.must_agree and vote.policy not in agreeing]
-        if not outs and against:
-            names = ", ".join(vote.policy for vote in against)
-            return Combined(Decision(None, f"no scale-in: not ready are {names} ({against[0].decision.cause})"))
-        desired, winner = max(outs or ins, key=lambda pair: pair[0])
+    agreeing = {vote.policy for _, vote in ins}
+    against = [vote for vote in votes if vote.must_agree and vote.policy not in agreeing]
+    possible = outs or [(desired, vote) for desired, vote in ins if vote.step or not against]
+    if possible:
+        desired, winner = max(possible, key=lambda pair: pair[0])
         return Combined(replace(winner.decision, desired=capacity.bounded(desired)), winner.policy)
-    told = next((vote for vote in votes if vote.decision.not_scaled is not None), votes[0] if votes else None)
-    return Combined(told.decision, told.policy) if told else Combined(Decision(None, "there is no policy"))
+    if ins:
+        names = ", ".join(vote.policy for vote in against)
+        return Combined(Decision(None, f"no scale-in: not ready are {names} ({against[0].decision.cause})"))
+    told = next((vote for vote in votes if vote.policy == caller), None)
+    return Combined(told.decision, told.policy) if told else Combined(Decision(None, "there is no such policy"))
 
 
 def within_bounds(capacity: Capacity) -> Decision:

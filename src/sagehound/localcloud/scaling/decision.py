@@ -28,12 +28,14 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class LastActivities:
-    """When the last scale-out and scale-in of a target ended (seconds since 1970; None: never), and how many units the
-    scale-out added: they count as capacity during its cooldown."""
+    """When the last scale-out and scale-in of a target ended (seconds since 1970; None: never), how many units the
+    scale-out added, which count as capacity during its cooldown, and whether it came after the scale-in: a clock that
+    was set back does not tell."""
 
     scale_out_at: float | None = None
     scale_in_at: float | None = None
     scaled_by: int = 0
+    out_is_newer: bool = False
 
     def scale_out_cools(self, cooldown: float, now: float) -> bool:
         """Whether the scale-out cooldown lasts."""
@@ -42,9 +44,7 @@ class LastActivities:
     def scale_in_cools(self, cooldown: float, now: float) -> bool:
         """Whether the scale-in cooldown lasts. A scale-out ends it: "the scale-in cooldown period stops and doesn't
         complete" (API_TargetTrackingScalingPolicyConfiguration)."""
-        if self.scale_in_at is None or (self.scale_out_at is not None and self.scale_out_at > self.scale_in_at):
-            return False
-        return now < self.scale_in_at + cooldown
+        return self.scale_in_at is not None and not self.out_is_newer and now < self.scale_in_at + cooldown
 
 
 @dataclass(frozen=True, slots=True)

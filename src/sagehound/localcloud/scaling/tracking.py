@@ -30,15 +30,13 @@ _NOISE = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class TrackingPolicy:
-    """A target tracking configuration. `per_instance`: the metric falls as the capacity grows (invocations per
-    instance, utilization), which AWS takes for granted; otherwise it is a total that the capacity shares. `period` is
-    10 for high-resolution metrics."""
+    """A target tracking configuration, on a metric that falls as the capacity grows (invocations per instance,
+    utilization), as AWS asks of it. `period` is 10 for high-resolution metrics."""
 
     target: float
     scale_out_cooldown: float = 300.0
     scale_in_cooldown: float = 300.0
     disable_scale_in: bool = False
-    per_instance: bool = True
     period: int = 60
 
 
@@ -51,18 +49,16 @@ def decide(
 ) -> Decision:
     """The new capacity, or why there is none. `history` are the metric's last complete periods, oldest first, None
     where there are no data: at least `points_needed(policy)` of them, or what there is."""
-    # A total is compared with the target as its share of one unit, so one arithmetic serves both.
-    shares = [value if value is None else _per_unit(value, capacity, policy) for value in history]
-    found = [(age, value) for age, value in enumerate(reversed(shares), 1) if value is not None]
+    found = [(age, value) for age, value in enumerate(reversed(history), 1) if value is not None]
     if not found:
         return Decision(None, "the metric has no data: its alarms have insufficient data, so nothing is scaled")
     high, low = high_rule(policy.target, policy.period), low_rule(policy.target, policy.period)
     age, latest = found[0]
     measured_since = (now // policy.period - age) * policy.period
-    if evaluate(high, shares, OK).state == ALARM:
+    if evaluate(high, history, OK).state == ALARM:
         return _scale_out(capacity, policy, latest, measured_since, last, now)
-    if evaluate(low, shares, OK).state == ALARM:
-        peak = max(value for value in shares[-low.evaluation_range :] if value is not None)
+    if evaluate(low, history, OK).state == ALARM:
+        peak = max(value for value in history[-low.evaluation_range :] if value is not None)
         return _scale_in(capacity, policy, peak, measured_since, last, now)
     return Decision(
         None, f"the metric ({latest:g}) has not left the band of the target {policy.target:g} for long enough"
@@ -72,10 +68,6 @@ def decide(
 def points_needed(policy: TrackingPolicy) -> int:
     """How many periods `decide` looks at."""
     return low_rule(policy.target, policy.period).evaluation_range
-
-
-def _per_unit(value: float, capacity: Capacity, policy: TrackingPolicy) -> float:
-    return value if policy.per_instance else value / max(1, capacity.current)
 
 
 def _units(base: int, value: float, target: float) -> int:

@@ -17,8 +17,8 @@ class Activities:
 
     def DescribeScalingActivities(self, call: Call, request: Request) -> Response:
         """The newest first."""
-        found = self._activities.of(call.region, request, self._clock.time() - KEPT)
-        numbered = [{"number": -activity.number, "activity": activity} for activity in found]
-        answer = paging.page(numbered, request, "ScalingActivities", lambda one: one["number"])
-        answer["ScalingActivities"] = [one["activity"].shown() for one in answer["ScalingActivities"]]
+        found = self._activities.numbers(call.region, request, self._clock.time() - KEPT)
+        numbered = [{"number": number} for number in found]
+        answer = paging.page(numbered, request, "ScalingActivities", lambda one: -one["number"])
+        answer["ScalingActivities"] = [self._activities.get(**one).shown() for one in answer["ScalingActivities"]]
         return answer

@@ -16,7 +16,7 @@ KEPT = 6 * 7 * 86400
 """Seconds: AWS tells of the last six weeks."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS scaling_activity (
-    number INTEGER PRIMARY KEY, id TEXT NOT NULL, region TEXT NOT NULL, namespace TEXT NOT NULL,
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, region TEXT NOT NULL, namespace TEXT NOT NULL,
     resource_id TEXT NOT NULL, dimension TEXT NOT NULL, description TEXT NOT NULL, cause TEXT NOT NULL,
     details TEXT NOT NULL, began REAL NOT NULL, ended REAL, status TEXT NOT NULL, message TEXT NOT NULL,
     reasons TEXT NOT NULL, before INTEGER, after INTEGER, policy TEXT NOT NULL
@@ -54,6 +54,11 @@ class Activity:
     reasons: Sequence[Mapping[str, Any]] = ()
     number: int = 0
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+    @property
+    def added(self) -> int:
+        """The units that it adds; below 0 for those that it takes away."""
+        return 0 if self.before is None or self.after is None else self.after - self.before
 
     def shown(self) -> Record:
         """The same with AWS's members."""
@@ -131,10 +136,10 @@ class ActivityTable:
         rows = self._store.execute(sql, {"region": region, "resource": resource_id})
         return [_activity(row) for row in rows]
 
-    def of(self, region: str, request: Mapping[str, Any], since: float) -> list[Activity]:
+    def numbers(self, region: str, request: Mapping[str, Any], since: float) -> list[int]:
         """The activities of a Describe request, the newest first."""
         sql = (
-            "SELECT * FROM scaling_activity WHERE region = :region AND namespace = :namespace AND began >= :since"
+            "SELECT number FROM scaling_activity WHERE region = :region AND namespace = :namespace AND began >= :since"
             " AND (:resource IS NULL OR resource_id = :resource) AND (:dimension IS NULL OR dimension = :dimension)"
             " AND (:all OR reasons = '[]') ORDER BY number DESC"
         )
@@ -146,25 +151,35 @@ class ActivityTable:
             "since": since,
             "all": request.get("IncludeNotScaledActivities", False),
         }
-        return [_activity(row) for row in self._store.execute(sql, named)]
+        return [row["number"] for row in self._store.execute(sql, named)]
 
-    def latest(self, region: str, resource_id: str) -> Activity | None:
-        """The newest activity of a resource."""
-        sql = "SELECT * FROM scaling_activity WHERE region = ? AND resource_id = ? ORDER BY number DESC LIMIT 1"
-        rows = self._store.execute(sql, (region, resource_id))
+    def get(self, number: int) -> Activity:
+        """One activity."""
+        return _activity(self._store.execute("SELECT * FROM scaling_activity WHERE number = ?", (number,))[0])
+
+    def last_told(self, target: Record, region: str, cause: str) -> Activity | None:
+        """The newest activity of a target that changed something or that has this cause."""
+        sql = (
+            "SELECT * FROM scaling_activity WHERE region = ? AND namespace = ? AND resource_id = ?"
+            " AND (reasons = '[]' OR cause = ?) ORDER BY number DESC LIMIT 1"
+        )
+        rows = self._store.execute(sql, (region, target["ServiceNamespace"], target["ResourceId"], cause))
         return _activity(rows[0]) if rows else None
 
-    def last_by_policy(self, region: str, resource_id: str, *, out: bool) -> Activity | None:
-        """The last change that a scaling policy brought about and that was fulfilled, outwards or inwards."""
+    def last_by_policy(self, target: Record, region: str, *, out: bool) -> Activity | None:
+        """The last change that a policy brought about since the target was registered, outwards or inwards, and that
+        came to an end which the service kept: fulfilled, or in part."""
         sql = (
-            "SELECT * FROM scaling_activity WHERE region = ? AND resource_id = ? AND policy != '' AND status = ?"
-            f" AND after {'>' if out else '<'} before ORDER BY number DESC LIMIT 1"
+            "SELECT * FROM scaling_activity WHERE region = ? AND namespace = ? AND resource_id = ? AND number > ?"
+            f" AND policy != '' AND status IN (?, ?) AND after {'>' if out else '<'} before"
+            " ORDER BY number DESC LIMIT 1"
         )
-        rows = self._store.execute(sql, (region, resource_id, SUCCESSFUL))
+        named = region, target["ServiceNamespace"], target["ResourceId"], target["activitiesBefore"]
+        rows = self._store.execute(sql, (*named, SUCCESSFUL, UNFULFILLED))
         return _activity(rows[0]) if rows else None
 
     def last_number(self) -> int:
-        """The number of the newest activity of all; 0 when there is none."""
+        """The number of the newest activity of all that are kept; 0 when there is none. No number is given twice."""
         return int(self._store.execute("SELECT coalesce(max(number), 0) FROM scaling_activity")[0][0])
 
 

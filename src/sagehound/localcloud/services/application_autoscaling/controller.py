@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sagehound.localcloud.errors import AwsError
-from sagehound.localcloud.scaling.combine import combine, within_bounds
+from sagehound.localcloud.scaling.combine import combine
 from sagehound.localcloud.scaling.decision import (
     Capacity,
     LastActivities,
@@ -70,20 +70,13 @@ class Controller:
         target = self._table.registered(event.region, policy)
         try:
             self._scalables[target["ScalableDimension"]].check(event.region, target["ResourceId"])
-            capacity = self._capacity(event.region, target)
+            capacity = self._changes.capacity(event.region, target)
         except AwsError as refusal:
             cause = cause_of_alarm(event.name, policy["PolicyName"])
             reason = NotScaledReason("TargetServicePutResourceAsUnscalable")
             self._not_scaled(event.region, target, cause, reason, refusal.message)
             return
         self._decide(event, policy, target, capacity)
-
-    def enforce_bounds(self, region: str, target: Record) -> None:
-        """Bring a capacity that is outside of the bounds into them at once, as AWS does when they are set."""
-        decision = within_bounds(self._capacity(region, target))
-        if decision.desired is not None:
-            desired = self._scalables[target["ScalableDimension"]].capacity(region, target["ResourceId"])[1]
-            self._changes.begin(region, target, Change(desired, decision.desired, decision.cause))
 
     def _decide(self, event: AlarmEvent, policy: Record, target: Record, capacity: Capacity) -> None:
         region, now = event.region, self._clock.time()
@@ -94,12 +87,12 @@ class Controller:
         ]
         if policy["PolicyType"] != TRACKING:
             votes.append(self._votes.step(region, policy, event.name, capacity, last, now))
-        combined = combine(capacity, votes)
+        combined = combine(capacity, votes, policy["PolicyName"])
         decision = combined.decision
         winner = next((one for one in policies if one["PolicyName"] == combined.policy), policy)
         logger.debug("%s of %s: %s", event.name, target["ResourceId"], decision.cause)
         if decision.desired is None or decision.desired == capacity.desired:
-            if decision.not_scaled is not None and winner["PolicyName"] == policy["PolicyName"]:
+            if decision.not_scaled is not None:
                 cause = cause_of_alarm(event.name, policy["PolicyName"])
                 self._not_scaled(region, target, cause, decision.not_scaled, decision.cause)
             return
@@ -115,18 +108,12 @@ class Controller:
             assert told.not_scaled is not None
             self._not_scaled(region, target, cause, told.not_scaled, told.cause)
 
-    def _capacity(self, region: str, target: Record) -> Capacity:
-        current, desired, in_progress = self._scalables[target["ScalableDimension"]].capacity(
-            region, target["ResourceId"]
-        )
-        return Capacity(current, desired, target["MinCapacity"], target["MaxCapacity"], in_progress)
-
     def _last(self, region: str, target: Record) -> LastActivities:
         """What cooldowns count from: the ends of the last changes that policies brought about."""
-        out = self._activities.last_by_policy(region, target["ResourceId"], out=True)
-        inwards = self._activities.last_by_policy(region, target["ResourceId"], out=False)
-        added = out.after - out.before if out and out.after is not None and out.before is not None else 0
-        return LastActivities(self._ended(out), self._ended(inwards), added)
+        out = self._activities.last_by_policy(target, region, out=True)
+        inwards = self._activities.last_by_policy(target, region, out=False)
+        newer = out is not None and inwards is not None and out.number > inwards.number
+        return LastActivities(self._ended(out), self._ended(inwards), out.added if out else 0, newer)
 
     def _ended(self, activity: Activity | None) -> float | None:
         if activity is None or activity.ended is None:
@@ -134,10 +121,10 @@ class Controller:
         return min(activity.ended, self._boot.at) if activity.number <= self._boot.last_activity else activity.ended
 
     def _not_scaled(self, region: str, target: Record, cause: str, reason: NotScaledReason, details: str) -> None:
-        """An activity that says why not; the same again, minute by minute, tells nothing new."""
+        """An activity that says why not; the same again tells nothing new as long as nothing changes."""
         reasons = [reason.members()]
-        latest = self._activities.latest(region, target["ResourceId"])
-        if latest is not None and latest.cause == cause and list(latest.reasons) == reasons:
+        told = self._activities.last_told(target, region, cause)
+        if told is not None and list(told.reasons) == reasons:
             return
         now = self._clock.time()
         self._activities.add(

@@ -39,6 +39,8 @@ class Dimension:
     """Default of ScaleInCooldown and ScaleOutCooldown."""
     has_steps: bool
     metrics: Mapping[str, Predefined]
+    goes_with_resource: bool = False
+    """Whether a target is deregistered when its resource is deleted."""
 
     def metric_dimensions(self, resource_id: str) -> dict[str, str]:
         """The dimensions in CloudWatch of a resource's metrics."""
@@ -69,6 +71,7 @@ VARIANT = Dimension(
             "AWS/SageMaker", "ConcurrentRequestsPerModel", "Maximum", 10
         ),
     },
+    goes_with_resource=True,
 )
 FUNCTION = Dimension(
     "lambda",

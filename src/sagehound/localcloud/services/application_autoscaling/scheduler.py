@@ -13,7 +13,7 @@ from sagehound.localcloud.scaling.combine import with_schedule
 from sagehound.localcloud.scaling.decision import Capacity
 from sagehound.localcloud.services.application_autoscaling import schedule
 from sagehound.localcloud.services.application_autoscaling.activity_table import SUCCESSFUL, Activity, ActivityTable
-from sagehound.localcloud.services.application_autoscaling.controller import Controller
+from sagehound.localcloud.services.application_autoscaling.changes import Changes
 from sagehound.localcloud.services.application_autoscaling.table import SCHEDULED, TARGET, ScalingTable, sorting
 from sagehound.localcloud.state.clock import Clock
 
@@ -34,11 +34,11 @@ class _Moment(NamedTuple):
 class Scheduler:
     """Waits for the earliest action. What was due while the server was down runs once when it is back."""
 
-    def __init__(self, scaling: ScalingTable, activities: ActivityTable, clock: Clock, controller: Controller) -> None:
+    def __init__(self, scaling: ScalingTable, activities: ActivityTable, clock: Clock, changes: Changes) -> None:
         self._table = scaling
         self._activities = activities
         self._clock = clock
-        self._controller = controller
+        self._changes = changes
         self._moments: dict[tuple[str, str], _Moment] = {}
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -138,7 +138,7 @@ class Scheduler:
 
     def _enforce(self, region: str, target: Record) -> None:
         try:
-            self._controller.enforce_bounds(region, target)
+            self._changes.enforce_bounds(region, target)
         except AwsError as gone:
             logger.info("the bounds of %s are set, but its capacity is not: %s", target["ResourceId"], gone)
 

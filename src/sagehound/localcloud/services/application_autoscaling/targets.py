@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from sagehound.localcloud.call import Call, Request, Response
-from sagehound.localcloud.errors import validation
+from sagehound.localcloud.errors import AwsError, validation
 from sagehound.localcloud.services.application_autoscaling import paging, table
+from sagehound.localcloud.services.application_autoscaling.activity_table import ActivityTable
 from sagehound.localcloud.services.application_autoscaling.bounds import check_bounds
-from sagehound.localcloud.services.application_autoscaling.controller import Controller
-from sagehound.localcloud.services.application_autoscaling.dimensions import Dimension, dimension_of
+from sagehound.localcloud.services.application_autoscaling.changes import Changes
+from sagehound.localcloud.services.application_autoscaling.dimensions import DIMENSIONS, Dimension, dimension_of
 from sagehound.localcloud.services.application_autoscaling.errors import limit_exceeded, no_such
 from sagehound.localcloud.services.application_autoscaling.needs import Scalable
 from sagehound.localcloud.services.application_autoscaling.policies import Policies
@@ -30,16 +31,37 @@ class Targets:
     def __init__(
         self,
         scaling: ScalingTable,
+        activities: ActivityTable,
         clock: Clock,
         scalables: dict[str, Scalable],
         policies: Policies,
-        controller: Controller,
+        changes: Changes,
     ) -> None:
         self._table = scaling
+        self._activities = activities
         self._clock = clock
         self._scalables = scalables
         self._policies = policies
-        self._controller = controller
+        self._changes = changes
+
+    def start(self) -> None:
+        """A server that was killed may have set bounds and not enforced them, or not have seen a deletion's end."""
+        for target in self._table.store.list(TARGET):
+            region = target["ScalableTargetARN"].split(":")[3]
+            try:
+                self._changes.enforce_bounds(region, target)
+            except AwsError:
+                self.deregister_gone(region, target["ResourceId"])
+
+    def deregister_gone(self, region: str, resource_id: str) -> None:
+        """Forget the targets of a resource that is deleted, "without notifying you", where AWS does so."""
+        for target in self._table.store.list(TARGET, region):
+            dimension = DIMENSIONS[target["ScalableDimension"]]
+            if target["ResourceId"] == resource_id and dimension.goes_with_resource:
+                try:
+                    self._changes.capacity(region, target)
+                except AwsError:
+                    self._deregister(region, target)
 
     def RegisterScalableTarget(self, call: Call, request: Request) -> Response:
         """Register a target or change what is said of it; a capacity that is outside of the bounds follows at once."""
@@ -51,7 +73,7 @@ class Targets:
         scalable.check(call.region, request["ResourceId"])
         call.resource = target["ScalableTargetARN"]
         self._table.put(TARGET, call.region, target)
-        self._controller.enforce_bounds(call.region, target)
+        self._changes.enforce_bounds(call.region, target)
         return {"ScalableTargetARN": target["ScalableTargetARN"]}
 
     def DescribeScalableTargets(self, call: Call, request: Request) -> Response:
@@ -67,13 +89,17 @@ class Targets:
         if target is None:
             raise no_such("scalable target", request)
         call.resource = target["ScalableTargetARN"]
-        with self._table.store.transaction():
-            for policy in self._table.children(POLICY, call.region, target):
-                self._policies.delete(call.region, policy)
-            for action in self._table.children(SCHEDULED, call.region, target):
-                self._table.delete(SCHEDULED, call.region, action)
-            self._table.delete(TARGET, call.region, target)
+        self._deregister(call.region, target)
         return {}
+
+    def _deregister(self, region: str, target: Record) -> None:
+        with self._table.store.transaction():
+            for policy in self._table.children(POLICY, region, target):
+                self._policies.delete(region, policy)
+            for action in self._table.children(SCHEDULED, region, target):
+                self._table.delete(SCHEDULED, region, action)
+            self._table.delete(TARGET, region, target)
+        self._changes.follow(region, target["ResourceId"])
 
     def _registered(self, region: str, dimension: Dimension, request: Request) -> Record:
         missing = [member for member in ("MinCapacity", "MaxCapacity") if member not in request]
@@ -91,6 +117,7 @@ class Targets:
             "CreationTime": self._clock.now(),
             "SuspendedState": dict.fromkeys(_SUSPENSIONS, False) | request.get("SuspendedState", {}),
             "ScalableTargetARN": arn,
+            "activitiesBefore": self._activities.last_number(),
             "tags": checked(request.get("Tags", {}), arn),
         }
 

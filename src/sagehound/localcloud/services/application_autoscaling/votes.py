@@ -41,7 +41,7 @@ class Votes:
             decision = _gone(alarm_name)
         else:
             decision = decide_step(capacity, _step_policy(policy), alarm["Threshold"], values, last, now)
-        return Vote(policy["PolicyName"], decision, must_agree=False)
+        return Vote(policy["PolicyName"], decision, must_agree=False, step=True)
 
 
 def _gone(alarm_name: str) -> Decision:
