@@ -39,6 +39,16 @@ def transform_fn(model, data, content_type, accept):
     return "done"
 """
 """Answers when the file that its body names is there, and leaves a file when it has begun."""
+NOTED = """
+import os, time
+notes = os.open({notes!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+def model_fn(model_dir): return None
+def transform_fn(model, data, content_type, accept):
+    os.write(notes, data + b"\\n")
+    time.sleep({seconds})
+    return "x", "text/plain"
+"""
+"""Takes its time, and notes each body as soon as it begins: one that is there twice was handled twice."""
 
 
 def permissions(bucket: str) -> dict[str, Any]:
@@ -191,6 +201,19 @@ class Hosting:
                 continue
         return found
 
+    def sent(self, endpoint: str) -> dict[int, int]:
+        """Of each model server the connections that the cloud has to it: as many as requests at a time, and /ping."""
+        import psutil
+
+        assert self.cloud.process is not None
+        made = psutil.Process(self.cloud.process.pid).net_connections("tcp")
+        to = Counter(one.raddr.port for one in made if one.raddr and one.status == psutil.CONN_ESTABLISHED)
+        found = {}
+        for pid in self.processes(endpoint):
+            (port_file,) = Path(psutil.Process(pid).cwd()).glob("port")
+            found[pid] = to[int(port_file.read_text())]
+        return found
+
     def delete(self, endpoint: str) -> None:
         """Delete an endpoint and wait until it is gone."""
         self.sagemaker.delete_endpoint(EndpointName=endpoint)
@@ -198,7 +221,10 @@ class Hosting:
 
 
 class Traffic:
-    """Invokes an endpoint without pause from a few threads and counts the answers; a dead server gives none."""
+    """Invokes an endpoint without pause from a few threads and counts the answers; a dead server gives none.
+
+    Every request has a body of its own.
+    """
 
     def __init__(self, hosting: Hosting, endpoint: str, threads: int = 4) -> None:
         self.answers: Counter[str] = Counter()
@@ -220,7 +246,7 @@ class Traffic:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                answer = self._hosting.invoke(self._endpoint)
+                answer = self._hosting.invoke(self._endpoint, uuid.uuid4().hex)
             except ClientError as error:
                 answer = str(error)
             except BotoCoreError as error:

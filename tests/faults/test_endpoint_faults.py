@@ -63,22 +63,6 @@ def test_with_two_instances_a_killed_one_is_not_noticed(own_cloud: CloudProcess)
     assert all("The model server ended while it was working on this request" in answer for answer in lost)
 
 
-def test_an_instance_that_hangs_gets_no_more_requests(own_cloud: CloudProcess) -> None:
-    hosting = Hosting(own_cloud)
-    endpoint = hosting.endpoint("e", answering("x"), InitialInstanceCount=2)
-    stopped = hosting.processes(endpoint)[0]
-    with Traffic(hosting, endpoint) as traffic:
-        os.kill(stopped, signal.SIGSTOP)
-        # The first look at /ping takes up to three seconds; from then on all threads but the hung ones go on.
-        wait_for(lambda: _count_of_ready(hosting, endpoint) == 1)
-        seen = traffic.answers["x"]
-        wait_for(lambda: traffic.answers["x"] > seen + 50)
-        os.kill(stopped, signal.SIGCONT)
-        wait_for(lambda: _count_of_ready(hosting, endpoint) == 2)
-    assert set(traffic.answers) == {"x"}
-    assert stopped in hosting.processes(endpoint)
-
-
 def test_endpoints_outlive_twenty_deaths_of_the_server(own_cloud: CloudProcess) -> None:
     """Whatever is answered is right, whatever was acknowledged is there, and the model server never notices."""
     hosting = Hosting(own_cloud)
@@ -154,11 +138,6 @@ def test_a_deletion_goes_on_after_a_restart(own_cloud: CloudProcess, tmp_path: P
     caller.join(60)
     hosting.gone(endpoint)
     assert hosting.processes(endpoint) == []
-
-
-def _count_of_ready(hosting: Hosting, endpoint: str) -> int:
-    described = hosting.sagemaker.describe_endpoint(EndpointName=endpoint)
-    return int(described["ProductionVariants"][0]["CurrentInstanceCount"])
 
 
 def _no_retries() -> Config:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.cloud.hosting import HOLD, Hosting, Traffic, begun
 from tests.cloud_process import CloudProcess
@@ -126,6 +127,40 @@ def transform_fn(model, data, content_type, accept): return "x", "text/plain"
     assert set(traffic.answers) == {"x"}
 
 
+@pytest.mark.parametrize("work", ["scale", "update", "delete"])
+def test_what_an_instance_that_cannot_leave_interrupts_goes_on(own_cloud: CloudProcess, work: str) -> None:
+    """A fault of the machine: a folder that is not empty is where a file of the instance should be deleted."""
+    hosting = Hosting(own_cloud)
+    endpoint = hosting.endpoint("e", SLOW.format(answer="x"), InitialInstanceCount=3)
+    config = hosting.config("one", hosting.variant(hosting.name("e")))
+    homes = sorted((own_cloud.data_dir / "sagemaker" / "endpoints").glob(f"{endpoint}.*"))
+    for home in homes:
+        (home / "run" / "hosts").rename(home / "run" / "moved")
+        (home / "run" / "hosts" / "in the way").mkdir(parents=True)
+    processes = set(hosting.processes(endpoint))
+    if work == "scale":
+        scale(hosting, endpoint, 1)
+    elif work == "update":
+        hosting.sagemaker.update_endpoint(EndpointName=endpoint, EndpointConfigName=config)
+    else:
+        hosting.sagemaker.delete_endpoint(EndpointName=endpoint)
+    wait_for(lambda: own_cloud.log().count(f"endpoint {endpoint}: it goes on in ") >= 2)
+    status = hosting.sagemaker.describe_endpoint(EndpointName=endpoint)["EndpointStatus"]
+    assert status == ("Deleting" if work == "delete" else "Updating")
+    for home in homes:
+        (home / "run" / "hosts" / "in the way").rmdir()
+        (home / "run" / "hosts").rmdir()
+    if work == "delete":
+        hosting.gone(endpoint)
+        assert hosting.processes(endpoint) == []
+        return
+    assert "FailureReason" not in hosting.settled(endpoint)
+    assert counts(hosting, endpoint) == (1, 1)
+    (stays,) = hosting.processes(endpoint)
+    assert (stays in processes) == (work == "scale")
+    assert hosting.invoke(endpoint) == "x"
+
+
 def test_a_scale_out_goes_on_after_the_server_was_killed(own_cloud: CloudProcess, tmp_path: Path) -> None:
     hosting = Hosting(own_cloud)
     gate = tmp_path / "gate"
@@ -168,16 +203,16 @@ def test_a_scale_in_goes_on_after_the_server_was_killed(own_cloud: CloudProcess,
     assert hosting.invoke(endpoint, f"{tmp_path}/go") == "done"
 
 
-def test_a_process_whose_start_was_not_kept_is_found(own_cloud: CloudProcess, tmp_path: Path) -> None:
-    """As if kill -9 had come between the start of a model server and its note in the store."""
+@pytest.mark.parametrize("kept", ["json_remove(body, '$.Handle')", "json_set(body, '$.Handle.pid', 999999)"])
+def test_a_process_whose_start_was_not_kept_is_found(own_cloud: CloudProcess, tmp_path: Path, kept: str) -> None:
+    """As if kill -9 had come between the start of a model server (not only the first) and its note in the store."""
     hosting = Hosting(own_cloud)
     (tmp_path / "go").touch()
     endpoint = hosting.endpoint("e", HOLD)
     processes = hosting.processes(endpoint)
     own_cloud.kill()
     with contextlib.closing(sqlite3.connect(own_cloud.data_dir / "cloud.sqlite")) as store, store:
-        removed = "json_remove(body, '$.Handle')"
-        changed = store.execute(f"UPDATE records SET body = {removed} WHERE kind = 'sagemaker:endpoint-instance'")
+        changed = store.execute(f"UPDATE records SET body = {kept} WHERE kind = 'sagemaker:endpoint-instance'")
         assert changed.rowcount == 1
     own_cloud.start()
     assert hosting.invoke(endpoint, f"{tmp_path}/go") == "done"
