@@ -85,7 +85,7 @@ async def test_scaling_policies_are_called_at_the_change_and_each_minute_after(s
     cloudwatch.alarms.add_action("arn:aws:autoscaling:", policies)
     async with evaluating(cloudwatch):
         begun = clock.time()
-        arn = cloudwatch.alarms.put(REGION, settings("high"), managed_by="application-autoscaling")
+        arn = cloudwatch.alarms.put(REGION, settings("high"))
         first, second, third = [await policies.next() for _ in range(3)]
     assert 3 + policies.events.qsize() <= minutes_between(begun, clock.time()), "once for each minute"
     assert (first.previous, second.previous, third.previous) == ("INSUFFICIENT_DATA", "ALARM", "ALARM")

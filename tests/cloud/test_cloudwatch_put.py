@@ -15,7 +15,7 @@ import pytest
 
 from sagehound.localcloud.services.cloudwatch.service import CloudWatch
 from sagehound.localcloud.services.cloudwatch.statistic_set import StatisticSet, merged
-from sagehound.localcloud.services.cloudwatch.tables import DAY, HOUR, Datum, MetricTables
+from sagehound.localcloud.services.cloudwatch.tables import DAY, HOUR, Datum, Metric, MetricTables, sorted_dimensions
 from sagehound.localcloud.state.clock import Clock
 from sagehound.localcloud.state.store import Store
 
@@ -37,27 +37,29 @@ def cloudwatch(store: Store) -> CloudWatch:
     return CloudWatch(store, Clock(), "123456789012")
 
 
-def _read(cloudwatch: CloudWatch, name: str) -> StatisticSet | None:
-    return cloudwatch.read(REGION, NAMESPACE, name, VARIANT, SECOND, SECOND + 60, 60).get(SECOND)
+def _read(store: Store, name: str) -> StatisticSet | None:
+    metric = Metric(REGION, NAMESPACE, name, sorted_dimensions(VARIANT))
+    return next((point.values for point in MetricTables(store).read(metric, SECOND, SECOND + 60, 60)), None)
 
 
 def test_put_is_part_of_the_transaction(store: Store, cloudwatch: CloudWatch) -> None:
     with pytest.raises(sqlite3.OperationalError), store.transaction():
         cloudwatch.put(REGION, NAMESPACE, "loss", 1.0, VARIANT, NOW)
         store.execute("INSERT INTO no_such_table VALUES (1)")
-    assert _read(cloudwatch, "loss") is None
+    assert _read(store, "loss") is None
     cloudwatch.put(REGION, NAMESPACE, "loss", 1.0, VARIANT, NOW)
     cloudwatch.put(REGION, NAMESPACE, "loss", math.nan, VARIANT, NOW)
-    assert _read(cloudwatch, "loss") == StatisticSet(1, 1, 1, 1, {1.0: 1.0})
+    assert _read(store, "loss") == StatisticSet(1, 1, 1, 1, {1.0: 1.0})
 
 
-def test_aggregator_counts_what_put_counts(cloudwatch: CloudWatch) -> None:
+def test_aggregator_counts_what_put_counts(store: Store, cloudwatch: CloudWatch) -> None:
     for number in range(1000):
         value = float(number % 7)
         cloudwatch.put(REGION, NAMESPACE, "durable", value, VARIANT, NOW)
         cloudwatch.aggregator.put(REGION, NAMESPACE, "gathered", value, VARIANT, NOW)
-    assert _read(cloudwatch, "gathered") == _read(cloudwatch, "durable")
-    assert _read(cloudwatch, "gathered") is not None
+    cloudwatch.aggregator.flush()
+    assert _read(store, "gathered") == _read(store, "durable")
+    assert _read(store, "gathered") is not None
 
 
 async def test_the_loop_stores_what_gathered_and_stop_stores_the_rest(store: Store, cloudwatch: CloudWatch) -> None:
@@ -82,10 +84,9 @@ async def test_what_a_fast_clock_counted_ahead_is_gone_after_a_restart(store: St
     await first.stop()
     await second.start()
     await second.stop()
-    counted = second.read(REGION, NAMESPACE, "m", {}, now - 600, now + 7200, 9000)
-    assert [values.maximum for values in counted.values()] == [left]
-    of_a_job = second.read(REGION, "/aws/sagemaker/TrainingJobs", "m", {}, now - 600, now + 7200, 9000)
-    assert [values.maximum for values in of_a_job.values()] == [3600.0]
+    for namespace, latest in ((NAMESPACE, left), ("/aws/sagemaker/TrainingJobs", 3600.0)):
+        (point,) = MetricTables(store).read(Metric(REGION, namespace, "m", ()), now - 600, now + 7200, 9000)
+        assert point.values.maximum == latest
     (metric,) = store.execute("SELECT last_seen FROM metrics WHERE namespace = ?", (NAMESPACE,))
     assert (metric["last_seen"] > now + 1800) == (left == 3600.0)
 
@@ -114,7 +115,7 @@ def test_old_data_are_folded_and_the_oldest_go(store: Store) -> None:
         tables.add(REGION, NAMESPACE, data)
     for metric in tables.ids() * 2:
         tables.fold(metric, now)
-    points = {name: tables.read(REGION, NAMESPACE, name, (), 0, now) for name in ages}
+    points = {name: tables.read(Metric(REGION, NAMESPACE, name, ()), 0, now, 1) for name in ages}
     assert {name: len(found) for name, found in points.items()} == {
         "seconds": 120,
         "minutes": 30,
@@ -133,4 +134,5 @@ def test_what_could_not_be_stored_stays_gathered(store: Store, cloudwatch: Cloud
         cloudwatch.aggregator.flush()
     store.execute("PRAGMA query_only = OFF")
     cloudwatch.aggregator.put(REGION, NAMESPACE, "Invocations", 1.0, VARIANT, NOW)
-    assert _read(cloudwatch, "Invocations") == StatisticSet(2, 2, 1, 1, {1.0: 2.0})
+    cloudwatch.aggregator.flush()
+    assert _read(store, "Invocations") == StatisticSet(2, 2, 1, 1, {1.0: 2.0})

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from sagehound.localcloud.services.cloudwatch.aggregator import MetricAggregator
-from sagehound.localcloud.services.cloudwatch.tables import MetricTables
+from sagehound.localcloud.services.cloudwatch.tables import Metric, MetricTables
 from sagehound.localcloud.services.sagemaker.endpoint_instance import Instance
 from sagehound.localcloud.services.sagemaker.endpoint_metrics import INVOCATIONS, EndpointMetrics
 from sagehound.localcloud.services.sagemaker.endpoint_router import Router, Variant
@@ -23,7 +23,7 @@ from tests.waiting import until
 
 REGION = "us-east-1"
 VARIANT = Variant("AllTraffic", 1.0, [])
-DIMENSIONS = (("EndpointName", "dogs"), ("VariantName", "AllTraffic"))
+METRIC = Metric(REGION, INVOCATIONS, "Invocations", (("EndpointName", "dogs"), ("VariantName", "AllTraffic")))
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ class Hanging:
 def invocations(tables: MetricTables, aggregator: MetricAggregator) -> dict[int, tuple[float, float]]:
     """By minute: how many values there are, and their sum."""
     aggregator.flush()
-    points = tables.read(REGION, INVOCATIONS, "Invocations", DIMENSIONS, 0, 2**40)
+    points = tables.read(METRIC, 0, 2**40, 60)
     return {point.timestamp // 60: (point.values.count, point.values.sum) for point in points}
 
 

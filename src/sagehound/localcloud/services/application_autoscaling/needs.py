@@ -49,7 +49,7 @@ class AlarmEvent(Protocol):
 class Alarms(Protocol):
     """CloudWatch's alarms."""
 
-    def put(self, region: str, alarm: dict[str, Any], /, *, managed_by: str) -> str:
+    def put(self, region: str, alarm: dict[str, Any], /) -> str:
         """Create or replace an alarm (PutMetricAlarm's members); its ARN."""
 
     def delete(self, region: str, names: list[str], /) -> None:

@@ -20,7 +20,6 @@ Record = dict[str, Any]
 
 MOST_POLICIES = 50
 """Of one scalable target."""
-MANAGED_BY = "application-autoscaling"
 
 
 class Policies:
@@ -32,16 +31,14 @@ class Policies:
         self._alarms = alarms
 
     def PutScalingPolicy(self, call: Call, request: Request) -> Response:
-        """Create a policy or replace its configuration; its ARN stays."""
+        """Create a policy or change it; its ARN stays, and what the request does not name."""
         dimension = dimension_of(request)
         target = self._table.registered(call.region, request)
         call.resource = target["ScalableTargetARN"]
         before = self._table.child(POLICY, call.region, request)
         policy_type = _type(request, before)
-        if before is not None and len(request) == len(table.IDENTITY) + 1:
-            configuration: Mapping[str, Any] = before[CONFIGURATIONS[policy_type]]
-        else:
-            configuration = policy_checks.check_type(dimension, request, policy_type)
+        known = before[CONFIGURATIONS[policy_type]] if before else None
+        configuration = policy_checks.check_type(dimension, request, policy_type, known)
         self._check(call.region, dimension, target, request["PolicyName"], policy_type, configuration)
         policy: Record = {
             "PolicyName": request["PolicyName"],
@@ -114,10 +111,7 @@ class Policies:
         high, low, _ = policy["alarmIds"]
         alarms = tracked.alarms(dimension, policy, action_of(policy), (high, low))
         try:
-            made = [
-                {"AlarmName": alarm["AlarmName"], "AlarmARN": self._alarms.put(region, alarm, managed_by=MANAGED_BY)}
-                for alarm in alarms
-            ]
+            made = [{"AlarmName": alarm["AlarmName"], "AlarmARN": self._alarms.put(region, alarm)} for alarm in alarms]
         except AwsError as refusal:
             if refusal.status >= 500:
                 raise

@@ -9,7 +9,7 @@ from sagehound.localcloud.errors import not_implemented
 from sagehound.localcloud.scaling.alarm import BREACHING, COMPARISONS, IGNORE, MISSING, NOT_BREACHING, AlarmRule
 from sagehound.localcloud.services.cloudwatch.alarm_math import check_metrics, period_of
 from sagehound.localcloud.services.cloudwatch.errors import invalid_query
-from sagehound.localcloud.services.cloudwatch.statistic_set import percentile_rank
+from sagehound.localcloud.services.cloudwatch.periods import check_percentile
 from sagehound.localcloud.services.cloudwatch.tables import DAY, HOUR
 
 SHORT_PERIODS = (10, 20, 30)
@@ -84,11 +84,8 @@ def _check_metric(request: dict[str, Any]) -> None:
             raise invalid_query(f"{member} must not be null: an alarm watches one metric with one period.")
     if ("Statistic" in request) == ("ExtendedStatistic" in request):
         raise invalid_query("Exactly one of Statistic and ExtendedStatistic must be specified.")
-    extended = request.get("ExtendedStatistic")
-    if extended is not None and percentile_rank(extended) is None:
-        if extended.rstrip("0123456789.:%()")[:3].lower() in ("tm", "wm", "tc", "ts", "pr", "iqm"):
-            raise not_implemented("cloudwatch", f"PutMetricAlarm with the statistic {extended}")
-        raise invalid_query(f"The value {extended} for parameter ExtendedStatistic is not supported.")
+    if "ExtendedStatistic" in request:
+        check_percentile("PutMetricAlarm", request["ExtendedStatistic"], invalid_query)
     names = [dimension["Name"] for dimension in request.get("Dimensions", [])]
     if len(set(names)) < len(names):
         raise invalid_query("No dimension may be named twice.")

@@ -24,12 +24,11 @@ CREATE INDEX IF NOT EXISTS alarm_history_at ON alarm_history (at);
 
 @dataclass(slots=True)
 class Alarm:
-    """One alarm. `metric` is AWS's MetricAlarm; `managed_by` names the service that made it for itself."""
+    """One alarm. `metric` is AWS's MetricAlarm."""
 
     region: str
     metric: dict[str, Any]
     tags: dict[str, str] = field(default_factory=dict)
-    managed_by: str = ""
 
     @property
     def name(self) -> str:
@@ -103,7 +102,7 @@ class AlarmTable:
         if known is not None and known[0] == body:
             return known[1]
         record = loads(body)
-        alarm = Alarm(region, record["MetricAlarm"], record["Tags"], record["ManagedBy"])
+        alarm = Alarm(region, record["MetricAlarm"], record["Tags"])
         self._parsed[(region, name)] = (body, alarm)
         return alarm
 
@@ -115,12 +114,7 @@ class AlarmTable:
         """Keep several alarms; all of them or, when that fails, none."""
         with self._store.transaction():
             for alarm, items in alarms:
-                record = {
-                    "MetricAlarm": alarm.metric,
-                    "Tags": alarm.tags,
-                    "ManagedBy": alarm.managed_by,
-                }
-                self._store.put(KIND, alarm.region, alarm.name, record)
+                self._store.put(KIND, alarm.region, alarm.name, {"MetricAlarm": alarm.metric, "Tags": alarm.tags})
                 self.tell(alarm.region, alarm.name, items)
 
     def delete(self, alarms: Iterable[tuple[Alarm, tuple[float, str, str, str]]]) -> None:

@@ -64,7 +64,7 @@ class Alarms:
         """Call back for actions whose ARN begins with `prefix`, while an alarm is in the state that has them."""
         self._actions.add(prefix, callback)
 
-    def put(self, region: str, alarm: dict[str, Any], *, managed_by: str = "") -> str:
+    def put(self, region: str, alarm: dict[str, Any]) -> str:
         """Create an alarm or replace its configuration (PutMetricAlarm's members); its ARN. A state stays."""
         configuration = configuration_of(alarm)
         name = configuration["AlarmName"]
@@ -78,7 +78,7 @@ class Alarms:
             _new_state(now) if before is None else {key: before.metric[key] for key in _STATE if key in before.metric}
         )
         tags = tags_of(alarm.get("Tags", [])) if before is None else before.tags
-        after = Alarm(region, metric, tags, managed_by)
+        after = Alarm(region, metric, tags)
         self._table.put(after, [configured(after, "Create" if before is None else "Update", now.timestamp())])
         self._loop.wake()
         return arn

@@ -14,9 +14,10 @@ from sagehound.localcloud.services.cloudwatch.aggregator import MetricAggregator
 from sagehound.localcloud.services.cloudwatch.errors import invalid_query
 from sagehound.localcloud.services.cloudwatch.expression import MOST_COMPUTED, evaluate
 from sagehound.localcloud.services.cloudwatch.listing import make_token, parse_token
-from sagehound.localcloud.services.cloudwatch.periods import by_period, check_period, check_statistic, first_period
+from sagehound.localcloud.services.cloudwatch.periods import check_period, check_statistic, first_period
 from sagehound.localcloud.services.cloudwatch.series import Series, Value, total
-from sagehound.localcloud.services.cloudwatch.tables import MetricTables, sorted_dimensions
+from sagehound.localcloud.services.cloudwatch.statistic_set import STATISTICS
+from sagehound.localcloud.services.cloudwatch.tables import Metric, MetricTables, sorted_dimensions
 from sagehound.localcloud.state.clock import Clock
 
 MOST_QUERIES, MOST_DATAPOINTS = 500, 100_800
@@ -62,13 +63,15 @@ class MetricData:
         dimensions = {dimension["Name"]: dimension["Value"] for dimension in metric.get("Dimensions", [])}
         first = first_period(start, period, self._clock.time())
         points = self._tables.read(
-            region, metric["Namespace"], metric["MetricName"], sorted_dimensions(dimensions), first, math.ceil(end)
+            Metric(region, metric["Namespace"], metric["MetricName"], sorted_dimensions(dimensions)),
+            first,
+            math.ceil(end),
+            period,
+            unit=stat.get("Unit"),
+            distributions=stat["Stat"] not in STATISTICS,
         )
-        points = [point for point in points if point.unit == stat.get("Unit", point.unit)]
         values = {
-            time: value
-            for (time, _), values in by_period(points, first, period, by_unit=False).items()
-            if (value := values.statistic(stat["Stat"])) is not None
+            point.timestamp: value for point in points if (value := point.values.statistic(stat["Stat"])) is not None
         }
         return Series(values, first, math.ceil(end), period)
 

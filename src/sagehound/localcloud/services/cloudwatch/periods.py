@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from sagehound.localcloud.errors import not_implemented
+from collections.abc import Callable
+
+from sagehound.localcloud.errors import AwsError, not_implemented
 from sagehound.localcloud.services.cloudwatch.errors import invalid_value
-from sagehound.localcloud.services.cloudwatch.statistic_set import STATISTICS, StatisticSet, merged, percentile_rank
-from sagehound.localcloud.services.cloudwatch.tables import FOLDS, Point
+from sagehound.localcloud.services.cloudwatch.statistic_set import STATISTICS, percentile_rank
+from sagehound.localcloud.services.cloudwatch.tables import FOLDS
 
 SHORT_PERIODS = (1, 5, 10, 20, 30)
 
@@ -18,11 +20,17 @@ def check_period(period: int) -> None:
 
 def check_statistic(operation: str, name: str) -> None:
     """Refuse what is no statistic, and name those that we do not have."""
-    if name in STATISTICS or percentile_rank(name) is not None:
+    if name not in STATISTICS:
+        check_percentile(operation, name)
+
+
+def check_percentile(operation: str, name: str, refusal: Callable[[str], AwsError] = invalid_value) -> None:
+    """Refuse what is no percentile; of ExtendedStatistic(s) we have no others."""
+    if percentile_rank(name) is not None:
         return
     if name.rstrip("0123456789.:%()")[:3].lower() in ("tm", "wm", "tc", "ts", "pr", "iqm"):
         raise not_implemented("cloudwatch", f"{operation} with the statistic {name}")
-    raise invalid_value(f"The value {name} for parameter ExtendedStatistics is not supported.")
+    raise refusal(f"The value {name} for parameter ExtendedStatistic is not supported.")
 
 
 def first_period(start: float, period: int, now: float) -> int:
@@ -32,12 +40,3 @@ def first_period(start: float, period: int, now: float) -> int:
         if start < now - age:
             step = max(step, fold)
     return int(start // step * step)
-
-
-def by_period(points: list[Point], start: int, period: int, *, by_unit: bool) -> dict[tuple[int, str], StatisticSet]:
-    """The values of each period (and unit, where units are kept apart), keyed by its beginning, in order of time."""
-    groups: dict[tuple[int, str], list[StatisticSet]] = {}
-    for point in points:
-        begin = start + (point.timestamp - start) // period * period
-        groups.setdefault((begin, point.unit if by_unit else ""), []).append(point.values)
-    return {key: merged(sets) for key, sets in groups.items()}

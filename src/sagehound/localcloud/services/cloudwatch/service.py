@@ -15,7 +15,6 @@ from sagehound.localcloud.services.cloudwatch.aggregator import MetricAggregator
 from sagehound.localcloud.services.cloudwatch.alarms import Alarms
 from sagehound.localcloud.services.cloudwatch.listing import MetricListing
 from sagehound.localcloud.services.cloudwatch.metric_data import MetricData
-from sagehound.localcloud.services.cloudwatch.periods import by_period
 from sagehound.localcloud.services.cloudwatch.putting import MetricWriting
 from sagehound.localcloud.services.cloudwatch.statistic_set import StatisticSet, merged
 from sagehound.localcloud.services.cloudwatch.statistics import MetricStatistics
@@ -97,18 +96,6 @@ class CloudWatch:
             self._tables.add(
                 region, namespace, [Datum(name, sorted_dimensions(dimensions), moment, unit, merged(sets))]
             )
-
-    def put_many(self, region: str, namespace: str, data: Iterable[Datum]) -> None:
-        """Keep many data in one transaction."""
-        self._tables.add(region, namespace, data)
-
-    def read(
-        self, region: str, namespace: str, name: str, dimensions: dict[str, str], start: int, end: int, period: int
-    ) -> dict[int, StatisticSet]:
-        """The values of a metric by period, from second `start` until before `end`: what alarms and scaling look at."""
-        self.aggregator.flush()
-        points = self._tables.read(region, namespace, name, sorted_dimensions(dimensions), start, end)
-        return {begin: values for (begin, _), values in by_period(points, start, period, by_unit=False).items()}
 
     async def _fold(self) -> None:
         while True:

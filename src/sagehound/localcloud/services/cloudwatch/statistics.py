@@ -9,9 +9,9 @@ from typing import Any
 from sagehound.localcloud.call import Call
 from sagehound.localcloud.services.cloudwatch.aggregator import MetricAggregator
 from sagehound.localcloud.services.cloudwatch.errors import invalid_combination, invalid_value, missing
-from sagehound.localcloud.services.cloudwatch.periods import by_period, check_period, check_statistic, first_period
+from sagehound.localcloud.services.cloudwatch.periods import check_period, check_statistic, first_period
 from sagehound.localcloud.services.cloudwatch.statistic_set import StatisticSet
-from sagehound.localcloud.services.cloudwatch.tables import MetricTables, sorted_dimensions
+from sagehound.localcloud.services.cloudwatch.tables import Metric, MetricTables, sorted_dimensions
 from sagehound.localcloud.state.clock import Clock
 
 MOST_DATAPOINTS = 1440
@@ -47,16 +47,15 @@ class MetricStatistics:
         dimensions = {dimension["Name"]: dimension["Value"] for dimension in request.get("Dimensions", [])}
         self._aggregator.flush()
         points = self._tables.read(
-            call.region,
-            request["Namespace"],
-            request["MetricName"],
-            sorted_dimensions(dimensions),
+            Metric(call.region, request["Namespace"], request["MetricName"], sorted_dimensions(dimensions)),
             first,
             math.ceil(end),
+            period,
+            unit=request.get("Unit"),
+            units_apart=True,
+            distributions=bool(extended),
         )
-        points = [point for point in points if point.unit == request.get("Unit", point.unit)]
-        found = by_period(points, first, period, by_unit=True)
-        datapoints = [_datapoint(*key, values, statistics, extended) for key, values in found.items()]
+        datapoints = [_datapoint(*point, statistics, extended) for point in points]
         return {"Label": request["MetricName"], "Datapoints": datapoints}
 
 

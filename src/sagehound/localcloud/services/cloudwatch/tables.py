@@ -23,6 +23,20 @@ CREATE TABLE IF NOT EXISTS metric_data (
     PRIMARY KEY (metric, timestamp, unit)
 ) WITHOUT ROWID;
 """
+_READ = """
+SELECT :start + (timestamp - :start) / :period * :period AS begin, {unit} AS unit, sum(count) AS count,
+    sum(sum) AS sum, min(minimum) AS minimum, max(maximum) AS maximum, {distribution} AS distribution
+FROM metric_data
+WHERE metric = (
+    SELECT id FROM metrics
+    WHERE region = :region AND namespace = :namespace AND name = :name AND dimensions = :dimensions
+) AND timestamp >= :start AND timestamp < :end AND (:unit IS NULL OR unit = :unit)
+GROUP BY 1, 2 ORDER BY 1, 2
+"""
+_JOINED = (
+    "CASE WHEN count(distribution) = count(*) THEN '[[' || group_concat(trim(distribution, '[]'), '],[') || ']]' END"
+)
+"""The pairs of all distributions in one list of pairs; NULL if one of them is not known."""
 HOUR, DAY = 3600, 86_400
 FOLDS = ((3 * HOUR, 60), (15 * DAY, 300), (63 * DAY, HOUR))
 """Data older than the first are kept in steps of the second."""
@@ -45,7 +59,7 @@ class Datum(NamedTuple):
 
 
 class Point(NamedTuple):
-    """Stored values: since when, in which unit."""
+    """The values of a period: when it begins, and their unit ("" where units are not kept apart)."""
 
     timestamp: int
     unit: str
@@ -55,6 +69,15 @@ class Point(NamedTuple):
 def sorted_dimensions(dimensions: dict[str, str]) -> Dimensions:
     """Dimensions as a key: their order does not tell metrics apart."""
     return tuple(sorted(dimensions.items()))
+
+
+class Metric(NamedTuple):
+    """What names a metric."""
+
+    region: str
+    namespace: str
+    name: str
+    dimensions: Dimensions
 
 
 class MetricTables:
@@ -75,15 +98,23 @@ class MetricTables:
                 values = merged([*there, datum.values]) if there else datum.values
                 connection.execute("INSERT OR REPLACE INTO metric_data VALUES (?,?,?,?,?,?,?,?)", _row(key, values))
 
-    def read(self, region: str, namespace: str, name: str, dimensions: Dimensions, start: int, end: int) -> list[Point]:
-        """The stored values of exactly this metric from `start` until before `end`, in order of time."""
-        sql = (
-            "SELECT * FROM metric_data WHERE timestamp >= ? AND timestamp < ? AND metric ="
-            " (SELECT id FROM metrics WHERE region = ? AND namespace = ? AND name = ? AND dimensions = ?)"
-            " ORDER BY timestamp"
-        )
-        rows = self.store.execute(sql, (start, end, region, namespace, name, json.dumps(dimensions)))
-        return [Point(row["timestamp"], row["unit"], _values(row)) for row in rows]
+    def read(
+        self,
+        metric: Metric,
+        start: int,
+        end: int,
+        period: int,
+        *,
+        unit: str | None = None,
+        units_apart: bool = False,
+        distributions: bool = True,
+    ) -> list[Point]:
+        """The values of exactly this metric by period, from `start` until before `end`, in order of time. What needs no
+        distributions (anything but percentiles) is several times as fast without them."""
+        parameters = {"start": start, "end": end, "period": period, "unit": unit, **metric._asdict()}
+        sql = _READ.format(unit="unit" if units_apart else "''", distribution=_JOINED if distributions else "NULL")
+        rows = self.store.execute(sql, {**parameters, "dimensions": json.dumps(metric.dimensions)})
+        return [Point(row["begin"], row["unit"], _values(row)) for row in rows]
 
     def matching(
         self, region: str, namespace: str | None, name: str | None, since: int, after: int
@@ -160,5 +191,9 @@ def _row(key: tuple[int, int, str], values: StatisticSet) -> tuple[int | float |
 
 
 def _values(row: sqlite3.Row) -> StatisticSet:
-    distribution = None if row["distribution"] is None else dict(json.loads(row["distribution"]))
+    distribution: dict[float, float] | None = None
+    if row["distribution"] is not None:
+        distribution = {}
+        for value, count in json.loads(row["distribution"]):
+            distribution[value] = distribution.get(value, 0.0) + count
     return StatisticSet(row["count"], row["sum"], row["minimum"], row["maximum"], distribution)
