@@ -94,7 +94,7 @@ def with_generator(port: int, plan: LoadPlan) -> dict[str, float]:
     """The same of the generator, and what it used of a core, per answer too."""
     clients = connect_endpoint(f"http://127.0.0.1:{port}", "AKIAEXAMPLEEXAMPLE00", "secret", "us-east-1")
     requests = SignedRequests(clients, EndpointTarget("none"), [Payload("body", b"x" * 1000, "text/plain")])
-    tally = Tally(plan.timeout)
+    tally = Tally()
 
     async def run() -> None:
         await Sender(requests, plan, tally, function=False).run(asyncio.Event())

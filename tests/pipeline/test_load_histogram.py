@@ -67,3 +67,26 @@ def test_the_correction_adds_what_a_waiting_caller_did_not_send() -> None:
 def test_a_correction_by_no_interval_changes_nothing() -> None:
     plain = filled([1.0, 5.0])
     assert list(plain.corrected(0.0).values()) == list(plain.values())
+
+
+@given(st.lists(st.floats(0.01, 2e3), min_size=1, max_size=20), st.floats(0.9, 50))
+@settings(max_examples=100, deadline=None)
+def test_a_correction_is_what_one_by_one_comes_to(values: list[float], interval: float) -> None:
+    plain = filled(values)
+    one_by_one = filled(values)
+    for value, times in list(plain.values()):
+        for number in range(1, int((value - interval) / interval) + 1):
+            one_by_one.add(value - number * interval, times)
+    corrected = plain.corrected(interval)
+    assert corrected.count == one_by_one.count
+    assert corrected.total == pytest.approx(one_by_one.total, rel=1e-6)
+    for percent in (10, 50, 90, 99):
+        # A value that lies between two buckets may be counted in either.
+        assert corrected.percentile(percent) == pytest.approx(one_by_one.percentile(percent), rel=0.02)
+
+
+def test_a_correction_of_long_waits_by_a_short_interval_takes_no_longer() -> None:
+    # One by one these would be two thousand million.
+    corrected = filled([0.01] * 1000 + [60_000.0 + 500 * number for number in range(300)]).corrected(0.01)
+    assert corrected.count > 2e9
+    assert corrected.percentile(50) == pytest.approx(30_000 + 500 * 75, rel=0.2)

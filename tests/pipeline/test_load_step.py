@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from sagehound.pipeline.load.plan import EndpointTarget, FunctionTarget, LoadPla
 from sagehound.pipeline.load.result import LoadResult, require_place
 from sagehound.pipeline.load.signing import Payload
 from sagehound.pipeline.load.step import load
+from sagehound.pipeline.load.words import lines_of
 from tests.cloud.hosting import Hosting, answering
 from tests.cloud.lambda_functions import Bench
 from tests.cloud_process import CloudProcess
@@ -144,37 +146,91 @@ def test_times_of_a_fast_clock_become_seconds_of_the_load(fast_cloud: CloudProce
     assert time.time() - 60 < clients.clock.real_time(made) <= time.time()
 
 
-def test_ctrl_c_saves_what_was_measured_and_ends_with_130(cloud: CloudProcess, tmp_path: Path) -> None:
-    hosting = Hosting(cloud)
-    name = hosting.endpoint("interrupted", answering("yes"))
-    (tmp_path / "body.txt").write_text("x")
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "sagehound.cli.main", "load", "--endpoint", name, "--rate", "20"),
-            *("--duration", "120", "--picture", "body.txt", "--json", "--data-dir", str(cloud.data_dir)),
-        ],
-        cwd=tmp_path,
+def begun(cloud: CloudProcess, folder: Path, endpoint: str, *options: str) -> subprocess.Popen[str]:
+    """`sagehound load` on an endpoint, in a process of its own that works in this folder."""
+    (folder / "body.txt").write_text("x")
+    command = [sys.executable, "-m", "sagehound.cli.main", "load", "--endpoint", endpoint, "--rate", "20", *options]
+    command += ["--picture", "body.txt", "--json", "--data-dir", str(cloud.data_dir)]
+    return subprocess.Popen(
+        command,
+        cwd=folder,
         stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, "COLUMNS": "200"},
     )
+
+
+def shown(process: subprocess.Popen[str], wanted: Callable[[dict[str, Any]], bool]) -> None:
+    """Read until the load stands like this."""
     assert process.stdout is not None
+    told: dict[str, Any] = {}
     for line in process.stdout:
         told = json.loads(line)
-        if told["event"] == "load" and told["answered"] > 20:
-            break
+        if told["event"] == "load" and wanted(told):
+            return
+    raise AssertionError(f"it ended before, with {told}")
+
+
+def interrupted(process: subprocess.Popen[str], folder: Path) -> LoadResult:
+    """The result that Ctrl-C leaves."""
     process.send_signal(signal.SIGINT)
-    rest = process.stdout.read()
-    assert process.wait(60) == 130, rest
-    result = LoadResult.read(tmp_path / "sagehound-load.json")
+    rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, rest
+    result = LoadResult.read(folder / "sagehound-load.json")
     assert result.ended == "interrupted"
-    assert 20 < result.answered < 2400
     assert result.sent == result.answered + result.generator["unanswered"]
+    return result
+
+
+def test_ctrl_c_saves_what_was_measured_and_ends_with_130(cloud: CloudProcess, tmp_path: Path) -> None:
+    hosting = Hosting(cloud)
+    name = hosting.endpoint("interrupted", answering("yes"))
+    process = begun(cloud, tmp_path, name, "--duration", "120")
+    shown(process, lambda told: told["answered"] > 20)
+    result = interrupted(process, tmp_path)
+    assert 20 < result.answered < 2400
     assert result.elapsed < 120
     hosting.delete(name)
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"format": 2}', '{"format": 1, "target": {}}'])
+def test_ctrl_c_while_the_instances_are_watched_is_an_interruption_too(cloud: CloudProcess, tmp_path: Path) -> None:
+    hosting = Hosting(cloud)
+    name = hosting.endpoint("watched", answering("yes"))
+    process = begun(cloud, tmp_path, name, "--duration", "1", "--after", "120")
+    shown(process, lambda told: told["answered"] == 20 and told["second"] > 3)
+    result = interrupted(process, tmp_path)
+    assert (result.sent, result.answered, result.errors) == (20, 20, {})
+    assert lines_of(result)[0].startswith("interrupted when all requests had been answered")
+    hosting.delete(name)
+
+
+def test_a_result_that_cannot_be_written_after_all_is_told(cloud: CloudProcess, tmp_path: Path) -> None:
+    hosting = Hosting(cloud)
+    name = hosting.endpoint("unwritten", answering("yes"))
+    (tmp_path / "place").mkdir()
+    process = begun(cloud, tmp_path, name, "--duration", "3", "--save", "place/x.json")
+    shown(process, lambda told: True)
+    (tmp_path / "place").rmdir()
+    rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    told = [json.loads(line) for line in rest.splitlines()]
+    assert any("60 sent, 60 answered" in one["text"] for one in told if one["event"] == "note")
+    assert "place/x.json cannot be written" in told[-1]["cause"]
+    hosting.delete(name)
+
+
+def test_an_onlooker_that_fails_costs_no_figures(cloud: CloudProcess, clients: Clients, recorded: Recorded) -> None:
+    hosting = Hosting(cloud)
+    name = hosting.endpoint("onlooker", answering("yes"))
+    recorded.out.close()
+    result = load(clients, EndpointTarget(name), BODY, LoadPlan(rate=20, duration=2.5), recorded.reporter)
+    assert (result.sent, result.answered, result.ended) == (50, 50, "completed")
+    assert result.remarks == ["the load could not be shown: ValueError: I/O operation on closed file"]
+    hosting.delete(name)
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"format": 2}', '{"format": 1, "target": {}}', '{"format": 1}'])
 def test_a_file_that_is_no_result_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "x.json").write_text(content)
     with pytest.raises(StepFailed, match=r"x\.json"):

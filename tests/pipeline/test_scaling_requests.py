@@ -12,6 +12,7 @@ from botocore.validate import ParamValidator
 
 from sagehound.errors import StepFailed
 from sagehound.pipeline.clients import CloudClock
+from sagehound.pipeline.load.plan import LoadPlan
 from sagehound.pipeline.load.result import Capacity, LoadResult
 from sagehound.pipeline.scaling_cleanup import ScalingPlace
 from sagehound.pipeline.scaling_meaning import check_measured, meaning, recommend, warning
@@ -40,7 +41,7 @@ def measured(kind: str = "endpoint", capacity: float | None = 10.0, mean: float 
         found = Capacity(3 * capacity, capacity, 3, "ml.m5.large", 400.0, 500.0, 0.05)
     return LoadResult(
         target={"kind": kind, "name": "dogs"},
-        plan={"duration": 10.0},
+        plan=LoadPlan(rate=30, duration=10).as_dict(),
         started="2026-11-23T00:00:00.000+00:00",
         speed=1.0,
         ended="completed",
@@ -48,7 +49,7 @@ def measured(kind: str = "endpoint", capacity: float | None = 10.0, mean: float 
         sent=300,
         answered=300,
         seconds=[],
-        percentiles={"mean": mean},
+        percentiles=dict.fromkeys(("mean", "p50", "p90", "p99", "max"), mean),
         corrected=None,
         errors={},
         error_words={},
@@ -56,7 +57,7 @@ def measured(kind: str = "endpoint", capacity: float | None = 10.0, mean: float 
         concurrency=[],
         cold_starts=None,
         activities=[],
-        generator={},
+        generator={"kept_up": True, "reasons": [], "held_back": 0, "not_sent": 0, "unanswered": 0},
         remarks=[],
         capacity=found,
     )

@@ -90,7 +90,11 @@ def load(
                 result = _capacity(here, asked, payloads, p99, step)
             else:
                 result = _once(here, asked, payloads, _plan(here, rate, concurrency, duration, ramp, after), step)
-            result.write(save)
+            try:
+                result.write(save)
+            except StepFailed:
+                here.reporter.note(step.text, **step.result)  # the figures at least, in place of the step's own line
+                raise
             step.text += f"; {save}"
             step.result["path"] = str(save)
         if result.ended == "interrupted":

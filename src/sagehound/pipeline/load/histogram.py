@@ -70,11 +70,24 @@ class Histogram:
         if interval <= 0:
             return corrected
         for value, times in self.values():
-            missing = value - interval
-            while missing >= interval:
-                corrected.add(missing, times)
-                missing -= interval
+            corrected._add_row(value - interval, interval, times)
         return corrected
+
+    def _add_row(self, value: float, interval: float, times: int) -> None:
+        """Count ``value``, ``value - interval`` and so on while they are no less than ``interval``.
+
+        A wait of a minute brings tens of thousands of milliseconds: those of one bucket are counted at once.
+        """
+        left = max(0, int(value / interval))
+        while left:
+            bucket = _bucket(int(value * 1000))
+            here = min(left, 1 + max(0, int((value - _low(bucket) / 1000) / interval)))
+            lowest = value - (here - 1) * interval
+            self._counts[bucket] = self._counts.get(bucket, 0) + here * times
+            self.count += here * times
+            self.total += here * times * (value + lowest) / 2
+            self.least, self.most = min(self.least, lowest), max(self.most, value)
+            value, left = lowest - interval, left - here
 
     def as_dict(self) -> dict[str, float | int]:
         """Count, mean, extremes and percentiles, in milliseconds; empty of nothing."""
@@ -92,6 +105,14 @@ def _bucket(microseconds: int) -> int:
 
 def _middle(bucket: int) -> float:
     """Microseconds in the middle of a bucket."""
-    shift = max(0, bucket // _STEPS - 1)
-    low = (bucket - shift * _STEPS) << shift
-    return float(low + (1 << shift) / 2)
+    return _low(bucket) + (1 << _shift(bucket)) / 2
+
+
+def _low(bucket: int) -> int:
+    """The least microseconds of a bucket."""
+    shift = _shift(bucket)
+    return (bucket - shift * _STEPS) << shift
+
+
+def _shift(bucket: int) -> int:
+    return max(0, bucket // _STEPS - 1)

@@ -23,7 +23,7 @@ def result_of(running: Load) -> LoadResult:
     return LoadResult(
         target=running.target.as_dict(),
         plan=plan.as_dict(),
-        started=datetime.fromtimestamp(running.began, UTC).isoformat(timespec="milliseconds"),
+        started=datetime.fromtimestamp(seen.began, UTC).isoformat(timespec="milliseconds"),
         speed=running.clients.clock.speed,
         ended="completed" if running.whole else "interrupted",
         elapsed=round(running.elapsed, 3),
@@ -39,7 +39,7 @@ def result_of(running: Load) -> LoadResult:
         cold_starts=tally.cold if isinstance(running.target, FunctionTarget) else None,
         activities=seen.ordered,
         generator=_generator(running),
-        remarks=list(seen.remarks),
+        remarks=[*seen.remarks, *running.requests.remarks],
         provisioned=seen.provisioned,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -65,13 +66,21 @@ class LoadPlan:
     after: float = 0.0
 
     def __post_init__(self) -> None:
+        for name in ("rate", "duration", "ramp", "after"):
+            value = getattr(self, name)
+            if not math.isfinite(value) or value < 0:
+                raise StepFailed(
+                    "load", f"--{name} {value:g} makes no load", f"Give --{name} a number that is not below 0."
+                )
         if (self.rate > 0) == (self.concurrency > 0):
             raise StepFailed("load", "a load has either a rate or a concurrency", "Give --rate or --concurrency.")
-        if self.duration <= 0 or self.ramp < 0 or self.ramp > self.duration:
+        if not self.duration:
+            raise StepFailed("load", "a load of 0 s sends nothing", "Give --duration above 0.")
+        if self.ramp > self.duration:
             raise StepFailed(
                 "load",
                 f"a ramp of {self.ramp:g} s does not fit into {self.duration:g} s",
-                "Give --duration above 0, and a --ramp that is no longer.",
+                "Give a --ramp that is no longer than --duration.",
             )
 
     @property

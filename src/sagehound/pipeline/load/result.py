@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sagehound.errors import StepFailed
+from sagehound.pipeline.load.shape import faults
 
 FORMAT = 1
 _ELSEWHERE = "Name another file: --save FILE."
@@ -46,7 +47,7 @@ class Capacity:
         what = f"one {self.instance_type} instance" if self.instance_type else "it"
         least = "at least " if self.limited_by else ""
         held = f"{what} holds {least}{self.per_instance:.3g} a second at p99 {self.p99:.0f} ms (bound {self.bound:g} ms"
-        return f"{held}; {_LIMITS[self.limited_by]})" if self.limited_by else f"{held})"
+        return f"{held}; {_LIMITS.get(self.limited_by, self.limited_by)})" if self.limited_by else f"{held})"
 
 
 @dataclass
@@ -89,8 +90,13 @@ class LoadResult:
 
     @property
     def rate(self) -> float:
-        """Good answers a second over the time in which requests were due."""
-        return self.answered / min(self.elapsed, float(self.plan["duration"])) if self.elapsed else 0.0
+        """Good answers a second, until the last of them came or the last request was due, whichever was later.
+
+        What an overloaded target answers afterwards took that time too; one request that nobody answered takes none.
+        """
+        last = max((one["second"] + 1 for one in self.seconds if one["answered"]), default=self.elapsed)
+        took = min(self.elapsed, max(last, float(self.plan["duration"])))
+        return self.answered / took if took else 0.0
 
     def write(self, path: Path) -> None:
         """Write it whole or not at all; raises StepFailed where the file cannot be written."""
@@ -115,6 +121,8 @@ class LoadResult:
             raise StepFailed(step, f"{path} is no JSON: {error}", _AGAIN) from error
         if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
             raise StepFailed(step, f"{path} is no result of a load (format {FORMAT})", _AGAIN)
+        if fault := next(faults(content), ""):
+            raise StepFailed(step, f"{path} is no whole result of a load: {fault}", _AGAIN)
         try:
             capacity = content.pop("capacity", None)
             return cls(**content, capacity=Capacity(**capacity) if capacity else None)

@@ -25,7 +25,6 @@ class Load:
     tally: Tally
     watch: Watch
     reporter: Reporter
-    began: float = field(default_factory=time.time)
     cpu: float = field(default_factory=time.process_time)
     elapsed: float = 0.0
     watched: float = 0.0
@@ -35,7 +34,7 @@ class Load:
     def standing(self) -> Standing:
         """As it stands now."""
         tally, seen = self.tally, self.watch.seen
-        second = time.time() - self.began
+        second = seen.second
         sent, answered = tally.recent(second)
         p50, p90, p99 = (tally.latency.percentile(percent) for percent in (50, 90, 99))
         return Standing(

@@ -10,7 +10,7 @@ from typing import Any
 
 from sagehound.pipeline.load.plan import LoadPlan
 from sagehound.pipeline.load.replies import reply_of
-from sagehound.pipeline.load.schedule import arrivals
+from sagehound.pipeline.load.schedule import arrivals, due_between
 from sagehound.pipeline.load.signing import SignedRequests
 from sagehound.pipeline.load.tally import Reply, Tally
 from sagehound.pipeline.load.timer import Timer, timer
@@ -20,6 +20,8 @@ _MOST_KEPT = 1 << 18
 """So much of an answer is kept to be understood; the rest is read and forgotten."""
 _AT_ONCE = 16
 """So many late requests are begun before the answers that wait are looked at again."""
+_LOST_SECONDS = 0.05
+"""How long a caller waits whose request reached no server: it would ask again thousands of times a second."""
 
 
 class Sender:
@@ -74,12 +76,15 @@ class Sender:
 
     async def _begin_all(self, clock: Timer) -> None:
         """Begin the requests of the schedule, and count those that nothing became free for."""
-        schedule = arrivals(self._plan)
         behind = 0
         freed = 0.0
         last = self._plan.duration + self._plan.timeout
-        for due in schedule:
-            wait = due - self.second
+        for due in arrivals(self._plan):
+            now = self.second
+            wait = due - now
+            if now > last:
+                self._never_sent(due)
+                return
             if wait > 0:
                 behind = 0
                 await clock.sleep(wait)
@@ -88,22 +93,29 @@ class Sender:
             if self._broken is not None:
                 return
             if self._free.locked():
-                if not await self._freed(last):
-                    self._tally.not_sent = 1 + sum(1 for _ in schedule)
-                    break
+                if not await self._freed(due, last):
+                    return
                 freed = self.second
             else:
                 await self._free.acquire()
             self._begin(due, held_back=due < freed)
 
-    async def _freed(self, last: float) -> bool:
+    async def _freed(self, due: float, last: float) -> bool:
         """Wait until fewer than the most requests are under way; False where the load is long over by then."""
         try:
             async with asyncio.timeout(max(0.0, last - self.second)):
                 await self._free.acquire()
         except TimeoutError:
+            self._never_sent(due)
             return False
+        except asyncio.CancelledError:
+            self._never_sent(due)
+            raise
         return True
+
+    def _never_sent(self, due: float) -> None:
+        """Count the request that is due, and those that became due after it."""
+        self._tally.not_sent = due_between(self._plan, due, min(self.second, self._plan.duration))
 
     def _begin(self, due: float, *, held_back: bool) -> None:
         self._tally.held_back += held_back
@@ -134,19 +146,22 @@ class Sender:
     async def _caller(self, begin: float) -> None:
         await asyncio.sleep(begin)
         while (due := self.second) < self._plan.duration:
-            await self._ask(due, None)
+            reply = await self._ask(due, None)
+            if reply.lost:
+                await asyncio.sleep(_LOST_SECONDS)
 
-    async def _ask(self, due: float, late: float | None) -> None:
+    async def _ask(self, due: float, late: float | None) -> Reply:
         """One request and its answer; ``late`` is this program's own lateness."""
         signed = self._requests.at(self._number)
         self._number += 1
-        self._tally.send(self.second, late)
+        self._tally.send(due, self.second, late)
         try:
             reply = await self._reply(signed.headers, signed.body)
         except asyncio.CancelledError:
-            self._tally.unanswered += 1
+            self._tally.cut(due, self.second)
             raise
         self._tally.finish(due, self.second, reply)
+        return reply
 
     async def _reply(self, headers: dict[str, str], body: bytes) -> Reply:
         from aiohttp import ClientConnectorError, ClientError, ServerDisconnectedError
@@ -158,11 +173,11 @@ class Sender:
         except TimeoutError:
             return Reply("timeout", f"no answer within {self._plan.timeout:g} s", waited=True)
         except ClientConnectorError as error:
-            return Reply("no connection", str(error))
+            return Reply("no connection", str(error), lost=True)
         except (ServerDisconnectedError, ConnectionError) as error:
-            return Reply("connection lost", str(error))
+            return Reply("connection lost", str(error), lost=True)
         except ClientError as error:
-            return Reply(type(error).__name__, str(error))
+            return Reply(type(error).__name__, str(error), lost=True)
 
 
 async def _content(response: Any) -> bytes:

@@ -15,6 +15,8 @@ from sagehound.pipeline.load.plan import EndpointTarget, Target
 
 SIGNATURE_SECONDS = 120.0
 """AWS takes a signature for five minutes around its time; half of that is left for clocks that differ."""
+_AGAIN_SECONDS = 10.0
+"""When signing is tried again that went wrong."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,16 @@ class SignedRequests:
     while it is young. So signing costs per body and two minutes, not per request, and is done in a thread.
     """
 
-    def __init__(self, clients: Clients, target: Target, payloads: Sequence[Payload]) -> None:
+    def __init__(
+        self, clients: Clients, target: Target, payloads: Sequence[Payload], lasts: float = SIGNATURE_SECONDS
+    ) -> None:
         client = clients.runtime if isinstance(target, EndpointTarget) else clients.lambda_
         self.url = f"{client.meta.endpoint_url}{_path(target)}"
         self.signing_seconds = 0.0
         """What signing all of them took, the last time."""
+        self.remarks: list[str] = []
+        """Why signatures could not be made anew, each reason once."""
+        self._lasts = lasts
         self._service = client.meta.service_model.signing_name
         self._region = clients.region
         self._credentials = clients.credentials
@@ -65,10 +72,18 @@ class SignedRequests:
         self.signing_seconds = time.perf_counter() - began
 
     async def keep_fresh(self) -> None:
-        """Sign again and again, in a thread, until cancelled."""
+        """Sign again and again, in a thread, until cancelled; credentials that are refused meanwhile are a remark."""
+        pause = self._lasts
         while True:
-            await asyncio.sleep(SIGNATURE_SECONDS)
-            await asyncio.to_thread(self.sign)
+            await asyncio.sleep(pause)
+            pause = self._lasts
+            try:
+                await asyncio.to_thread(self.sign)
+            except Exception as error:  # noqa: BLE001 - told beside the figures, and tried again
+                pause = min(self._lasts, _AGAIN_SECONDS)
+                remark = f"requests could not be signed anew, and AWS takes signatures for five minutes: {error}"
+                if remark not in self.remarks:
+                    self.remarks.append(remark)
 
     def _sign(self, payload: Payload, digest: str) -> Signed:
         from botocore.auth import SigV4Auth

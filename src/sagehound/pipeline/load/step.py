@@ -27,6 +27,7 @@ from sagehound.pipeline.load.words import lines_of, sentence_of
 from sagehound.pipeline.progress import Reporter, Step
 
 _TELL_SECONDS = 1.0
+_UNREAD = "the capacity could not be read"
 _SWITCH_SECONDS = 0.0005
 """How long a thread that asks AWS something may keep the sender from its work (Python's own: ten times that)."""
 
@@ -49,7 +50,7 @@ def load(
             target,
             plan,
             SignedRequests(clients, target, payloads),
-            Tally(plan.timeout),
+            Tally(),
             watch_of(clients, target),
             reporter,
         )
@@ -76,49 +77,50 @@ async def _run(running: Load) -> None:
     stop = asyncio.Event()
     sender = Sender(running.requests, running.plan, running.tally, function=isinstance(running.target, FunctionTarget))
     with _ctrl_c(stop):
-        running.began = running.watch.seen.began = time.time()
+        running.watch.seen.begin()
         running.cpu = time.process_time()
         helpers = [asyncio.create_task(_look(running)), asyncio.create_task(_tell(running))]
         try:
-            running.whole = await sender.run(stop)
-            running.elapsed = time.time() - running.began
+            whole = await sender.run(stop)
+            running.elapsed = running.watch.seen.second
             running.cpu = time.process_time() - running.cpu
-            if running.whole and running.plan.after:
+            if whole and running.plan.after:
                 await _afterwards(running, stop)
         finally:
             for task in helpers:
                 task.cancel()
-            ended = await asyncio.gather(*helpers, return_exceptions=True)
-            await asyncio.to_thread(_looked, running, running.watch.finish)
-            running.watched = time.time() - running.began
-        for error in ended:
-            if isinstance(error, BaseException) and not isinstance(error, asyncio.CancelledError):
-                raise error
+            await asyncio.gather(*helpers, return_exceptions=True)
+            with _remarked(running, _UNREAD):
+                await asyncio.to_thread(running.watch.finish)
+            running.watched = running.watch.seen.second
+        running.whole = not stop.is_set()
 
 
 async def _look(running: Load) -> None:
     """Look at the cloud again and again."""
     while True:
         await asyncio.sleep(running.watch.pause)
-        await asyncio.to_thread(_looked, running, running.watch.look)
-
-
-def _looked(running: Load, look: Callable[[], None]) -> None:
-    """Look once; what the cloud refuses meanwhile is a remark, and the load goes on."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        look()
-    except (ClientError, BotoCoreError) as error:
-        remark = f"the capacity could not be read: {error}"
-        if remark not in running.watch.seen.remarks:
-            running.watch.seen.remarks.append(remark)
+        with _remarked(running, _UNREAD):
+            await asyncio.to_thread(running.watch.look)
 
 
 async def _tell(running: Load) -> None:
+    """Show how the load stands, again and again."""
     while True:
         await asyncio.sleep(_TELL_SECONDS)
-        await asyncio.to_thread(running.reporter.load, running.standing())
+        with _remarked(running, "the load could not be shown"):
+            await asyncio.to_thread(running.reporter.load, running.standing())
+
+
+@contextmanager
+def _remarked(running: Load, what: str) -> Iterator[None]:
+    """What goes wrong beside the load is a remark, once: the requests go on, and what was measured is kept."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - no error of an onlooker is worth the load that was sent
+        remark = f"{what}: {type(error).__name__}: {error}"
+        if remark not in running.watch.seen.remarks:
+            running.watch.seen.remarks.append(remark)
 
 
 async def _afterwards(running: Load, stop: asyncio.Event) -> None:

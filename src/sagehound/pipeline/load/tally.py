@@ -19,11 +19,13 @@ class Second:
     answered: int = 0
     cold: int = 0
     errors: Counter[str] = field(default_factory=Counter)
+    under_way: int = 0
+    """Requests that were due then and are not answered yet."""
     latency: Histogram | None = field(default_factory=Histogram)
     percentiles: dict[str, float | None] = field(default_factory=dict)
 
     def close(self) -> None:
-        """Keep the percentiles and let the histogram go: nothing that was due then is under way any more."""
+        """Keep the percentiles and let the histogram go."""
         self.percentiles, self.latency = self._percentiles(), None
 
     def as_dict(self, second: int) -> dict[str, Any]:
@@ -48,13 +50,16 @@ class Reply:
     cold: bool = False
     waited: bool = False
     """Whether it was waited for in vain: its latency is at least what it waited, and counts as that."""
+    lost: bool = False
+    """Whether no whole answer came, and no time was over either: nobody listens, or the connection broke."""
 
 
 class Tally:
-    """Counts everything; only the seconds that a request may still be under way in hold a histogram of their own."""
+    """Counts everything; only from the oldest second whose requests are still under way on is each a histogram kept."""
 
-    def __init__(self, timeout: float) -> None:
-        self._open_seconds = int(timeout) + 10
+    def __init__(self) -> None:
+        self._closed = 0
+        """So many seconds, the oldest ones, have let their histograms go."""
         self.seconds: list[Second] = []
         self.latency = Histogram()
         self.lateness = Histogram()
@@ -70,10 +75,15 @@ class Tally:
         """Requests whose answers are not here yet."""
         return self.sent - self.answered - sum(self.errors.values()) - self.unanswered
 
-    def send(self, second: float, late: float | None) -> None:
-        """A request has gone out; ``late`` seconds after it was due (None: held back, which is no lateness)."""
+    def send(self, due: float, second: float, late: float | None) -> None:
+        """A request has gone out, in the order in which they are due.
+
+        ``late`` is by how many seconds this program was late itself (None: held back, which is no lateness).
+        """
         self.sent += 1
         self.at(second).sent += 1
+        self.at(due).under_way += 1
+        self._close_before(int(due))
         if late is not None:
             self.lateness.add(late * 1000)
 
@@ -90,22 +100,36 @@ class Tally:
         else:
             self.answered += 1
             here.answered += 1
-        if not reply.error or reply.waited:
-            milliseconds = (second - due) * 1000
-            self.latency.add(milliseconds)
-            of_the_second = self.at(due).latency
-            if of_the_second is not None:
-                of_the_second.add(milliseconds)
+        self._end(due, second, counts=not reply.error or reply.waited)
+
+    def cut(self, due: float, second: float) -> None:
+        """It was under way when the load was ended: it would have waited longer, and counts as what it has waited."""
+        self.unanswered += 1
+        self._end(due, second, counts=True)
 
     def at(self, second: float) -> Second:
-        """The second that a moment lies in; older ones are closed as time goes on."""
+        """The second that a moment lies in."""
         number = int(second)
         while len(self.seconds) <= number:
             self.seconds.append(Second())
-            old = len(self.seconds) - self._open_seconds
-            if old >= 0 and self.seconds[old].latency is not None:
-                self.seconds[old].close()
         return self.seconds[number]
+
+    def _end(self, due: float, second: float, *, counts: bool) -> None:
+        """Nobody waits for it any more; ``counts``: how long it was waited for is a latency."""
+        of_due = self.at(due)
+        of_due.under_way -= 1
+        if not counts:
+            return
+        milliseconds = (second - due) * 1000
+        self.latency.add(milliseconds)
+        if of_due.latency is not None:
+            of_due.latency.add(milliseconds)
+
+    def _close_before(self, number: int) -> None:
+        """Close the seconds that are over: requests of this one are sent now, and all before were answered."""
+        while self._closed < number and not self.seconds[self._closed].under_way:
+            self.seconds[self._closed].close()
+            self._closed += 1
 
     def recent(self, now: float, window: int = 5) -> tuple[float, float]:
         """Requests and answers a second over the last whole seconds."""

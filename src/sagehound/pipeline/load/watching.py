@@ -14,6 +14,8 @@ from sagehound.pipeline.load.plan import EndpointTarget, FunctionTarget, Target
 from sagehound.pipeline.load.provisioned_use import ProvisionedUse
 
 _LOCAL_SECONDS, _AWS_SECONDS = 0.5, 5.0
+_SERVING = ("InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed")
+"""Statuses in which an endpoint answers: while it changes, its instances serve all the same."""
 
 
 @dataclass
@@ -21,13 +23,24 @@ class Seen:
     """What was seen so far; a count stands where it has changed."""
 
     began: float = field(default_factory=time.time)
-    """Real time that seconds count from."""
+    """Real time that the cloud's own moments count from."""
+    ticks: float = field(default_factory=time.monotonic)
+    """The same moment on the clock that nobody sets, which seconds count from."""
     instances: list[dict[str, Any]] = field(default_factory=list)
     concurrency: list[dict[str, Any]] = field(default_factory=list)
     activities: dict[str, dict[str, Any]] = field(default_factory=dict)
     provisioned: dict[str, int] | None = None
     """Calls that met an environment that was kept ready, and those that did not."""
     remarks: list[str] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """The load begins now."""
+        self.began, self.ticks = time.time(), time.monotonic()
+
+    @property
+    def second(self) -> float:
+        """Seconds since the load began."""
+        return time.monotonic() - self.ticks
 
     @property
     def ordered(self) -> list[dict[str, Any]]:
@@ -88,7 +101,7 @@ class EndpointWatch:
         }
         if len(variants) > 1:
             counts |= {"variants": {one["VariantName"]: one.get("CurrentInstanceCount", 0) for one in variants}}
-        _note(self.seen.instances, counts, time.time() - self.seen.began)
+        _note(self.seen.instances, counts, self.seen.second)
         self._activities.look()
 
     def finish(self) -> None:
@@ -101,7 +114,7 @@ class EndpointWatch:
         return _away_and_back(self.seen.instances, "current") and last["desired"] == first["desired"]
 
     def _check(self, status: str) -> None:
-        if status not in ("InService", "Updating", "SystemUpdating"):
+        if status not in _SERVING:
             raise StepFailed(
                 "load", f"endpoint {self._name} is {status}", "Wait until it is InService: `sagehound status` shows it."
             )
@@ -142,7 +155,7 @@ class FunctionWatch:
                     "allocated": found.get("AllocatedProvisionedConcurrentExecutions", 0),
                     "available": found.get("AvailableProvisionedConcurrentExecutions", 0),
                 }
-        _note(self.seen.concurrency, counts, time.time() - self.seen.began)
+        _note(self.seen.concurrency, counts, self.seen.second)
         self._activities.look()
 
     def finish(self) -> None:

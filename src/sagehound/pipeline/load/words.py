@@ -43,7 +43,7 @@ def lines_of(result: LoadResult) -> list[str]:
     """What a reader should know beside the figures: how they were taken, and what is wrong with them."""
     lines = []
     if result.ended == "interrupted":
-        lines.append(f"interrupted after {result.elapsed:.0f} s; this is what was measured so far")
+        lines.append(_interruption(result))
     if result.corrected:
         figures = ", ".join(f"{name} {result.corrected[name]:.0f}" for name in ("p50", "p90", "p99"))
         lines.append(
@@ -59,6 +59,15 @@ def lines_of(result: LoadResult) -> list[str]:
     return lines
 
 
+def _interruption(result: LoadResult) -> str:
+    """What Ctrl-C has ended, and what became of the requests that were under way then."""
+    cut = result.generator["unanswered"]
+    if not cut and result.elapsed >= result.plan["duration"]:
+        return "interrupted when all requests had been answered, while the instances were watched"
+    what = f"interrupted after {result.elapsed:.0f} s; this is what was measured so far"
+    return f"{what}, with {cut:,} under way, which count as what they had waited" if cut else what
+
+
 def _kept_here(result: LoadResult) -> list[str]:
     held_back, not_sent = result.generator["held_back"], result.generator["not_sent"]
     lines = []
@@ -68,5 +77,8 @@ def _kept_here(result: LoadResult) -> list[str]:
             "that counts in their latency"
         )
     if not_sent:
-        lines.append(f"{not_sent:,} requests that were due were never sent: nothing became free in time")
+        lines.append(
+            f"{not_sent:,} requests that were due were never sent: nothing became free in time; "
+            "they are in no percentile"
+        )
     return lines
