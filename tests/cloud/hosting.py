@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import tarfile
@@ -210,8 +211,8 @@ class Hosting:
         to = Counter(one.raddr.port for one in made if one.raddr and one.status == psutil.CONN_ESTABLISHED)
         found = {}
         for pid in self.processes(endpoint):
-            (port_file,) = Path(psutil.Process(pid).cwd()).glob("port")
-            found[pid] = to[int(port_file.read_text())]
+            with contextlib.suppress(FileNotFoundError, psutil.NoSuchProcess):  # it has no port yet, or has ended
+                found[pid] = to[int((Path(psutil.Process(pid).cwd()) / "port").read_text())]
         return found
 
     def delete(self, endpoint: str) -> None:
