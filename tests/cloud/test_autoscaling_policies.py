@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sagehound.localcloud.errors import AwsError
 from tests.cloud.autoscaling import UTILIZATION, Scaling
 from tests.cloud.lambda_functions import refusal
+from tests.cloud.scaling_world import TARGET, World
 from tests.cloud_process import CloudProcess
 
 METRIC = {
@@ -160,6 +166,72 @@ def test_configurations_that_are_refused(scaling: Scaling) -> None:
     assert "not supported" in refusal(put, **scaling.target, PolicyType="StepScaling", **asked)[1]
     assert "not supported" in refusal(put, **scaling.target, PolicyName="no", PolicyType="PredictiveScaling")[1]
     assert described(scaling) == []
+
+
+def test_a_dimension_is_asked_for_with_its_resource(scaling: Scaling) -> None:
+    dimension = {"ServiceNamespace": "lambda", "ScalableDimension": scaling.target["ScalableDimension"]}
+    for what in ("scalable_targets", "scaling_policies", "scaling_activities", "scheduled_actions"):
+        code, message = refusal(getattr(scaling.client, f"describe_{what}"), **dimension)
+        assert code == "ValidationException"
+        assert message == "If you specify a scalable dimension, you must also specify a resource ID."
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    """A resource that steps can scale, registered from 1 to 4."""
+    world = World(tmp_path / "cloud.sqlite")
+    world("RegisterScalableTarget", **TARGET, MinCapacity=1, MaxCapacity=4)
+    yield world
+    world.store.close()
+
+
+def put_steps(world: World, **configuration: Any) -> dict[str, Any]:
+    """Put the policy "steps"; its configuration as it is then."""
+    named = {**TARGET, "PolicyName": "steps", "PolicyType": "StepScaling"}
+    world("PutScalingPolicy", **named, **({"StepScalingPolicyConfiguration": configuration} if configuration else {}))
+    (policy,) = world("DescribeScalingPolicies", ServiceNamespace="sagemaker")["ScalingPolicies"]
+    return dict(policy["StepScalingPolicyConfiguration"])
+
+
+async def test_what_an_update_does_not_name_stays(world: World) -> None:
+    steps = [{"MetricIntervalLowerBound": 0.0, "ScalingAdjustment": 50}]
+    percent = {"AdjustmentType": "PercentChangeInCapacity", "StepAdjustments": steps, "MinAdjustmentMagnitude": 2}
+    assert put_steps(world, **percent) == percent
+    assert put_steps(world) == percent
+    assert put_steps(world, Cooldown=60) == {**percent, "Cooldown": 60}
+    exact = {"AdjustmentType": "ExactCapacity", "StepAdjustments": steps, "Cooldown": 60}
+    assert put_steps(world, AdjustmentType="ExactCapacity") == exact
+    world.track("Wait", 5.0)
+    world("PutScalingPolicy", **TARGET, PolicyName="wait", PolicyType="TargetTrackingScaling")
+    policies = world("DescribeScalingPolicies", ServiceNamespace="sagemaker", PolicyNames=["wait"])["ScalingPolicies"]
+    assert policies[0]["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 5.0
+
+
+@pytest.mark.parametrize(
+    ("configuration", "words"),
+    [
+        ({"Cooldown": 60}, "AdjustmentType must be specified"),
+        ({"AdjustmentType": "ExactCapacity", "StepAdjustments": [{"ScalingAdjustment": -1}]}, "must not be negative"),
+    ],
+)
+async def test_steps_that_are_refused(world: World, configuration: dict[str, Any], words: str) -> None:
+    with pytest.raises(AwsError, match=words):
+        put_steps(world, **configuration)
+    assert world("DescribeScalingPolicies", ServiceNamespace="sagemaker")["ScalingPolicies"] == []
+
+
+@pytest.mark.parametrize("after", ["x", None, [1], {"a": 1}])
+async def test_a_token_that_somebody_made_up(world: World, after: object) -> None:
+    for minimum in (2, 3):
+        world("RegisterScalableTarget", **TARGET, MinCapacity=minimum)
+    asked = {"ServiceNamespace": "sagemaker", "MaxResults": 1}
+    token = world("DescribeScalingActivities", **asked)["NextToken"]
+    assert len(world("DescribeScalingActivities", **asked, NextToken=token)["ScalingActivities"]) == 1
+    fingerprint, _ = json.loads(base64.urlsafe_b64decode(token))
+    made_up = base64.urlsafe_b64encode(json.dumps([fingerprint, after]).encode()).decode()
+    with pytest.raises(AwsError, match="The specified next token is invalid") as caught:
+        world("DescribeScalingActivities", **asked, NextToken=made_up)
+    assert caught.value.code == "InvalidNextTokenException"
 
 
 def described(scaling: Scaling) -> list[dict[str, Any]]:

@@ -160,9 +160,9 @@ def test_the_alarms_that_it_makes() -> None:
     assert [high[key] for key in told] == ["GreaterThanThreshold", 20.0, 60, 3, [arn], "Sum"]
     assert [low[key] for key in told] == ["LessThanThreshold", 18.0, 60, 15, [arn], "Sum"]
     assert arn in high["AlarmDescription"]
-    fine = replace(metric, period=10, statistic="p90", unit="Count")
+    fine = replace(metric, period=10, unit="Count")
     (only,) = alarms_of(20.0, fine, resource_id="r", policy_arn=arn, uuids=("u1", "u2"), scale_in=False)
-    assert (only["Period"], only["ExtendedStatistic"], only["Unit"]) == (10, "p90", "Count")
+    assert (only["Period"], only["Statistic"], only["Unit"]) == (10, "Sum", "Count")
 
 
 def test_several_policies_scale_out_if_any_asks_and_in_if_all_agree() -> None:

@@ -17,7 +17,7 @@ LOW_SHARE = 0.9
 
 @dataclass(frozen=True, slots=True)
 class TrackedMetric:
-    """The metric of a policy as an alarm names it; `statistic` is Average, Sum, Maximum ... or a percentile (p90)."""
+    """The metric of a policy as an alarm names it."""
 
     namespace: str
     name: str
@@ -57,7 +57,6 @@ def alarms_of(
 
 
 def _alarm(name: str, rule: AlarmRule, metric: TrackedMetric, policy_arn: str) -> dict[str, Any]:
-    percentile = metric.statistic[:1].islower()
     alarm: dict[str, Any] = {
         "AlarmName": name,
         "AlarmDescription": f"DO NOT EDIT OR DELETE. For TargetTrackingScaling policy {policy_arn}.",
@@ -68,7 +67,7 @@ def _alarm(name: str, rule: AlarmRule, metric: TrackedMetric, policy_arn: str) -
         "Namespace": metric.namespace,
         "MetricName": metric.name,
         "Dimensions": [{"Name": key, "Value": value} for key, value in metric.dimensions.items()],
-        "ExtendedStatistic" if percentile else "Statistic": metric.statistic,
+        "Statistic": metric.statistic,
         "Period": metric.period,
         "EvaluationPeriods": rule.evaluation_periods,
         "Threshold": rule.threshold,

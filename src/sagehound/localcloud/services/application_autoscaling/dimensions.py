@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sagehound.localcloud.errors import validation
+from sagehound.localcloud.scaling import resource_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Dimension:
 VARIANT = Dimension(
     "sagemaker",
     "sagemaker:variant:DesiredInstanceCount",
-    re.compile(r"endpoint/(?P<EndpointName>[a-zA-Z0-9][a-zA-Z0-9-]{0,62})/variant/(?P<VariantName>[a-zA-Z0-9-]{1,63})"),
+    resource_ids.VARIANT,
     "desired instance count",
     "ApplicationAutoScaling_SageMakerEndpoint",
     300.0,
@@ -76,7 +77,7 @@ VARIANT = Dimension(
 FUNCTION = Dimension(
     "lambda",
     "lambda:function:ProvisionedConcurrency",
-    re.compile(r"function:(?P<FunctionName>[a-zA-Z0-9_-]{1,64}):(?P<Qualifier>[a-zA-Z0-9_-]{1,128})"),
+    resource_ids.FUNCTION,
     "desired concurrency",
     "ApplicationAutoScaling_LambdaConcurrency",
     0.0,

@@ -21,8 +21,10 @@ _MOST_STEPS = 20
 _COOLDOWNS = ("ScaleOutCooldown", "ScaleInCooldown")
 
 
-def check_type(dimension: Dimension, request: Mapping[str, Any], policy_type: str) -> Mapping[str, Any]:
-    """The one configuration that the policy's type needs."""
+def check_type(
+    dimension: Dimension, request: Mapping[str, Any], policy_type: str, before: Mapping[str, Any] | None
+) -> Mapping[str, Any]:
+    """The one configuration that the policy's type needs; that of `before` where an update says nothing of it."""
     if policy_type == "PredictiveScaling":
         raise validation(f"Predictive scaling policies are not supported for scalable dimension {dimension.name}.")
     if policy_type == STEP and not dimension.has_steps:
@@ -31,10 +33,12 @@ def check_type(dimension: Dimension, request: Mapping[str, Any], policy_type: st
     others = [member for member in CONFIGURATIONS.values() if member in request and member != wanted]
     if others:
         raise validation(f"{others[0]} cannot be specified for a policy of type {policy_type}.")
-    if wanted not in request:
+    if wanted in request:
+        found: Mapping[str, Any] = request[wanted]
+        return _updated(before, found) if policy_type == STEP and before else found
+    if before is None:
         raise validation(f"You must specify {wanted} for a policy of type {policy_type}.")
-    found: Mapping[str, Any] = request[wanted]
-    return found
+    return before
 
 
 def check_tracking(dimension: Dimension, configuration: Mapping[str, Any]) -> None:
@@ -73,6 +77,8 @@ def check_steps(configuration: Mapping[str, Any]) -> None:
         raise validation("MinAdjustmentMagnitude can only be specified with AdjustmentType PercentChangeInCapacity.")
     if configuration.get("Cooldown", 0) < 0:
         raise validation("Cooldown must not be negative.")
+    if configuration["AdjustmentType"] == "ExactCapacity" and any(step["ScalingAdjustment"] < 0 for step in steps):
+        raise validation("ScalingAdjustment must not be negative with AdjustmentType ExactCapacity.")
     _check_intervals(steps)
 
 
@@ -82,6 +88,13 @@ def check_single_metric(configuration: Mapping[str, Any], others: Sequence[Mappi
     wanted = [configuration.get(member) for member in metrics]
     if any([other.get(member) for member in metrics] == wanted for other in others):
         raise validation("Only one TargetTrackingScaling policy for a given metric specification is allowed.")
+
+
+def _updated(before: Mapping[str, Any], steps: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A configuration of steps with what an update names: "AdjustmentType is required if you are adding a new step
+    scaling policy configuration". A new type does not inherit the magnitude, which only one type has."""
+    left = {"MinAdjustmentMagnitude"} if "AdjustmentType" in steps else set()
+    return {**{member: value for member, value in before.items() if member not in left}, **steps}
 
 
 def _check_predefined(dimension: Dimension, specification: Mapping[str, Any], target: float) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from sagehound.localcloud.errors import AwsError, validation
-from sagehound.localcloud.services.lambda_.names import LATEST
+from sagehound.localcloud.scaling.resource_ids import FUNCTION
 from sagehound.localcloud.services.lambda_.provisioned import Provisioned
 from sagehound.localcloud.services.lambda_.provisioned_pools import IN_PROGRESS, ProvisionedPools
 
 Listener = Callable[[str, str, str], None]
-_RESOURCE = re.compile(r"function:([a-zA-Z0-9_-]+):([a-zA-Z0-9_-]+)")
 
 
 class ProvisionedScaling:
@@ -61,7 +59,7 @@ class ProvisionedScaling:
 
 
 def _parse(resource_id: str) -> tuple[str, str]:
-    match = _RESOURCE.fullmatch(resource_id)
-    if match is None or match[2] == LATEST:
+    match = FUNCTION.fullmatch(resource_id)
+    if match is None:
         raise validation(f"{resource_id} is no version or alias of a function: function:NAME:QUALIFIER.")
-    return match[1], match[2]
+    return match["FunctionName"], match["Qualifier"]

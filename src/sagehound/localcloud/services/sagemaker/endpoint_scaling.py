@@ -8,17 +8,18 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from sagehound.localcloud.errors import validation
+from sagehound.localcloud.scaling.resource_ids import VARIANT
 from sagehound.localcloud.services.sagemaker.endpoint_status import (
     ENDPOINT,
     Record,
     in_progress,
     not_found,
+    variant_id,
 )
 from sagehound.localcloud.services.sagemaker.endpoints import Endpoints
 from sagehound.localcloud.services.sagemaker.providers import Providers
 
 Listener = Callable[[str, str, str], None]
-_RESOURCE_ID = re.compile(r"endpoint/([^/]+)/variant/([^/]+)")
 _BURSTABLE = re.compile(r"ml\.t\d")
 
 
@@ -70,7 +71,7 @@ class VariantScaling:
         self._listeners.append(listener)
 
     def _find(self, region: str, resource_id: str) -> tuple[Record, Record]:
-        named = _RESOURCE_ID.fullmatch(resource_id)
+        named = VARIANT.fullmatch(resource_id)
         if named is None:
             raise validation("Unsupported service namespace, resource type or scalable dimension")
         name, wanted = named.groups()
@@ -90,6 +91,5 @@ class VariantScaling:
         region = record["EndpointArn"].split(":")[3]
         loop = asyncio.get_running_loop()
         for variant in record["Deployment"]["Variants"]:
-            resource_id = f"endpoint/{record['EndpointName']}/variant/{variant['VariantName']}"
             for listener in self._listeners:
-                loop.call_soon(listener, region, resource_id, failure)
+                loop.call_soon(listener, region, variant_id(record, variant), failure)
