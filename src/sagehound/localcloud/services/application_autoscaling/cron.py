@@ -57,7 +57,8 @@ class Cron:
             return None
         local = after.astimezone(zone)
         for day in self._days(local.date()):
-            for hour in sorted(self.hours):
+            past = local.hour if day == local.date() else 0
+            for hour in sorted(hour for hour in self.hours if hour >= past):
                 for minute in sorted(self.minutes):
                     moment = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone)
                     there = moment.timestamp()
@@ -68,7 +69,8 @@ class Cron:
 
     def _days(self, day: date) -> Iterator[date]:
         """The days from one on; months and years without any are left out quickly."""
-        while day.year <= max(self.years):
+        last = max(self.years)
+        while day.year <= last:
             if day.year not in self.years:
                 day = date(day.year + 1, 1, 1)
             elif day.month not in self.months:
