@@ -44,7 +44,7 @@ class AlarmPoints:
             point.timestamp: AlarmPoint(point.timestamp, point.values.statistic(name), point.values.count)
             for point in points
         }
-        return [found.get(begin, AlarmPoint(begin, None, 0.0)) for begin in range(start, end, period)]
+        return [found.get(begin) or AlarmPoint(begin, None, 0.0) for begin in range(start, end, period)]
 
     def _computed(self, region: str, alarm: dict[str, Any], count: int, end: int) -> list[AlarmPoint]:
         """The points of the query that the alarm watches; how many samples stand behind them is not known."""

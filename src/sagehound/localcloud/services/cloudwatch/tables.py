@@ -24,8 +24,8 @@ CREATE TABLE IF NOT EXISTS metric_data (
 ) WITHOUT ROWID;
 """
 _READ = """
-SELECT :start + (timestamp - :start) / :period * :period AS begin, {unit} AS unit, sum(count) AS count,
-    sum(sum) AS sum, min(minimum) AS minimum, max(maximum) AS maximum, {distribution} AS distribution
+SELECT :start + (timestamp - :start) / :period * :period, {unit},
+    sum(count), sum(sum), min(minimum), max(maximum), {distribution}
 FROM metric_data
 WHERE metric = (
     SELECT id FROM metrics
@@ -114,7 +114,7 @@ class MetricTables:
         parameters = {"start": start, "end": end, "period": period, "unit": unit, **metric._asdict()}
         sql = _READ.format(unit="unit" if units_apart else "''", distribution=_JOINED if distributions else "NULL")
         rows = self.store.execute(sql, {**parameters, "dimensions": json.dumps(metric.dimensions)})
-        return [Point(row["begin"], row["unit"], _values(row)) for row in rows]
+        return [Point(row[0], row[1], _values(row)) for row in rows]
 
     def matching(
         self, region: str, namespace: str | None, name: str | None, since: int, after: int
@@ -191,9 +191,11 @@ def _row(key: tuple[int, int, str], values: StatisticSet) -> tuple[int | float |
 
 
 def _values(row: sqlite3.Row) -> StatisticSet:
-    distribution: dict[float, float] | None = None
-    if row["distribution"] is not None:
-        distribution = {}
-        for value, count in json.loads(row["distribution"]):
-            distribution[value] = distribution.get(value, 0.0) + count
-    return StatisticSet(row["count"], row["sum"], row["minimum"], row["maximum"], distribution)
+    """The last columns of a row of metric_data, or of several together."""
+    count, total, minimum, maximum, pairs = row[-5:]
+    if pairs is None:
+        return StatisticSet(count, total, minimum, maximum, None)
+    distribution: dict[float, float] = {}
+    for value, times in json.loads(pairs):
+        distribution[value] = distribution.get(value, 0.0) + times
+    return StatisticSet(count, total, minimum, maximum, distribution)
