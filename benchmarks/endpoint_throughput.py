@@ -24,8 +24,10 @@ import uvloop
 from PIL import Image
 
 from benchmarks.endpoint_requests import rate, signed
-from sagehound.classifier import export
-from sagehound.classifier.network import Head, create_backbone
+from sagehound.classifier.artefact import add_head, write_code, write_json
+from sagehound.classifier.export import export_backbone
+from sagehound.classifier.linear_head import LinearHead
+from sagehound.classifier.network import create_backbone
 from tests.cloud.hosting import IMAGE, Hosting
 from tests.cloud_process import CloudProcess
 
@@ -56,10 +58,11 @@ print(sum(counts) / (time.perf_counter() - began))
 def build(folder: Path) -> None:
     """An artefact as a training job leaves it."""
     backbone = create_backbone("efficientnet_lite0")
-    export.export_backbone(backbone, folder.parent / "backbone.onnx")
-    export.add_head(folder.parent / "backbone.onnx", Head(backbone.feature_count, CLASSES), folder / "model.onnx")
-    export.write_json(folder / "classes.json", [f"class {number}" for number in range(CLASSES)])
-    export.write_code(folder)
+    export_backbone(backbone, folder.parent / "backbone.onnx")
+    head = LinearHead.untrained(np.zeros((1, backbone.feature_count), np.float32), CLASSES)
+    add_head(folder.parent / "backbone.onnx", head, folder / "model.onnx")
+    write_json(folder / "classes.json", [f"class {number}" for number in range(CLASSES)])
+    write_code(folder)
 
 
 def draw(folder: Path, count: int = 32) -> list[bytes]:

@@ -127,7 +127,7 @@ class CapacitySearch:
             result, held = self._try(rate, max(2 * self._step_seconds(rate), behind), "verify ")
             if held:
                 return result
-            found.holds = rate * (1 - search.tolerance)
+            found.holds = min(rate, result.rate or rate) * (1 - search.tolerance)
         raise StepFailed(
             "load",
             f"no rate below {found.fails or 0:.3g} a second held the bound twice: the target's speed changes too much",
