@@ -99,6 +99,23 @@ def test_what_is_wrong_with_the_figures_stands_beside_them() -> None:
     assert any(remark.startswith("3 requests waited here") for remark in drawn.remarks)
     assert any(remark.startswith("2 requests that were due were never sent") for remark in drawn.remarks)
     assert "x60" in drawn.clock
+    # What looks like an activity and is none stays; the activities have a table of their own.
+    said = drawn_load(a_result(error_words={"ModelError": ""}, remarks=["at 5 s: the capacity could not be read"]))
+    assert "at 5 s: the capacity could not be read" in said.remarks
+    assert not any("to 1 (Successful)" in remark for remark in said.remarks)
+    assert [one["description"] for one in said.activities] == [HOSTILE, "to 1"]
+
+
+def test_figures_are_told_as_people_compare_them() -> None:
+    alarm = "TargetTracking-endpoint/pets/variant/AllTraffic-AlarmHigh-044cd55d-3cab-4def-816a-1a8a849ad249"
+    figures = {"count": 1200, "p50": 4.368, "p90": 9.0, "p99": 22.46}
+    result = a_result(percentiles=figures, corrected={**figures, "count": 1300})
+    result.activities[0]["cause"] = f"monitor alarm {alarm} in state ALARM triggered policy p"
+    drawn = drawn_load(result)
+    assert drawn.sentence.startswith("1,200 sent, 1,140 answered, ")
+    assert [row[1:] for row in drawn.rows] == [["1,200", "4.4", "9.0", "22.5"], ["1,300", "4.4", "9.0", "22.5"]]
+    assert drawn.activities[0]["why"] == "monitor alarm AlarmHigh in state ALARM triggered policy p"
+    assert drawn.activities[0]["cause"] == result.activities[0]["cause"]
 
 
 def test_the_page_has_the_load_and_escapes_all_of_it(
@@ -112,6 +129,6 @@ def test_the_page_has_the_load_and_escapes_all_of_it(
     assert len(page.all("script")) == 1
     assert "Load and scaling" in page.text
     assert HOSTILE in page.text
-    assert "endpoint pets-endpoint" in page.text
+    assert "Endpoint pets-endpoint" in page.text
     write_report(clients, names, path=path, data_uri=uri, tuning_job=None, training_jobs=[])
     assert "Load and scaling" not in Strict(path.read_text(encoding="utf-8")).text

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,13 @@ import pytest
 from rich.console import Console
 
 from sagehound.errors import StepFailed
-from sagehound.pipeline.clients import Clients, connect_local
+from sagehound.pipeline.clients import Clients, CloudClock, connect_local
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.report import ReportSummary, report_table, write_report
+from sagehound.pipeline.reporting import Reported, report
 from tests.cloud.tuning import READ, categorical, continuous
 from tests.cloud_process import CloudProcess
+from tests.pipeline.conftest import Recorded
 from tests.pipeline.report_shop import (
     CLASSES,
     LEAVE,
@@ -204,6 +208,27 @@ def test_the_terminal_has_one_line_a_job(shown: Shown) -> None:
         assert any(row.role in line for line in lines)
     assert any("75.0 %" in line for line in lines)
     assert f"{shown.summary.billable_seconds:,.0f}" in lines[-2]
+
+
+def test_a_fast_clock_is_said_where_its_times_are(
+    shown: Shown, shop: ReportShop, cloud: CloudProcess, tmp_path: Path, recorded: Recorded
+) -> None:
+    sentence = "clock x30: a minute of its alarms, metrics, limits and jobs' times is 2 s here"
+    assert (shown.summary.clock, shown.source.count("clock x")) == ("", 0)
+    job = shop.leave(metrics=metrics("test"))
+    clients = connect_local(cloud.data_dir, cloud.region)
+    for began, told in ((time.time() - 3600, sentence), (time.time() + 60, "")):  # before the job, and after it
+        clients.clock = CloudClock(30.0, began)
+        fast = written(shop, clients, tmp_path, job)
+        assert fast.summary.clock == told
+        assert fast.source.count("<dt>times</dt>") == bool(told)
+        assert (sentence in html.unescape(fast.source)) == bool(told)
+        names = Names("shop", shop.bucket, "shop-endpoint", "shop-role", "shop-function", "shop-function")
+        jobs = Reported(f"s3://{shop.bucket}/{DATA}/", None, [job], None)
+        with recorded.reporter.step("report") as step:
+            report(clients, names, jobs, tmp_path / "again.html", step)
+        assert (sentence in step.lines) == bool(told)
+        assert recorded.steps()["report"]["result"]["clock"] == told
 
 
 def test_the_summary_is_json(shown: Shown) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 
+from sagehound.pipeline.clients import CloudClock
 from sagehound.pipeline.progress import JsonReporter, LineReporter
 from sagehound.pipeline.trial_table import Standing
 from sagehound.pipeline.trials import Trial, best_of
@@ -42,6 +43,15 @@ def test_without_a_terminal_each_trial_is_a_line_when_it_ends() -> None:
         "trial 2 of 3 Stopped validation:loss 0.5000 2.0 s (batch_size 64, lr 0.01235)",
         "trial 3 of 3 Failed 1.0 s (batch_size 512, lr 0.9) out of memory",
     ]
+
+
+def test_the_table_says_that_the_clock_of_its_seconds_is_fast() -> None:
+    for clock in (CloudClock(60.0), CloudClock()):
+        err = Terminal()
+        reporter = LineReporter(io.StringIO(), err)
+        with reporter.step("tune"):
+            reporter.trials(dataclasses.replace(standing(DONE), clock=clock.sentence()))
+        assert ("clock x60" in err.getvalue()) == clock.fast
 
 
 def test_a_terminal_gets_a_table_that_stays() -> None:

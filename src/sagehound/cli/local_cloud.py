@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from sagehound.cli.local_process import Server, running, start, stop
+from sagehound.cli.local_process import running, start, stop
 from sagehound.cli.options import DataDirOption, JsonOption, PortOption, TargetOption, connect, data_dir_of
 from sagehound.cli.telling import telling
 from sagehound.errors import StepFailed
@@ -53,12 +53,12 @@ def up(
         server = running(settings.data_dir)
         if server is not None:
             already = f"the local cloud is up already: {server.endpoint_url} (pid {server.pid})"
-            typer.echo(already + (f", {_clock(server)}" if server.speed != 1.0 else ""))
+            typer.echo(already + (f", {server.clock}" if server.clock else ""))
             return
         server = start(settings)
         typer.echo(f"the local cloud is up: {server.endpoint_url} (pid {server.pid}, data in {settings.data_dir})")
-        if server.speed != 1.0:
-            typer.echo(_clock(server))
+        if server.clock:
+            typer.echo(server.clock)
         there = "" if data_dir_of(None) == settings.data_dir else f" --data-dir {shlex.quote(str(settings.data_dir))}"
         typer.echo(f'for other AWS clients:  eval "$(sagehound env{there})"')
 
@@ -96,8 +96,8 @@ def status(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
         typer.echo(f"address        {server.endpoint_url}")
         typer.echo(f"process        {server.pid}, up {_duration(time.time() - server.started)}")
         typer.echo(f"data           {folder}")
-        if server.speed != 1.0:
-            typer.echo(f"clock          {_clock(server)}")
+        if server.clock:
+            typer.echo(f"clock          {server.clock}")
         for kind, count in counts.items():
             typer.echo(f"{kind.replace('_', ' '):14} {_counted(count)}")
 
@@ -195,12 +195,6 @@ def _counts(folder: Path) -> dict[str, dict[str, int]]:
             for kind, operation, member, status in counted
         }
     return counts | {"functions": dict(states)}
-
-
-def _clock(server: Server) -> str:
-    from sagehound.pipeline.clients import CloudClock
-
-    return CloudClock(server.speed).sentence()
 
 
 def _region(folder: Path) -> str:

@@ -31,6 +31,13 @@ class Server:
     speed: float = 1.0
     """How fast its clock runs."""
 
+    @property
+    def clock(self) -> str:
+        """That, in a sentence; empty where it is the real one."""
+        from sagehound.pipeline.clients import CloudClock
+
+        return CloudClock(self.speed).sentence()
+
 
 def running(data_dir: Path) -> Server | None:
     """The server of a data directory, or None; a server.json that a killed server left behind does not count."""

@@ -111,14 +111,14 @@ def run(
         except (StepFailed, KeyboardInterrupt) as error:
             stopped = isinstance(error, Interrupted | KeyboardInterrupt)
             if own is not None and (stopped or (isinstance(error, StepFailed) and error.step in _WORTH_KEEPING)):
-                reporter.note(f"the local cloud goes on (pid {own.server.pid}); stop it with {_down(data_dir)}")
+                reporter.note(f"{own.goes_on()}; stop it with {_down(data_dir)}")
             elif own is not None:
                 stop(own.server)
             raise
         if temporary and own is not None:
             stop(own.server)
         elif own is not None:
-            reporter.note(f"the local cloud goes on at {own.server.endpoint_url}; stop it with {_down(data_dir)}")
+            reporter.note(f"{own.goes_on()}; stop it with {_down(data_dir)}", speed=own.server.speed)
         elif target == "aws":
             reporter.note(
                 "the endpoints and the environments that are kept ready cost money while they are there, and more "
@@ -144,7 +144,10 @@ def report(
     from sagehound.pipeline import reporting
     from sagehound.pipeline.load.result import LoadResult
 
-    with opened(config, overrides, target, data_dir, as_json) as here, here.reporter.step("report") as step:
+    with (
+        opened(config, overrides, target, data_dir, as_json, tells_clock=False) as here,
+        here.reporter.step("report") as step,
+    ):
         results = [LoadResult.read(file, "report") for file in loads or []]
         jobs = dataclasses.replace(reporting.latest_jobs(here.clients, here.names), loads=results)
         reporting.report(here.clients, here.names, jobs, path, step)
@@ -177,6 +180,11 @@ class _Own:
         stop(self.server)
         self.server = start(cloud)
         return connect("local", self.pipeline, cloud.data_dir)
+
+    def goes_on(self) -> str:
+        """That it does, where, and with which clock if that is not the real one."""
+        there = f"the local cloud goes on at {self.server.endpoint_url} (pid {self.server.pid})"
+        return there + (f", {self.server.clock}" if self.server.clock else "")
 
 
 def _down(data_dir: Path | None) -> str:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import configparser
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,8 +39,14 @@ class CloudClock:
         return f"clock x{self.speed:g}"
 
     def sentence(self) -> str:
-        """For screens that show a time: what the speed means there."""
+        """For screens that show a time: what the speed means there; empty where the clock is the real one."""
+        if not self.fast:
+            return ""
         return f"{self}: a minute of its alarms, metrics, limits and jobs' times is {60 / self.speed:.3g} s here"
+
+    def sentence_for(self, moments: Iterable[datetime | None]) -> str:
+        """As `sentence`, for times that the cloud has told; empty where all are from before this clock ran."""
+        return self.sentence() if any(one and one.timestamp() >= self.epoch for one in moments) else ""
 
     def cloud_time(self, real: float) -> float:
         """What the cloud's clock says at a real time."""

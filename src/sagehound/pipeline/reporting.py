@@ -16,6 +16,7 @@ from sagehound.pipeline.load.result import LoadResult
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import Step
 from sagehound.pipeline.report import ReportSummary, report_table, write_report
+from sagehound.pipeline.report.words import plural
 from sagehound.pipeline.training_request import FEATURES
 from sagehound.pipeline.tuning_job import latest_tuning
 
@@ -50,14 +51,14 @@ def report(clients: Clients, names: Names, jobs: Reported, path: Path, step: Ste
         raise StepFailed("report", f"{path} cannot be written: {error}", "Name another file with --report.") from error
     function = [summary.function.sentence()] if summary.function else []
     step.lines = [
+        *([summary.clock] if summary.clock else []),
         *_table(summary),
         *function,
         *(finding.text for finding in summary.findings if finding.severity != "note"),
     ]
-    count = len(summary.findings)
     step.done(
-        f"{path}  {len(summary.rows)} jobs, {summary.billable_seconds:.0f} s billable, "
-        f"{count} {'finding' if count == 1 else 'findings'}",
+        f"{path}  {plural(len(summary.rows), 'job')}, {summary.billable_seconds:.0f} s billable, "
+        f"{plural(len(summary.findings), 'finding')}",
         **summary.as_dict(),
     )
     return summary

@@ -124,7 +124,7 @@ def _tell(clients: Clients, shown: Shown, step: Step) -> None:
 def _lines(result: LoadResult) -> list[str]:
     """The load's lines, its activities with their causes."""
     return [
-        *(f"{activity_line(one)} {cause_words(one['cause'])}".rstrip() for one in result.activities),
+        *("; ".join(filter(None, (activity_line(one), cause_words(one["cause"])))) for one in result.activities),
         *lines_of(dataclasses.replace(result, activities=[])),
     ]
 

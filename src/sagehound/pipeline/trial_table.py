@@ -19,6 +19,8 @@ class Standing:
     trials: Sequence[Trial]
     best: str
     """Job name of the best trial so far, or ""."""
+    clock: str = ""
+    """That the clock of the trials' seconds is fast."""
 
 
 class TrialLines:
@@ -83,7 +85,8 @@ def _table(standing: Standing) -> Any:
     from rich.table import Table
 
     names = sorted({name for trial in standing.trials for name in trial.tuned})
-    table = Table(title=f"{len(standing.trials)} of {standing.wanted} trials", box=None, pad_edge=False)
+    title = f"{len(standing.trials)} of {standing.wanted} trials"
+    table = Table(title=title, caption=standing.clock or None, box=None, pad_edge=False)
     for heading in ("trial", "status", *names, standing.objective, "seconds", ""):
         table.add_column(heading, justify="left" if heading in ("status", "") else "right")
     for trial in standing.trials:

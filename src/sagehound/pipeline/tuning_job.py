@@ -99,7 +99,8 @@ def wait_for_tuning(
         trials[:] = trials_of(clients, name)
         best = best_of(trials, minimize=minimize)
         if not quiet:
-            reporter.trials(Standing(options.objective, wanted, list(trials), best.job_name if best else ""))
+            best_name, clock = best.job_name if best else "", clients.clock.sentence()
+            reporter.trials(Standing(options.objective, wanted, list(trials), best_name, clock))
         return job
 
     job = poll(

@@ -65,8 +65,8 @@ def load_line(standing: Standing) -> str:
 
 
 def activity_line(activity: dict[str, Any]) -> str:
-    """at 31 s: Setting desired instance count to 2. (Successful)."""
-    return f"at {activity['second']:.0f} s: {activity['description']} ({activity['status']})"
+    """at 31 s: Setting desired instance count to 2 (Successful)."""
+    return f"at {activity['second']:.0f} s: {activity['description'].rstrip('.')} ({activity['status']})"
 
 
 def latencies(standing: Standing) -> str:
@@ -78,8 +78,7 @@ def latencies(standing: Standing) -> str:
 
 def clock_words(speed: float) -> str:
     """Nothing where the cloud's clock is the real one."""
-    clock = CloudClock(speed)
-    return clock.sentence() if clock.fast else ""
+    return CloudClock(speed).sentence()
 
 
 def _asked(standing: Standing) -> str:

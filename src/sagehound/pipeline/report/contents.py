@@ -47,6 +47,8 @@ class Contents:
     data_uri: str
     target: str
     created: datetime
+    clock: str
+    """That the clock of the jobs' times was fast; empty where it was the real one."""
     classes: int
     rows: list[JobReport]
     """Features, tuning and trainings, in this order."""
@@ -78,13 +80,15 @@ def read_contents(
     classes = next((job.output.metrics.classes for job in jobs if job.output.metrics), 0)
     classes = classes or count_classes(clients, data_uri)
     comparison = compare(jobs, one_machine=clients.local)
+    rows = [*features, *([tuning.row()] if tuning else []), *jobs]
     return Contents(
         project=names.project,
         data_uri=data_uri,
         target="the local cloud" if clients.local else f"AWS, {clients.region}",
         created=datetime.now(UTC),
+        clock=clients.clock.sentence_for(row.started for row in rows),
         classes=classes,
-        rows=[*features, *([tuning.row()] if tuning else []), *jobs],
+        rows=rows,
         jobs=jobs,
         panels={job.name: curves_of(clients, job) for job in jobs},
         tuning=tuning,

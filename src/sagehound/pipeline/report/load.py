@@ -15,6 +15,7 @@ from sagehound.pipeline.load.result import LoadResult
 from sagehound.pipeline.load.view import clock_words
 from sagehound.pipeline.load.words import lines_of, name_of, sentence_of
 from sagehound.pipeline.report.charts.load import Activity, Line, LoadPanel, draw_load
+from sagehound.pipeline.scaling_state import cause_words
 
 MOST_POINTS = 300
 """Of a longer load several seconds become one point: the mean of their rates, the largest of their latencies."""
@@ -38,22 +39,22 @@ def drawn_load(result: LoadResult) -> DrawnLoad:
     """The picture of a load, its sentences, and the percentiles as a table."""
     activities = [Activity(one["second"], f"{one['description']} ({one['status']})") for one in result.activities]
     panels = [_rates(result), _latencies(result), _capacity(result)]
-    of_activities = len(result.activities)
-    told = lines_of(result)
     return DrawnLoad(
         name=name_of(result),
-        sentence=sentence_of(result),
-        remarks=[one for one in told if not (of_activities and one.startswith("at ") and " s: " in one)],
+        sentence=sentence_of(result).removeprefix(name_of(result)).strip(),
+        remarks=lines_of(dataclasses.replace(result, activities=[])),  # the page has a table of them
         clock=clock_words(result.speed),
         chart=draw_load(f"load on {name_of(result)}", panels, activities, "seconds since the load began"),
         heads=list(result.percentiles),
-        rows=[["from the moment that it was due", *(f"{value:,g}" for value in result.percentiles.values())]]
-        + (
-            [["with what waiting callers did not send", *(f"{value:,g}" for value in result.corrected.values())]]
-            if result.corrected
-            else []
-        ),
-        activities=result.activities,
+        rows=[
+            [words, *(f"{value:,.{0 if name == 'count' else 1}f}" for name, value in figures.items())]
+            for words, figures in (
+                ("from the moment that it was due", result.percentiles),
+                ("with what waiting callers did not send", result.corrected),
+            )
+            if figures
+        ],
+        activities=[{**one, "why": cause_words(one["cause"])} for one in result.activities],
     )
 
 

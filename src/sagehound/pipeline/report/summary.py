@@ -23,6 +23,8 @@ class ReportSummary:
     rows: list[JobReport]
     findings: list[Finding]
     function: FunctionReport | None = None
+    clock: str = ""
+    """That the clock of the jobs' times was fast."""
 
     @property
     def billable_seconds(self) -> float:
@@ -34,6 +36,7 @@ class ReportSummary:
         return {
             "path": str(self.path),
             "billable_seconds": self.billable_seconds,
+            "clock": self.clock,
             "jobs": [row.as_dict() for row in self.rows],
             "findings": [finding.as_dict() for finding in self.findings],
             "function": self.function.as_dict() if self.function else None,

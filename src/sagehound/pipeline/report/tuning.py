@@ -6,6 +6,7 @@ import json
 import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sagehound.pipeline.clients import Clients
@@ -70,6 +71,7 @@ class Tuning:
     failure: str
     instance_type: str
     instance_count: int
+    started: datetime | None = None
 
     @property
     def best(self) -> Trial | None:
@@ -97,6 +99,7 @@ class Tuning:
             billable_seconds=sum(billed) if billed else None,
             figures=figures,
             failure=self.failure,
+            started=self.started,
         )
 
 
@@ -133,6 +136,7 @@ def read_tuning(clients: Clients, name: str) -> Tuning:
         failure=job.get("FailureReason", ""),
         instance_type=instance_type,
         instance_count=instance_count,
+        started=job["CreationTime"],
     )
 
 

@@ -43,7 +43,7 @@ def write_report(
             loads=loads,
         )
     _replace(path, render_page(contents))
-    return ReportSummary(path, contents.rows, contents.findings, contents.function)
+    return ReportSummary(path, contents.rows, contents.findings, contents.function, contents.clock)
 
 
 def _replace(path: Path, page: str) -> None:
