@@ -197,6 +197,26 @@ def test_an_endpoint_that_is_deleted_takes_its_target_along(fast_cloud: CloudPro
     assert code == "ObjectNotFoundException"
 
 
+def test_an_update_keeps_the_instance_type_of_a_scalable_target(cloud: CloudProcess) -> None:
+    variant = Variant(cloud)
+    hosting, update = variant.hosting, variant.hosting.sagemaker.update_endpoint
+    variant.client.register_scalable_target(**variant.target, MinCapacity=1, MaxCapacity=3)
+    model = hosting.model("better", answering("y"))
+    larger = hosting.config("larger", hosting.variant(model, InstanceType="ml.m5.xlarge"))
+    other = hosting.config("other", hosting.variant(model, VariantName="Other"))
+    for config in (larger, other):
+        code, message = refusal(update, EndpointName=variant.endpoint, EndpointConfigName=config)
+        assert code == "ValidationException"
+        assert 'The variant "AllTraffic" is registered with Application Auto Scaling' in message
+    same = hosting.config("same", hosting.variant(model))
+    update(EndpointName=variant.endpoint, EndpointConfigName=same)
+    hosting.settled(variant.endpoint)
+    assert hosting.invoke(variant.endpoint) == "y"
+    variant.client.deregister_scalable_target(**variant.target)
+    update(EndpointName=variant.endpoint, EndpointConfigName=larger)
+    hosting.settled(variant.endpoint)
+
+
 @pytest.mark.parametrize(
     ("adjustments", "kind", "said"),
     [

@@ -59,6 +59,7 @@ class Cloud:
             roles=iam,
             sessions=sts,
             access=self.authoriser,
+            is_target=lambda region, resource_id: autoscaling.is_target(region, resource_id),
         )
         runtime = SageMakerRuntime(sagemaker.router, settings.max_invocation_bytes)
         functions = Lambda(

@@ -62,6 +62,10 @@ class ApplicationAutoScaling:
         """By AWS's names."""
         return self._operations
 
+    def is_target(self, region: str, resource_id: str) -> bool:
+        """Whether a resource is registered as a scalable target."""
+        return self._targets.is_target(region, resource_id)
+
     async def start(self) -> None:
         """Take up the activities that were in progress, bring capacities into bounds, go on with the schedules."""
         self._running = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from sagehound.localcloud.call import Call, Request, Response
@@ -17,6 +18,8 @@ from sagehound.localcloud.services.application_autoscaling.policies import Polic
 from sagehound.localcloud.services.application_autoscaling.table import POLICY, SCHEDULED, TARGET, ScalingTable
 from sagehound.localcloud.services.application_autoscaling.tags import checked
 from sagehound.localcloud.state.clock import Clock
+
+logger = logging.getLogger(__name__)
 
 Record = dict[str, Any]
 
@@ -50,8 +53,13 @@ class Targets:
             region = target["ScalableTargetARN"].split(":")[3]
             try:
                 self._changes.enforce_bounds(region, target)
-            except AwsError:
+            except AwsError as gone:
+                logger.info("the bounds of %s are not enforced: %s", target["ResourceId"], gone)
                 self.deregister_gone(region, target["ResourceId"])
+
+    def is_target(self, region: str, resource_id: str) -> bool:
+        """Whether a resource is registered."""
+        return any(target["ResourceId"] == resource_id for target in self._table.store.list(TARGET, region))
 
     def deregister_gone(self, region: str, resource_id: str) -> None:
         """Forget the targets of a resource that is deleted, "without notifying you", where AWS does so."""

@@ -7,7 +7,8 @@ from collections import Counter
 from typing import Any
 
 from sagehound.localcloud.errors import AwsError, validation
-from sagehound.localcloud.services.sagemaker.endpoint_status import ENDPOINT, Record, unsupported
+from sagehound.localcloud.services.sagemaker.endpoint_status import ENDPOINT, Record, unsupported, variant_id
+from sagehound.localcloud.services.sagemaker.needs import IsTarget
 from sagehound.localcloud.services.sagemaker.providers import Providers
 
 
@@ -45,6 +46,21 @@ def check_quotas(deployment: Record, region: str, providers: Providers, replaces
                 f"{used[instance_type]} Instances and a request delta of {delta} Instances. Please use AWS Service "
                 "Quotas to request an increase for this quota. If AWS Service Quotas is not available, contact AWS "
                 "support to request an increase for this quota.",
+            )
+
+
+def check_targets(deployment: Record, record: Record, region: str, is_target: IsTarget) -> None:
+    """ValidationException when an update changes the instance type of a scalable target, or leaves it out.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-scaling-update.html: deregister it before, and after it
+    register it again. AWS's own sentence is not known."""
+    after = {variant["VariantName"]: variant["InstanceType"] for variant in deployment["Variants"]}
+    for variant in record["Deployment"]["Variants"]:
+        name = variant["VariantName"]
+        if after.get(name) != variant["InstanceType"] and is_target(region, variant_id(record, variant)):
+            raise validation(
+                f'The variant "{name}" is registered with Application Auto Scaling: deregister it as a scalable target '
+                "before an update that changes its instance type or removes it."
             )
 
 

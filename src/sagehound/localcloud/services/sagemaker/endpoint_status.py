@@ -62,6 +62,11 @@ def unsupported(what: str) -> AwsError:
     return AwsError("NotImplemented", f"The local cloud's endpoints do not have {what}.", 501)
 
 
+def variant_id(record: Record, variant: Record) -> str:
+    """What Application Auto Scaling calls a variant of an endpoint."""
+    return f"endpoint/{record['EndpointName']}/variant/{variant['VariantName']}"
+
+
 def variant_summary(variant: Record, current_count: int) -> Record:
     """One ProductionVariantSummary: a variant of a deployment, and how many instances of it are in service."""
     return {

@@ -12,6 +12,7 @@ from sagehound.localcloud.services.sagemaker import paging
 from sagehound.localcloud.services.sagemaker.endpoint_checks import (
     check_deployment_config,
     check_quotas,
+    check_targets,
     retain,
     scaled,
 )
@@ -34,7 +35,7 @@ from sagehound.localcloud.services.sagemaker.endpoint_status import (
 )
 from sagehound.localcloud.services.sagemaker.model_data import ModelData
 from sagehound.localcloud.services.sagemaker.models import container_of, model_data_url
-from sagehound.localcloud.services.sagemaker.needs import MetricCounter
+from sagehound.localcloud.services.sagemaker.needs import IsTarget, MetricCounter
 from sagehound.localcloud.services.sagemaker.providers import Providers
 from sagehound.localcloud.services.sagemaker.tags import Tags
 
@@ -46,10 +47,11 @@ _DESCRIBED = (*_SUMMARY, "EndpointConfigName", "FailureReason", "LastDeploymentC
 class Endpoints:
     """The endpoints of all regions; `router` sends invocations to those in service."""
 
-    def __init__(self, providers: Providers, tags: Tags, counter: MetricCounter) -> None:
+    def __init__(self, providers: Providers, tags: Tags, counter: MetricCounter, is_target: IsTarget) -> None:
         self._providers = providers
         self._store = providers.store
         self._tags = tags
+        self._is_target = is_target
         self._model_data = ModelData(providers.data_dir / "sagemaker" / "models", providers.objects)
         metrics = EndpointMetrics(providers.clock, counter)
         self.router = Router(metrics, providers.account_id)
@@ -158,6 +160,7 @@ class Endpoints:
         if request.get("RetainAllVariantProperties"):
             excluded = {one["VariantPropertyType"] for one in request.get("ExcludeRetainedVariantProperties", [])}
             retain(deployment, record["Deployment"], excluded)
+        check_targets(deployment, record, call.region, self._is_target)
         check_quotas(deployment, call.region, self._providers)
         record.pop("LastDeploymentConfig", None)
         if config is not None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
+
+IsTarget = Callable[[str, str], bool]
+"""Whether the variant of (region, resource id) is a scalable target of Application Auto Scaling."""
 
 
 class Objects(Protocol):

@@ -12,6 +12,7 @@ from sagehound.localcloud.services.sagemaker.endpoint_scaling import VariantScal
 from sagehound.localcloud.services.sagemaker.endpoints import Endpoints
 from sagehound.localcloud.services.sagemaker.models import Models
 from sagehound.localcloud.services.sagemaker.needs import (
+    IsTarget,
     LogWriter,
     MetricCounter,
     MetricSink,
@@ -51,6 +52,7 @@ class SageMaker:
         roles: RoleTrust,
         sessions: SessionIssuer,
         access: RoleAccess,
+        is_target: IsTarget,
     ) -> None:
         providers = Providers(
             store,
@@ -72,7 +74,7 @@ class SageMaker:
         self.tuning_jobs = TuningJobs(providers, self.tags, self.training_jobs)
         self.models = Models(providers, self.tags)
         self.endpoint_configs = EndpointConfigs(providers, self.tags)
-        self.endpoints = Endpoints(providers, self.tags, counter)
+        self.endpoints = Endpoints(providers, self.tags, counter, is_target)
         self.router = self.endpoints.router
         self.scaling = VariantScaling(providers, self.endpoints)
 
