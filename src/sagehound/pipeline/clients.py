@@ -140,6 +140,16 @@ class Clients:
         return self.client("logs")
 
     @cached_property
+    def ec2(self) -> Any:
+        """EC2: instances, images, security groups."""
+        return self.client("ec2")
+
+    @cached_property
+    def ssm(self) -> Any:
+        """Systems Manager, whose public parameters name the latest images."""
+        return self.client("ssm")
+
+    @cached_property
     def cloudtrails(self) -> list[Any]:
         """CloudTrail, whose event history says what was called: here, and where AWS keeps the calls of IAM."""
         regions = dict.fromkeys((self.region, "us-east-1"))
