@@ -67,21 +67,26 @@ def add_mount_point(path: str) -> None:
     try:
         os.makedirs(path, exist_ok=True)
     except OSError:
-        parent = os.path.dirname(path)
-        below = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
-        mount("tmpfs", parent, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
-        for entry in os.scandir(f"/proc/self/fd/{below}"):
-            target = os.path.join(parent, entry.name)
-            if entry.is_symlink():
-                os.symlink(os.readlink(entry.path), target)
-                continue
-            if entry.is_dir():
-                os.mkdir(target)
-            else:
-                os.close(os.open(target, os.O_CREAT | os.O_WRONLY))
-            mount(entry.path, target, None, MS_BIND | MS_REC)
-        os.close(below)
-        os.mkdir(path)
+        add_private_entry(path)
+
+
+def add_private_entry(path: str) -> None:
+    """Make the directory `path` on a private copy of its parent's entries: the machine's own are as before."""
+    parent = os.path.dirname(path)
+    below = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
+    mount("tmpfs", parent, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
+    for entry in os.scandir(f"/proc/self/fd/{below}"):
+        target = os.path.join(parent, entry.name)
+        if entry.is_symlink():
+            os.symlink(os.readlink(entry.path), target)
+            continue
+        if entry.is_dir():
+            os.mkdir(target)
+        else:
+            os.close(os.open(target, os.O_CREAT | os.O_WRONLY))
+        mount(entry.path, target, None, MS_BIND | MS_REC)
+    os.close(below)
+    os.mkdir(path)
 
 
 def make_private(spec: dict[str, Any]) -> None:
@@ -94,6 +99,10 @@ def make_private(spec: dict[str, Any]) -> None:
     mount(spec["opt_ml"], "/opt/ml", None, MS_BIND | MS_REC)
     for number, shared in enumerate(spec["shared"]):
         keep_changes_apart(os.path.join("/opt/ml", shared), os.path.join(spec["run"], f"changes-{number}"))
+    for inside, folder in spec["folders"].items():
+        if not os.path.isdir(inside):
+            add_private_entry(inside)
+        mount(folder, inside, None, MS_BIND | MS_REC)
     try:
         mount(spec["hosts"], "/etc/hosts", None, MS_BIND)
         if os.path.isdir("/dev/shm"):
@@ -126,9 +135,17 @@ def keep_changes_apart(path: str, changes: str) -> None:
         os.write(1, f"{path} is read-only: changes cannot be kept apart here ({error.strerror})\n".encode())
 
 
-def outside_paths(text: str, opt_ml: str) -> str:
-    """`text` with /opt/ml replaced by the directory that stands for it where mounts are refused."""
-    return re.sub(r"(?<![\w.-])/opt/ml(?![\w.-])", lambda _: opt_ml, text)
+def outside_paths(text: str, folder: str, inside: str = "/opt/ml") -> str:
+    """`text` with the private directory `inside` replaced by what stands for it where mounts are refused."""
+    return re.sub(rf"(?<![\w.-]){re.escape(inside)}(?![\w.-])", lambda _: folder, text)
+
+
+def without_private_paths(spec: dict[str, Any]) -> None:
+    """Let the program find its directories where they are, since nothing can be mounted here."""
+    for inside, folder in {"/opt/ml": spec["opt_ml"], **spec["folders"]}.items():
+        spec["env"] = {name: outside_paths(value, folder, inside) for name, value in spec["env"].items()}
+        spec["argv"] = [outside_paths(value, folder, inside) for value in spec["argv"]]
+        spec["cwd"] = outside_paths(spec["cwd"], folder, inside)
 
 
 def descendants() -> list[int]:
@@ -258,9 +275,7 @@ def main(spec_path: str) -> int:
     except OSError as error:
         reason = f"/opt/ml is not private on this machine: use the SM_* variables ({error.strerror or error})\n"
         os.write(1, reason.encode())
-        spec["env"] = {name: outside_paths(value, spec["opt_ml"]) for name, value in spec["env"].items()}
-        spec["argv"] = [outside_paths(value, spec["opt_ml"]) for value in spec["argv"]]
-        spec["cwd"] = outside_paths(spec["cwd"], spec["opt_ml"])
+        without_private_paths(spec)
     write_json(os.path.join(spec["run"], "init.json"), {"pid": os.getpid(), "mount_namespace": namespace})
     status, ended = supervise(spec)
     code = os.waitstatus_to_exitcode(status)

@@ -59,6 +59,7 @@ class LocalSupervisor:
             "hosts": str(run / "hosts"),
             "hostname": host.name,
             "shared": [name for name in host.shared if (opt_ml / name).is_dir()],
+            "folders": {inside: str(folder) for inside, folder in host.folders.items()},
         }
         spec_path = run / "program.json"
         with open(os.open(spec_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

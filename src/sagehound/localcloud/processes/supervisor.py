@@ -24,6 +24,8 @@ class Host:
     """Host names that must resolve inside, with their addresses (algo-1..N)."""
     shared: tuple[str, ...] = ()
     """Directories below /opt/ml whose files are links that others hold too: changes there stay with this host."""
+    folders: dict[str, Path] = field(default_factory=dict)
+    """Further private directories: the path inside, and what lies there (used itself where mounts are refused)."""
 
 
 @dataclass(frozen=True, slots=True)
