@@ -1,4 +1,4 @@
-"""The interface of the instance engine: what an instance is, what it may ask for, how it ends, what can be run on it."""
+"""The interface of the instance engine: what an instance is, what it may ask for, how it ends, what runs on it."""
 
 from __future__ import annotations
 

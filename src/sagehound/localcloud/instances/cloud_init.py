@@ -1,0 +1,164 @@
+"""cloud-init's part of a boot: files are written, scripts run one by one, their output goes to log and console."""
+
+from __future__ import annotations
+
+import base64
+import grp
+import os
+import pwd
+import shutil
+import time
+from collections.abc import Callable
+
+from sagehound.localcloud.instances.boot_spec import BootSpec, Script, Steps, Write
+from sagehound.localcloud.instances.children import spawn
+from sagehound.localcloud.instances.console import Console, read_available, write_all
+from sagehound.localcloud.instances.loop import Loop
+
+LOG, SCRIPTS = "/var/log/cloud-init-output.log", "/var/lib/cloud/instance/scripts"
+
+
+class CloudInit:
+    """One boot's steps. `done` is called after the last one."""
+
+    def __init__(self, boot: BootSpec, loop: Loop, console: Console, done: Callable[[], None]) -> None:
+        self._boot = boot
+        self._loop = loop
+        self._console = console
+        self._done = done
+        self._prefix = boot["prefix"]
+        self._log = os.open(self._path(LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+        self._source, self._sink = os.pipe()
+        os.set_blocking(self._source, False)
+        self._failed: list[str] = []
+        self._queue: list[Script] = []
+        self._first = False
+
+    def _path(self, path: str) -> str:
+        return self._prefix + path
+
+    def start(self, steps: Steps, first: bool) -> None:
+        """Begin; the loop goes on with it."""
+        self._first = first
+        self._loop.watch(self._source, self._pump)
+        self._say(f"Cloud-init running modules:final at {_now()}. Up {self._console.uptime:.2f} seconds.")
+        self._prepare()
+        for note in steps["notes"]:
+            self._say(f"cloud-init[WARNING]: {note}")
+        if steps["failed"]:
+            self._failed.append("user data")
+        for write in steps["writes"]:
+            self._write(write)
+        self._queue = [*steps["early"], *steps["scripts"]]
+        self._next()
+
+    def _prepare(self) -> None:
+        """The folders that cloud-init has; what an earlier boot left of its state goes."""
+        folder = self._path(f"/var/lib/cloud/instances/{self._boot['instance_id']}")
+        os.makedirs(f"{folder}/scripts", exist_ok=True)
+        link = self._path("/var/lib/cloud/instance")
+        if not os.path.islink(link):
+            os.symlink(f"instances/{self._boot['instance_id']}", link)
+        for name in ("boot-finished", "failed"):
+            if os.path.exists(f"{link}/{name}"):
+                os.unlink(f"{link}/{name}")
+
+    def _write(self, write: Write) -> None:
+        path = self._path("/" + write["path"].lstrip("/"))
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if write["append"] else os.O_TRUNC)
+            descriptor = os.open(path, flags, 0o600)
+            write_all(descriptor, base64.b64decode(write["content"]))
+            os.close(descriptor)
+            os.chmod(path, write["mode"])
+            self._give(path, write["owner"])
+        except (OSError, LookupError) as error:
+            self._fail("write-files", f"cannot write {write['path']}: {error}")
+
+    def _give(self, path: str, owner: str) -> None:
+        if owner in ("root", "root:root", "") or self._prefix:
+            return
+        name, _, group = owner.partition(":")
+        user = pwd.getpwnam(name)
+        os.chown(path, user.pw_uid, grp.getgrnam(group).gr_gid if group else user.pw_gid)
+
+    def _next(self) -> None:
+        """Run the next script; after the last one say that the boot is finished."""
+        if not self._queue:
+            self._finish()
+            return
+        script = self._queue.pop(0)
+        inside = f"{SCRIPTS}/{script['name']}"
+        content = base64.b64decode(script["content"])
+        with open(os.open(self._path(inside), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o700), "wb") as file:
+            file.write(content)
+        null = os.open(os.devnull, os.O_RDONLY)
+        try:
+            pid = spawn(
+                [self._path(inside)], self._boot["env"], self._prefix or "/", (null, self._sink, self._sink),
+                die_with_parent=bool(self._prefix),
+            )  # fmt: skip
+        except OSError as error:
+            why = error.strerror or str(error)
+            if b"\r" in content.split(b"\n", 1)[0]:
+                why = "its first line ends with a carriage return: save it with Unix line ends"
+            self._fail("scripts-user", f"cannot run {inside}: {why}")
+            self._next()
+            return
+        finally:
+            os.close(null)
+        self._loop.when_ended(pid, lambda code: self._ended(inside, code))
+
+    def _ended(self, path: str, code: int) -> None:
+        self._pump()
+        if code != 0:
+            self._fail("scripts-user", f"Failed running {path} [{code}]")
+        self._next()
+
+    def _finish(self) -> None:
+        if self._failed:
+            modules = ", ".join(sorted(set(self._failed)))
+            self._say(f"cloud-init[WARNING]: Failed to run {modules} (scripts in {SCRIPTS}); the instance runs on")
+        folder = self._path("/var/lib/cloud/instance")
+        if self._failed:
+            self._mark(f"{folder}/failed")
+        self._say(f"Cloud-init finished at {_now()}. Datasource DataSourceEc2.  Up {self._console.uptime:.2f} seconds")
+        self._mark(f"{folder}/boot-finished")
+        self._done()
+
+    def _mark(self, path: str) -> None:
+        with open(path, "w") as file:
+            file.write(f"{self._console.uptime:.2f} - {_now()}\n")
+
+    def _fail(self, module: str, text: str) -> None:
+        self._failed.append(module)
+        self._say(f"cloud-init[WARNING]: {text}")
+
+    def _say(self, text: str) -> None:
+        self._console.say(text, self._log)
+
+    def _pump(self) -> None:
+        while (data := read_available(self._source)) is not None:
+            self._console.write(data)
+            write_all(self._log, data)
+
+    def close(self) -> None:
+        """The instance goes down; everything that could write has ended."""
+        self._pump()
+        self._loop.forget(self._source)
+        for descriptor in (self._source, self._sink, self._log):
+            os.close(descriptor)
+
+
+def _now() -> str:
+    return time.strftime("%a, %d %b %Y %H:%M:%S +0000", time.gmtime())
+
+
+def clear(folder: str) -> None:
+    """Empty a folder that no boot keeps (/run)."""
+    for entry in list(os.scandir(folder)):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path, ignore_errors=True)
+        else:
+            os.unlink(entry.path)

@@ -1,0 +1,116 @@
+"""The disk of an instance: a folder with what is its own (/etc, /home, /var, /opt ...), kept over stop and start."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from sagehound.localcloud.functions.sandbox import CONFIGURATION
+from sagehound.localcloud.instances import accounts
+from sagehound.localcloud.instances.spec import InstanceSpec
+from sagehound.localcloud.processes.hosts import LOCALHOST, hosts_text
+
+FOLDERS = (
+    "boot", "dev", "etc/profile.d", "home", "media", "mnt", "opt", "proc", "root", "run", "srv", "sys", "tmp", "usr",
+    "var/cache", "var/lib/cloud/instances", "var/log", "var/spool", "var/tmp",
+)  # fmt: skip
+COPIED = (
+    *CONFIGURATION,
+    "apt",
+    "bash.bashrc",
+    "debian_version",
+    "dpkg",
+    "inputrc",
+    "login.defs",
+    "skel",
+    "yum.repos.d",
+)
+"""What of this machine's /etc an instance has a copy of: nothing that only root may read."""
+LINKS = {"var/run": "/run", "var/lock": "/run/lock", "etc/mtab": "/proc/self/mounts"}
+
+
+def lay_out(spec: InstanceSpec, names: Mapping[str, str], env: Mapping[str, str]) -> Path:
+    """The folder as this boot needs it; what the instance has written stays. `names` are for its /etc/hosts."""
+    disk = disk_of(spec)
+    is_new = not disk.exists()
+    for name in FOLDERS:
+        (disk / name).mkdir(parents=True, exist_ok=True)
+    if is_new:
+        disk.chmod(0o755)
+        for name in ("tmp", "var/tmp"):
+            (disk / name).chmod(0o1777)
+        (disk / "root").chmod(0o711)  # this machine's Python may lie below, and is for every user
+        for link, target in LINKS.items():
+            (disk / link).symlink_to(target)
+        _copy_configuration(disk)
+    accounts.add(disk, spec)
+    (disk / "etc/hosts").write_text(hosts_text({spec.hostname: LOCALHOST, **names}))
+    (disk / "etc/hostname").write_text(f"{spec.hostname}\n")
+    (disk / "etc/motd").write_text(f"{spec.image}\n{spec.instance_id} ({spec.instance_type}), in the local cloud\n")
+    _write_profile(disk, env)
+    return disk
+
+
+def disk_of(spec: InstanceSpec) -> Path:
+    return spec.root / "disk"
+
+
+def _copy_configuration(disk: Path) -> None:
+    for name in COPIED:
+        source, target = Path("/etc", name), disk / "etc" / name
+        if source.is_dir():
+            shutil.copytree(source, target, symlinks=True, ignore=_private, dirs_exist_ok=True)
+        elif source.exists() and _is_public(source):
+            shutil.copy(source, target)
+
+
+def _private(folder: str, names: list[str]) -> list[str]:
+    """What of a folder is not everyone's to read, or leads out of /etc to it."""
+    return [name for name in names if not _is_public(Path(folder, name))]
+
+
+def _is_public(path: Path) -> bool:
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    if stat.S_ISLNK(found.st_mode):
+        return True
+    needed = 0o005 if stat.S_ISDIR(found.st_mode) else 0o004
+    kind_ok = stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)
+    return kind_ok and found.st_mode & needed == needed and os.access(path, os.R_OK)
+
+
+def _write_profile(disk: Path, env: Mapping[str, str]) -> None:
+    """Login shells have the variables too (`sudo -i`, `su -`)."""
+    lines = [
+        f"export {name}={_quoted(value)}\n" for name, value in env.items() if name not in ("HOME", "USER", "LOGNAME")
+    ]
+    (disk / "etc/profile.d/sagehound.sh").write_text("".join(lines))
+    profile = disk / "etc/profile"
+    if not profile.exists():
+        profile.write_text('for file in /etc/profile.d/*.sh; do [ -r "$file" ] && . "$file"; done\nunset file\n')
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def remove_tree(path: Path) -> None:
+    """Delete a folder whose owner has taken away rights on it, too."""
+
+    def give_rights_and_retry(function: Callable[[str], object], name: str, error: object) -> None:
+        if isinstance(error, tuple) and isinstance(error[1], FileNotFoundError):
+            return
+        for folder in (os.path.dirname(name), name):
+            if os.path.isdir(folder) and not os.path.islink(folder):
+                os.chmod(folder, 0o700)
+        if os.path.isdir(name) and not os.path.islink(name):
+            shutil.rmtree(name)
+        else:
+            function(name)
+
+    shutil.rmtree(path, onerror=give_rights_and_retry)

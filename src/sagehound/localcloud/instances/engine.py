@@ -1,0 +1,227 @@
+"""The engine: boots instances, serves their metadata, adopts them after a crash, and leaves nothing of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sagehound.localcloud.instances import boot_file, control, disk
+from sagehound.localcloud.instances.imds import MetadataService, new_listener
+from sagehound.localcloud.instances.privacy import Privacy
+from sagehound.localcloud.instances.spec import (
+    CONSOLE_LIMIT,
+    BytesSink,
+    Command,
+    Ended,
+    Ending,
+    Handle,
+    InstanceSpec,
+    Metadata,
+    NotRunning,
+)
+from sagehound.localcloud.processes.supervisor import Exit, Host, Supervisor
+
+KILL_PATIENCE = 10.0
+"""Seconds beside the grace that an instance's own way down gets."""
+
+
+@dataclass
+class _Running:
+    """An instance that this server looks after."""
+
+    handle: Handle
+    service: MetadataService
+    follower: asyncio.Task[None]
+    asked: bool = False
+    """shut_down or remove was called."""
+
+
+class Instances:
+    """`InstanceEngine` with processes of this machine. `data_dir` is what no instance sees."""
+
+    def __init__(self, data_dir: Path, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._privacy = Privacy(data_dir)
+        self._running: dict[str, _Running] = {}
+
+    async def boot(
+        self, spec: InstanceSpec, metadata: Metadata, env: Mapping[str, str], first: bool, ended: Ended
+    ) -> Handle:
+        """Start an instance; returns once its first process is up."""
+        await self._privacy.find_out()
+        run = _run(spec.root)
+        run.mkdir(parents=True, exist_ok=True)
+        for stale in ("ended.json", "control", "ready"):
+            (run / stale).unlink(missing_ok=True)
+        listener = new_listener()
+        secret, token = secrets.token_hex(32), secrets.token_hex(16)
+        name = f"imds-{secrets.token_hex(8)}" if self._privacy.private else None
+        port = listener.getsockname()[1]
+        handle: Handle = {"token": token, "port": port, "secret": secret, "host": f"{name}:{port}" if name else None}
+        try:
+            given = {**env, "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://{name or '127.0.0.1'}:{port}"}
+            boot_file.keep_handle(spec.root, handle)
+            path = await asyncio.to_thread(boot_file.write, spec, given, name, token, first, self._privacy)
+            handle["program"] = await self._start(spec, path)
+            await control.keep_listener(run, listener)
+        except BaseException:
+            listener.close()
+            if "program" in handle:
+                await self._supervisor.stop(handle["program"], 0)
+            raise
+        await self._look_after(spec, metadata, handle, listener, ended)
+        return handle
+
+    async def _start(self, spec: InstanceSpec, path: Path) -> Handle:
+        """The first process, once it says that it is up. OSError when it ends before that."""
+        ready = _run(spec.root) / "ready"
+        os.mkfifo(ready)
+        descriptor = os.open(ready, os.O_RDONLY | os.O_NONBLOCK)
+        host = Host(spec.hostname, spec.root)
+        program = await self._supervisor.start(host, boot_file.program(path))
+        told = asyncio.Event()
+        asyncio.get_running_loop().add_reader(descriptor, told.set)
+        telling = asyncio.create_task(told.wait())
+        following = asyncio.create_task(self._follow(program))
+        try:
+            await asyncio.wait({telling, following}, return_when=asyncio.FIRST_COMPLETED)
+            if following.done() and not os.read(descriptor, 16):
+                last = self.console(spec)[-500:].decode(errors="replace").strip().rpartition("\n")[2]
+                raise OSError(f"the instance cannot be started: {last}")
+        except BaseException:
+            await self._supervisor.stop(program, 0)
+            raise
+        finally:
+            for task in (telling, following):
+                task.cancel()
+            await asyncio.gather(telling, following, return_exceptions=True)
+            asyncio.get_running_loop().remove_reader(descriptor)
+            os.close(descriptor)
+            ready.unlink(missing_ok=True)
+        return program
+
+    async def _look_after(
+        self, spec: InstanceSpec, metadata: Metadata, handle: Handle, listener: socket.socket, ended: Ended
+    ) -> None:
+        service = MetadataService(spec, metadata, bytes.fromhex(handle["secret"]), handle["host"])
+        await service.listen(listener)
+        follower = asyncio.create_task(self._until_ended(spec, handle, ended))
+        self._running[spec.instance_id] = _Running(handle, service, follower)
+
+    async def _until_ended(self, spec: InstanceSpec, handle: Handle, ended: Ended) -> None:
+        await self._follow(handle["program"])
+        running = self._running.pop(spec.instance_id)
+        running.service.close()
+        ended(spec.instance_id, Ending.SHUT_DOWN if running.asked else _ending(spec.root, handle))
+
+    async def _follow(self, program: Handle) -> Exit:
+        """Until none of its processes is left; nobody wants its lines as they come."""
+        path = Path(program["root"], "run", "output.log")
+        size = path.stat().st_size if path.exists() else 0
+        return await self._supervisor.follow(program, lambda _time, _line: None, size)
+
+    async def adopt(self, spec: InstanceSpec, metadata: Metadata, handle: Handle, ended: Ended) -> bool:
+        """Take over an instance of an earlier server; False when it has ended."""
+        if not self.is_running(handle):
+            await self._supervisor.stop(handle["program"], 0)  # of a first process that was killed the rest may run
+            ended(spec.instance_id, _ending(spec.root, handle))
+            return False
+        try:
+            listener = await control.kept_listener(_run(spec.root)) or new_listener(handle["port"])
+        except NotRunning:
+            await self._supervisor.stop(handle["program"], 0)
+            ended(spec.instance_id, _ending(spec.root, handle))
+            return False
+        await self._look_after(spec, metadata, handle, listener, ended)
+        return True
+
+    def find(self, spec: InstanceSpec) -> Handle | None:
+        """The running instance of this root, of a server that died before it kept the handle."""
+        program = self._supervisor.find(spec.root)
+        kept = boot_file.read_handle(spec.root)
+        return None if program is None or kept is None else {**kept, "program": program}
+
+    def is_running(self, handle: Handle) -> bool:
+        """Whether its first process lives."""
+        return self._supervisor.is_running(handle["program"])
+
+    async def shut_down(self, handle: Handle, grace: float) -> None:
+        """End it: in order, and by force when that takes too long."""
+        running = self._of(handle)
+        if running is not None:
+            running.asked = True
+        await self._end(handle, grace)
+        if running is not None:
+            await asyncio.wait([running.follower])
+
+    async def _end(self, handle: Handle, grace: float) -> None:
+        root = Path(handle["program"]["root"])
+        following = asyncio.create_task(self._follow(handle["program"]))
+        try:
+            await control.power(_run(root), "shut-down", grace)
+            async with asyncio.timeout(grace + KILL_PATIENCE):
+                await asyncio.shield(following)
+        except (NotRunning, TimeoutError):
+            await self._supervisor.stop(handle["program"], 0)
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+    def _of(self, handle: Handle) -> _Running | None:
+        found = [one for one in self._running.values() if one.handle["token"] == handle["token"]]
+        return found[0] if found else None
+
+    async def reboot(self, handle: Handle, grace: float = 30.0) -> None:
+        """End all its processes and boot again; it has been asked for at return. NotRunning when it has ended."""
+        await control.power(_run(Path(handle["program"]["root"])), "reboot", grace)
+
+    async def remove(self, spec: InstanceSpec) -> None:
+        """Delete its root; what still runs of it is killed first."""
+        running = self._running.get(spec.instance_id)
+        program = self._supervisor.find(spec.root)
+        if running is not None:
+            await self.shut_down(running.handle, 0)
+        elif program is not None:
+            await self._supervisor.stop(program, 0)
+        if spec.root.exists():
+            await asyncio.to_thread(disk.remove_tree, spec.root)
+
+    def console(self, spec: InstanceSpec) -> bytes:
+        """The last 64 KB of its console."""
+        try:
+            with (_run(spec.root) / "output.log").open("rb") as file:
+                file.seek(max(0, os.fstat(file.fileno()).st_size - CONSOLE_LIMIT))
+                return file.read(CONSOLE_LIMIT)
+        except FileNotFoundError:
+            return b""
+
+    async def run(self, handle: Handle, command: Command, stdout: BytesSink, stderr: BytesSink) -> Exit:
+        """Run a command on the instance to its end."""
+        return await control.run_command(_run(Path(handle["program"]["root"])), command, stdout, stderr)
+
+    async def close(self) -> None:
+        """Stop looking after instances; they run on."""
+        for running in list(self._running.values()):
+            running.service.close()
+            running.follower.cancel()
+            await asyncio.wait([running.follower])
+        self._running.clear()
+
+
+def _run(root: Path) -> Path:
+    return root / "run"
+
+
+def _ending(root: Path, handle: Handle) -> Ending:
+    """What its first process has left; nothing when it was killed."""
+    try:
+        found = json.loads((_run(root) / "ended.json").read_bytes())
+    except (FileNotFoundError, ValueError):
+        return Ending.CRASHED
+    return Ending(found["ending"]) if found["token"] == handle["token"] else Ending.CRASHED

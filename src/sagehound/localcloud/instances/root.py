@@ -1,0 +1,201 @@
+"""The root of an instance: its disk, with this machine's programs as the lower layer of overlays that are its own.
+
+Runs in the first process of an instance, so it imports nothing but the standard library. What an instance changes of
+the programs (pip, apt) stays with it; the data of the cloud, other instances and the homes of people are not there.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TypedDict
+
+from sagehound.localcloud.functions.sandbox import DEVICES, KEPT_FLAGS, MNT_DETACH, NAMESPACES
+from sagehound.localcloud.processes.host_init import (
+    MS_BIND,
+    MS_NODEV,
+    MS_NOSUID,
+    MS_PRIVATE,
+    MS_RDONLY,
+    MS_REC,
+    MS_REMOUNT,
+    check,
+    libc,
+    mount,
+    unshare,
+)
+
+PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
+MS_NOEXEC = 0x8
+SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "nix/store", "var/lib/dpkg", "var/lib/rpm")
+CPU_FOLDERS = ("sys/devices/system/cpu", "sys/devices/system/node")
+POWER = ("shutdown", "poweroff", "halt", "reboot")
+READ_ONLY_PROC = ("bus", "fs", "irq", "sys", "sysrq-trigger")
+HIDDEN_PROC = ("kcore", "keys", "kmsg", "sched_debug", "timer_list", "kallsyms")
+PR_CAPBSET_DROP = 24
+KEPT_CAPABILITIES = {0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 29, 31}
+"""Those of a container of Docker without MKNOD: chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap,
+net_bind_service, net_raw, sys_chroot, audit_write, setfcap. No mounts, no devices, no clock, no network settings."""
+
+
+class Root(TypedDict):
+    """What the root is made of."""
+
+    disk: str
+    changes: str
+    """The folder of the upper layers."""
+    layered: list[str]
+    """Folders of this machine that are there at their own paths, besides the system's."""
+    hidden: list[str]
+    """Folders that are covered, should they lie in one that is visible."""
+    hostname: str
+
+
+def enter_namespaces() -> None:
+    """Own mounts, processes, shared memory and host name from the next child on."""
+    unshare(NAMESPACES, 0, 0)
+
+
+def make_root(root: Root) -> list[str]:
+    """Put the root together and make it the only file system of this process. What to say of what is not as wished."""
+    disk, notes = root["disk"], list[str]()
+    as_root = not _in_user_namespace()
+    mount("none", "/", None, MS_REC | MS_PRIVATE)
+    mount(disk, disk, None, MS_BIND)
+    for name in SYSTEM_FOLDERS:
+        source = f"/{name}"
+        if os.path.islink(source):
+            if not os.path.lexists(disk + source):
+                os.symlink(os.readlink(source), disk + source)
+        elif os.path.isdir(source):
+            notes += _layer(root, source)
+    for source in root["layered"]:
+        notes += _layer(root, source)
+    for path in root["hidden"]:
+        if os.path.isdir(disk + path):
+            mount("tmpfs", disk + path, "tmpfs", MS_NOSUID | MS_NODEV | MS_RDONLY, "mode=755,size=4k")
+    _make_devices(f"{disk}/dev")
+    for name in CPU_FOLDERS:
+        if os.path.isdir(f"/{name}"):
+            _bind_read_only(f"/{name}", f"{disk}/{name}")
+    mount("tmpfs", f"{disk}/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=64m")
+    os.mkdir(f"{disk}/run/lock", 0o1777)
+    mount("proc", f"{disk}/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    if as_root:
+        _protect_proc(f"{disk}/proc")
+    name_bytes = root["hostname"].encode()[:64]
+    check(libc.sethostname(name_bytes, len(name_bytes)), "sethostname")
+    _change_root(disk)
+    _take_power_programs(notes)
+    _drop_capabilities()
+    return notes
+
+
+def _in_user_namespace() -> bool:
+    """Whether this root is one only here: then the kernel itself protects what the machine's root may change."""
+    with open("/proc/self/uid_map") as file:
+        return file.read().split() != ["0", "0", "4294967295"]
+
+
+def _layer(root: Root, source: str) -> list[str]:
+    """`source` at its own path, writable: changes go into an upper layer that is kept. Where there are no overlays here
+    it is read-only."""
+    target = root["disk"] + source
+    name = source.strip("/").replace("/", "%")
+    upper, work = (os.path.join(root["changes"], name, kind) for kind in ("upper", "work"))
+    for folder in (target, upper, work):
+        os.makedirs(folder, exist_ok=True)
+    os.chmod(upper, os.stat(source).st_mode & 0o7777)
+    lower = _escaped(source).replace(":", "\\:")
+    options = f"lowerdir={lower},upperdir={_escaped(upper)},workdir={_escaped(work)}"
+    try:
+        mount("overlay", target, "overlay", 0, options + (",userxattr" if _in_user_namespace() else ""))
+        os.chmod(os.path.join(work, "work"), 0o700)  # the kernel makes it without any right, also to delete it
+    except OSError as error:
+        _bind_read_only(source, target)
+        return [f"{source} cannot be changed: this machine has no overlays here ({error.strerror})"]
+    return []
+
+
+def _escaped(path: str) -> str:
+    return path.replace("\\", "\\\\").replace(",", "\\,")
+
+
+def _bind_read_only(source: str, target: str) -> None:
+    os.makedirs(target, exist_ok=True)
+    mount(source, target, None, MS_BIND | MS_REC)
+    _remount_read_only(target)
+
+
+def _remount_read_only(target: str) -> None:
+    found = os.statvfs(target).f_flag
+    kept = sum(flag for present, flag in KEPT_FLAGS if found & present)
+    mount("none", target, None, MS_BIND | MS_REMOUNT | MS_RDONLY | kept)
+
+
+def _make_devices(dev: str) -> None:
+    mount("tmpfs", dev, "tmpfs", MS_NOSUID, "mode=755,size=64k")
+    for name in DEVICES:
+        os.close(os.open(f"{dev}/{name}", os.O_CREAT | os.O_WRONLY, 0o666))
+        mount(f"/dev/{name}", f"{dev}/{name}", None, MS_BIND)
+    for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
+        os.symlink(f"/proc/self/fd{target}", f"{dev}/{name}")
+    os.mkdir(f"{dev}/shm")
+    mount("tmpfs", f"{dev}/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+    os.mkdir(f"{dev}/pts")
+    mount("devpts", f"{dev}/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620")
+    os.symlink("pts/ptmx", f"{dev}/ptmx")
+
+
+def _protect_proc(proc: str) -> None:
+    """What of /proc is the machine's, and its root could change or read."""
+    for name in READ_ONLY_PROC:
+        if os.path.exists(f"{proc}/{name}"):
+            mount(f"{proc}/{name}", f"{proc}/{name}", None, MS_BIND)
+            _remount_read_only(f"{proc}/{name}")
+    for name in HIDDEN_PROC:
+        if os.path.exists(f"{proc}/{name}"):
+            mount("/dev/null", f"{proc}/{name}", None, MS_BIND)
+
+
+def _change_root(root: str) -> None:
+    os.chdir(root)
+    here = b"."
+    check(libc.syscall(PIVOT_ROOT[os.uname().machine], here, here), "pivot_root")
+    check(libc.umount2(here, MNT_DETACH), "umount of the machine's root")
+    os.chdir("/")
+
+
+def _take_power_programs(notes: list[str]) -> None:
+    """Scripts call /sbin/shutdown by its path, too: what lies there would speak to the machine's init."""
+    for folder in sorted({os.path.realpath("/usr/sbin"), os.path.realpath("/sbin")}):
+        for name in POWER:
+            path = f"{folder}/{name}"
+            try:
+                _take_power_program(path, name)
+            except OSError as error:
+                notes.append(f"{path} is this machine's: call {name} without its path ({error.strerror})")
+
+
+def _take_power_program(path: str, name: str) -> None:
+    if os.path.lexists(path):
+        if stat.S_ISREG(os.lstat(path).st_mode) and b"/opt/sagehound/" in _start_of(path):
+            return
+        os.unlink(path)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755), "w") as file:
+        file.write(f'#!/bin/sh\nexec /opt/sagehound/bin/{name} "$@"\n')
+        os.fchmod(file.fileno(), 0o755)
+
+
+def _start_of(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(200)
+
+
+def _drop_capabilities() -> None:
+    """What the programs of the instance can never have, its root included."""
+    with open("/proc/sys/kernel/cap_last_cap") as file:
+        last = int(file.read())
+    for number in range(last + 1):
+        if number not in KEPT_CAPABILITIES:
+            check(libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0), "prctl")
