@@ -141,6 +141,23 @@ class DeploySettings:
 
 
 @dataclass(frozen=True)
+class InstanceSettings:
+    """The EC2 instance that trains as a person would by hand, and ends itself."""
+
+    instance_type: str = setting("t2.small", "EC2 instance type.")
+    image: str = setting(
+        "/aws/service/deeplearning/ami/x86_64/oss-nvidia-driver-gpu-pytorch-2.10-amazon-linux-2023/latest/ami-id",
+        "Machine image: its id, a public parameter that names it, or the beginning of the name of one of Amazon's.",
+    )
+    archive: str = setting(
+        "", "A zip that the instance fetches and unzips: s3://... or https://...; empty: the uploaded pictures."
+    )
+    key_name: str = setting("", "Key pair to log in with; empty: none. No port is open either way.")
+    subnet_id: str = setting("", "Subnet of the instance; empty: one of the default VPC.")
+    max_runtime_seconds: int = setting(14_400, "The work on it is ended after this many seconds.", minimum=60)
+
+
+@dataclass(frozen=True)
 class FunctionSettings:
     """The Lambda function in front of the endpoint."""
 
@@ -237,6 +254,7 @@ class PipelineSettings:
     tune: TuneSettings = field(default_factory=TuneSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     deploy: DeploySettings = field(default_factory=DeploySettings)
+    instance: InstanceSettings = field(default_factory=InstanceSettings)
     function: FunctionSettings = field(default_factory=FunctionSettings)
     scale: ScaleSettings = field(default_factory=ScaleSettings)
     load: LoadSettings = field(default_factory=LoadSettings)
