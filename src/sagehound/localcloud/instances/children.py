@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Mapping, Sequence
 
 from sagehound.localcloud.processes.host_init import FORWARDED, LINUX, descendants, libc, write_if_allowed
 
 PR_SET_PDEATHSIG = 1
+POWER_PATH = re.compile(rb"(?<![\w./-])/(?:usr/)?s?bin/(shutdown|poweroff|halt|reboot)\b")
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 
@@ -47,6 +49,14 @@ def _become(
     write_if_allowed("/proc/self/oom_score_adj", "800")  # when memory runs out a program goes, not the instance
     os.chdir(cwd)
     os.execvpe(argv[0], list(argv), dict(env))
+
+
+def safe_power(script: bytes, prefix: str) -> bytes:
+    """Without a private root /sbin/shutdown would be this machine's own: such paths lead to the instance's instead."""
+    if not prefix:
+        return script
+    ours = os.fsencode(f"{prefix}/opt/sagehound/bin/")
+    return POWER_PATH.sub(lambda found: ours + found[1], script)
 
 
 def signal_all(private: bool, number: int) -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from sagehound.localcloud.instances.boot_spec import BootSpec, Script, Steps, Write
-from sagehound.localcloud.instances.children import spawn
+from sagehound.localcloud.instances.children import safe_power, spawn
 from sagehound.localcloud.instances.console import Console, read_available, write_all
 from sagehound.localcloud.instances.loop import Loop
 
@@ -90,7 +90,7 @@ class CloudInit:
             return
         script = self._queue.pop(0)
         inside = f"{SCRIPTS}/{script['name']}"
-        content = base64.b64decode(script["content"])
+        content = safe_power(base64.b64decode(script["content"]), self._prefix)
         with open(os.open(self._path(inside), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o700), "wb") as file:
             file.write(content)
         null = os.open(os.devnull, os.O_RDONLY)

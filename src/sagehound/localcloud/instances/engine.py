@@ -43,11 +43,14 @@ class _Running:
 
 
 class Instances:
-    """`InstanceEngine` with processes of this machine. `data_dir` is what no instance sees."""
+    """`InstanceEngine` with processes of this machine. `data_dir` is what no instance sees.
 
-    def __init__(self, data_dir: Path, supervisor: Supervisor) -> None:
+    Without `private_roots` an instance has its disk as HOME and working directory only, as where there are none.
+    """
+
+    def __init__(self, data_dir: Path, supervisor: Supervisor, private_roots: bool = True) -> None:
         self._supervisor = supervisor
-        self._privacy = Privacy(data_dir)
+        self._privacy = Privacy(data_dir, private_roots)
         self._running: dict[str, _Running] = {}
 
     async def boot(

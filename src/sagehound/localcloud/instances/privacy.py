@@ -21,17 +21,18 @@ INIT_COMMAND = (sys.executable, "-S", "-P", "-m", INIT)
 class Privacy:
     """Asked before the first boot."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, wanted: bool) -> None:
         self._data_dir = data_dir
+        self._wanted = wanted
         self._finding_out = asyncio.Lock()
         self._known = False
         self.private = False
-        self.why_not = "only Linux has namespaces"
+        self.why_not = "only Linux has namespaces" if wanted else "they are switched off"
 
     async def find_out(self) -> None:
         """Try it, the first time."""
         async with self._finding_out:
-            if not self._known and LINUX:
+            if not self._known and LINUX and self._wanted:
                 await self._try()
             self._known = True
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from sagehound.localcloud.instances.children import spawn
+from sagehound.localcloud.instances.children import safe_power, spawn
 from sagehound.localcloud.instances.loop import Loop
 
 MESSAGE_LIMIT = 1 << 20
@@ -92,12 +92,11 @@ class Requests:
 
     def _run(self, request: dict[str, Any], descriptors: tuple[int, int, int], connection: socket.socket) -> None:
         env = {**self._env, **request["env"]}
+        argv = [os.fsdecode(safe_power(os.fsencode(word), self._prefix)) for word in request["argv"]]
         try:
-            pid = spawn(
-                request["argv"], env, self._prefix + request["cwd"], descriptors, die_with_parent=bool(self._prefix)
-            )
+            pid = spawn(argv, env, self._prefix + request["cwd"], descriptors, die_with_parent=bool(self._prefix))
         except OSError as error:
-            os.write(descriptors[2], f"cannot run {request['argv'][0]}: {error.strerror}\n".encode())
+            os.write(descriptors[2], f"cannot run {argv[0]}: {error.strerror}\n".encode())
             _answer(connection, {"exit": 127 if isinstance(error, FileNotFoundError) else 126})
             return
         finally:

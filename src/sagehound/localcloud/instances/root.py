@@ -7,7 +7,6 @@ the programs (pip, apt) stays with it; the data of the cloud, other instances an
 from __future__ import annotations
 
 import os
-import stat
 from typing import TypedDict
 
 from sagehound.localcloud.functions.sandbox import DEVICES, KEPT_FLAGS, MNT_DETACH, NAMESPACES
@@ -62,6 +61,7 @@ def make_root(root: Root) -> list[str]:
     as_root = not _in_user_namespace()
     mount("none", "/", None, MS_REC | MS_PRIVATE)
     mount(disk, disk, None, MS_BIND)
+    _put_power_programs(root)
     for name in SYSTEM_FOLDERS:
         source = f"/{name}"
         if os.path.islink(source):
@@ -86,7 +86,6 @@ def make_root(root: Root) -> list[str]:
     name_bytes = root["hostname"].encode()[:64]
     check(libc.sethostname(name_bytes, len(name_bytes)), "sethostname")
     _change_root(disk)
-    _take_power_programs(notes)
     _drop_capabilities()
     return notes
 
@@ -101,8 +100,7 @@ def _layer(root: Root, source: str) -> list[str]:
     """`source` at its own path, writable: changes go into an upper layer that is kept. Where there are no overlays here
     it is read-only."""
     target = root["disk"] + source
-    name = source.strip("/").replace("/", "%")
-    upper, work = (os.path.join(root["changes"], name, kind) for kind in ("upper", "work"))
+    upper, work = (os.path.join(_changes(root, source), kind) for kind in ("upper", "work"))
     for folder in (target, upper, work):
         os.makedirs(folder, exist_ok=True)
     os.chmod(upper, os.stat(source).st_mode & 0o7777)
@@ -113,7 +111,8 @@ def _layer(root: Root, source: str) -> list[str]:
         os.chmod(os.path.join(work, "work"), 0o700)  # the kernel makes it without any right, also to delete it
     except OSError as error:
         _bind_read_only(source, target)
-        return [f"{source} cannot be changed: this machine has no overlays here ({error.strerror})"]
+        shutdown = "; call shutdown without a path" if source in ("/usr", "/sbin") else ""
+        return [f"{source} cannot be changed: this machine has no overlays here ({error.strerror}){shutdown}"]
     return []
 
 
@@ -166,30 +165,26 @@ def _change_root(root: str) -> None:
     os.chdir("/")
 
 
-def _take_power_programs(notes: list[str]) -> None:
-    """Scripts call /sbin/shutdown by its path, too: what lies there would speak to the machine's init."""
+def _put_power_programs(root: Root) -> None:
+    """Scripts call /sbin/shutdown by its path, too: what lies there would speak to the machine's init.
+
+    Written into the upper layer before it is mounted: inside a user namespace nobody may write to /usr/sbin.
+    """
     for folder in sorted({os.path.realpath("/usr/sbin"), os.path.realpath("/sbin")}):
+        source = "/usr" if folder.startswith("/usr/") else folder
+        upper = os.path.join(_changes(root, source), "upper" + folder.removeprefix(source))
+        os.makedirs(upper, exist_ok=True)
+        os.chmod(upper, os.stat(folder).st_mode & 0o7777)
         for name in POWER:
-            path = f"{folder}/{name}"
-            try:
-                _take_power_program(path, name)
-            except OSError as error:
-                notes.append(f"{path} is this machine's: call {name} without its path ({error.strerror})")
+            path = f"{upper}/{name}"
+            if not os.path.lexists(path):
+                with open(path, "w") as file:
+                    file.write(f'#!/bin/sh\nexec /opt/sagehound/bin/{name} "$@"\n')
+                os.chmod(path, 0o755)
 
 
-def _take_power_program(path: str, name: str) -> None:
-    if os.path.lexists(path):
-        if stat.S_ISREG(os.lstat(path).st_mode) and b"/opt/sagehound/" in _start_of(path):
-            return
-        os.unlink(path)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755), "w") as file:
-        file.write(f'#!/bin/sh\nexec /opt/sagehound/bin/{name} "$@"\n')
-        os.fchmod(file.fileno(), 0o755)
-
-
-def _start_of(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read(200)
+def _changes(root: Root, source: str) -> str:
+    return os.path.join(root["changes"], source.strip("/").replace("/", "%"))
 
 
 def _drop_capabilities() -> None:
