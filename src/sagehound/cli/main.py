@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from sagehound.cli import function, load, local_cloud, scale, secure, steps, training, walk
+from sagehound.cli import function, instance, load, local_cloud, scale, secure, steps, training, walk
 
 app = typer.Typer(
     name="sagehound",
@@ -37,6 +37,7 @@ for _panel, _commands in {
     for _command in _commands:
         app.command(rich_help_panel=_panel)(_command)
 
+app.add_typer(instance.app, name="instance", rich_help_panel="pipeline")
 
 if __name__ == "__main__":
     app()

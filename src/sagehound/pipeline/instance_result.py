@@ -1,0 +1,115 @@
+"""What an EC2 training has left in the bucket: how it ended, its figures, its model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sagehound.pipeline.aws_errors import answer_unless
+from sagehound.pipeline.bucket import list_objects
+from sagehound.pipeline.clients import Clients
+from sagehound.pipeline.instance_plan import OUTCOME, result_prefix
+from sagehound.pipeline.names import Names
+
+MODEL = "TrainedModels/model.pth"
+METRICS = "TrainedModels/metrics.json"
+ARTIFACT = "model.tar.gz"
+_SHOWN = ("validation", "test")
+
+
+@dataclass(frozen=True)
+class InstanceResult:
+    """The outcome that the instance wrote last, and what lies beside it."""
+
+    run: str
+    uri: str
+    status: int
+    """Exit code of the work; 124 or 137: it took too long."""
+    seconds: Mapping[str, float]
+    """How long each phase took: start, fetch, install, train, upload."""
+    metrics: Mapping[str, float]
+    """validation:accuracy and the like, as a training job of the same script gives them."""
+    files: Mapping[str, int]
+    """Path below the result's prefix -> bytes."""
+
+    @property
+    def model_uri(self) -> str:
+        """Where model.pth lies; empty where the script wrote none."""
+        return f"{self.uri}{MODEL}" if MODEL in self.files else ""
+
+    @property
+    def artifact_uri(self) -> str:
+        """The whole model folder in one archive, as SageMaker has it; empty without."""
+        return f"{self.uri}{ARTIFACT}" if ARTIFACT in self.files else ""
+
+    @property
+    def train_seconds(self) -> float:
+        """Seconds of the training script alone."""
+        return self.seconds.get("train", 0.0)
+
+    def figures(self) -> list[str]:
+        """The figures that a person is told."""
+        return [
+            f"{split}:accuracy {self.metrics[f'{split}:accuracy']:.3f}"
+            for split in _SHOWN
+            if f"{split}:accuracy" in self.metrics
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For machines (``--json``) and the report."""
+        return {
+            "run": self.run,
+            "uri": self.uri,
+            "model_uri": self.model_uri,
+            "artifact_uri": self.artifact_uri,
+            "metrics": dict(self.metrics),
+            "seconds": dict(self.seconds),
+            "files": dict(self.files),
+        }
+
+
+def read_result(clients: Clients, names: Names, run: str) -> InstanceResult | None:
+    """The result of a training by its name; None where its instance has not come to its end, or could not say so."""
+    prefix = result_prefix(names, run)
+    outcome = _read_json(clients, names.bucket, f"{prefix}{OUTCOME}")
+    if outcome is None:
+        return None
+    metrics = _read_json(clients, names.bucket, f"{prefix}{METRICS}") or {}
+    there = list_objects(clients, names.bucket, prefix)
+    return InstanceResult(
+        run=run,
+        uri=f"s3://{names.bucket}/{prefix}",
+        status=int(outcome["status"]),
+        seconds={name: float(value) for name, value in outcome["seconds"].items()},
+        metrics=figures_of(metrics),
+        files={key.removeprefix(prefix): size for key, (size, _) in there.items()},
+    )
+
+
+def figures_of(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """metrics.json as the metrics of a training job: split:accuracy, split:loss."""
+    found = {}
+    for split in _SHOWN:
+        figures = metrics.get(split)
+        for name in ("accuracy", "loss"):
+            if isinstance(figures, Mapping) and isinstance(figures.get(name), int | float):
+                found[f"{split}:{name}"] = float(figures[name])
+    return found
+
+
+def forget_result(clients: Clients, names: Names, run: str) -> None:
+    """Remove what an earlier try has left, so that nothing of it passes for the new one's; the outcome goes first."""
+    prefix = result_prefix(names, run)
+    clients.s3.delete_object(Bucket=names.bucket, Key=f"{prefix}{OUTCOME}")
+    for key in list_objects(clients, names.bucket, prefix):
+        clients.s3.delete_object(Bucket=names.bucket, Key=key)
+
+
+def _read_json(clients: Clients, bucket: str, key: str) -> dict[str, Any] | None:
+    answer = answer_unless(lambda: clients.s3.get_object(Bucket=bucket, Key=key), "NoSuchKey", "NoSuchBucket", "404")
+    if answer is None:
+        return None
+    found: dict[str, Any] = json.loads(answer["Body"].read())
+    return found
