@@ -1,0 +1,1 @@
+"""Instances: real processes in roots of their own."""

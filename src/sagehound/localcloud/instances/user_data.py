@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -61,7 +60,7 @@ def _unpacked(data: bytes) -> bytes:
     try:
         reader = zlib.decompressobj(wbits=31)
         found = reader.decompress(data, SIZE_LIMIT + 1)
-    except (zlib.error, gzip.BadGzipFile) as error:
+    except zlib.error as error:
         raise Unreadable(f"the gzip data is damaged: {error}") from error
     if len(found) > SIZE_LIMIT:
         raise Unreadable(f"unpacked it is larger than {SIZE_LIMIT} bytes")
