@@ -49,6 +49,13 @@ class Machines(Protocol):
         """Run a command to its end, as `InstanceEngine.run` does: TimeoutError, NotRunning, killed when cancelled."""
 
 
+class RoleTrust(Protocol):
+    """IAM, asked who may assume a role."""
+
+    def role_trust(self, role_arn: str, principal: str, /) -> None:
+        """ValidationException when there is no such role, or its trust policy does not let the service assume it."""
+
+
 class RoleAccess(Protocol):
     """IAM, asked what the role of an instance may do; None, or AWS's sentence why not."""
 
