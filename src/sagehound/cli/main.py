@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from sagehound.cli import function, instance, load, local_cloud, scale, secure, steps, training, walk
+from sagehound.cli import cost, function, instance, load, local_cloud, scale, secure, steps, training, walk
 
 app = typer.Typer(
     name="sagehound",
@@ -29,6 +29,7 @@ for _panel, _commands in {
             scale.scale,
             load.load,
             walk.report,
+            cost.cost,
             steps.delete,
         ),
     ),

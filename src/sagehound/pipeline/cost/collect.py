@@ -1,0 +1,81 @@
+"""Everything that a project has used, found through the AWS API: what cannot be looked at is told, not left out"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from sagehound.pipeline.aws_errors import error_of
+from sagehound.pipeline.clients import Clients
+from sagehound.pipeline.cost import endpoints, functions, machines, notebooks
+from sagehound.pipeline.cost.history import History, read_history
+from sagehound.pipeline.cost.jobs import job_usages
+from sagehound.pipeline.cost.storage import alarm_usages, storage_usages
+from sagehound.pipeline.cost.usage import Usages
+from sagehound.pipeline.names import Names
+
+_NOT_ALLOWED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AccessDeniedFault")
+_NOT_THERE = (
+    *("UnknownOperationException", "InvalidAction", "UnknownOperation", "NotImplemented", "UnsupportedOperation"),
+    *("UnknownService", "NotImplementedException"),
+)
+NEVER_COUNTED = (
+    "data transfer, CloudWatch logs and metrics, the volumes and the processed data of endpoints, taxes, credits"
+)
+"""What no entry of any bill here is about."""
+
+
+def collect(clients: Clients, names: Names, since: datetime | None = None, now: datetime | None = None) -> Usages:
+    """What the project has used, of the time after ``since``; raises botocore's ClientError but for missing
+    permissions and services, which are told in the result."""
+    moment = now or cloud_now(clients)
+    found = Usages()
+    operations = (*endpoints.OPERATIONS, *functions.OPERATIONS, *notebooks.OPERATIONS, *machines.OPERATIONS)
+    history = History(refused="it was not asked")
+
+    def ask_history() -> Usages:
+        nonlocal history
+        history = read_history(clients, operations, since)
+        return Usages()
+
+    parts: tuple[tuple[str, Callable[[], Usages]], ...] = (
+        ("CloudTrail's event history", ask_history),
+        ("training and tuning jobs", lambda: job_usages(clients, names, since, moment)),
+        ("endpoints", lambda: endpoints.endpoint_usages(clients, names, history, since, moment)),
+        ("functions", lambda: functions.function_usages(clients, names, history, since, moment)),
+        ("alarms", lambda: alarm_usages(clients, names, _scaled(found), since, moment)),
+        ("notebook instances", lambda: notebooks.notebook_usages(clients, names, history, since, moment)),
+        ("EC2 instances", lambda: machines.machine_usages(clients, names, history, since, moment)),
+        ("the bucket", lambda: storage_usages(clients, names, since, moment)),
+    )
+    for label, read in parts:
+        found.add(_told(label, read))
+    return found
+
+
+def cloud_now(clients: Clients) -> datetime:
+    """What the cloud's clock says now: a local one may run faster."""
+    return datetime.fromtimestamp(clients.clock.cloud_time(time.time()), UTC)
+
+
+def _told(label: str, read: Callable[[], Usages]) -> Usages:
+    """What was read; where AWS refuses to tell, or has no such thing, one sentence that says so."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return read()
+    except ClientError as error:
+        code, message = error_of(error)
+        if code in _NOT_ALLOWED:
+            return Usages(not_counted=[f"{label}: {error.operation_name} is not allowed ({message})"])
+        if code in _NOT_THERE or error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 501:
+            return Usages(not_counted=[f"{label}: this cloud has no {error.operation_name}"])
+        raise
+
+
+def _scaled(found: Usages) -> list[str]:
+    """How the alarms of target tracking begin for what was found."""
+    endpoints_found = [f"endpoint/{one.resource}/" for one in found.running if one.use.value == "hosting"]
+    functions_found = [f"function:{one.resource}:" for one in found.running if one.use.value == "lambda-provisioned"]
+    return list(dict.fromkeys([*endpoints_found, *functions_found]))

@@ -1,0 +1,143 @@
+"""Endpoints of a project, as usage: instances from their creation to now, or to their deletion, with every scaling"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+from sagehound.pipeline.aws_errors import answer_unless
+from sagehound.pipeline.clients import Clients
+from sagehound.pipeline.cost.arithmetic import whole
+from sagehound.pipeline.cost.history import Call, History
+from sagehound.pipeline.cost.metrics import metric_sum
+from sagehound.pipeline.cost.scalings import scaled_changes
+from sagehound.pipeline.cost.timeline import Change, Period, after, agreeing, instance_seconds, periods
+from sagehound.pipeline.cost.usage import Running, Usage, Usages
+from sagehound.pipeline.names import PROJECT_TAG, Names
+from sagehound.pipeline.pricing.prices import Use
+
+OPERATIONS = ("CreateEndpoint", "CreateEndpointConfig", "UpdateEndpoint", "DeleteEndpoint")
+_IDLE_DAYS = 1
+
+
+def endpoint_usages(clients: Clients, names: Names, history: History, since: datetime | None, now: datetime) -> Usages:
+    """The project's endpoints that are there, and those that are gone as far as CloudTrail says what they were."""
+    found = Usages()
+    there = set()
+    for name in _tagged(clients, names):
+        there.add(name)
+        found.add(_of_endpoint(clients, name, since, now))
+    found.add(_deleted(names, history, there, since, now))
+    return found
+
+
+def _of_endpoint(clients: Clients, name: str, since: datetime | None, now: datetime) -> Usages:
+    endpoint = clients.sagemaker.describe_endpoint(EndpointName=name)
+    config = clients.sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
+    types = {one["VariantName"]: one for one in config["ProductionVariants"]}
+    found = Usages()
+    idle = _idle(clients, name, endpoint, now)
+    for variant in endpoint.get("ProductionVariants", config["ProductionVariants"]):
+        wanted = types.get(variant["VariantName"], {})
+        if "InstanceType" not in wanted:
+            found.not_counted.append(f"endpoint {name}, variant {variant['VariantName']}: serverless, billed per call")
+            continue
+        begin = endpoint["CreationTime"]
+        changes = [Change(begin, int(wanted["InitialInstanceCount"]))]
+        changes += scaled_changes(clients, "sagemaker", f"endpoint/{name}/variant/{variant['VariantName']}")
+        count = int(variant.get("CurrentInstanceCount", wanted["InitialInstanceCount"]))
+        if endpoint["EndpointStatus"] == "InService":
+            # What the activities do not explain (a change by hand) came with the last change of the endpoint.
+            changes = agreeing(changes, count, endpoint["LastModifiedTime"])
+        found.entries += _entries(name, wanted["InstanceType"], after(periods(changes), since), now)
+        found.running.append(
+            Running(f"endpoint {name}", Use.HOSTING, wanted["InstanceType"], Decimal(count), begin, idle, name)
+        )
+    return found
+
+
+def _entries(name: str, instance_type: str, spans: list[Period], now: datetime, ended: str = "") -> Iterator[Usage]:
+    """One entry a variant: its wall clock, and the seconds of all of its instances."""
+    if not spans:
+        return
+    most, least = max(one.count for one in spans), min(one.count for one in spans)
+    counted = str(most) if most == least else f"{least} to {most}"
+    seconds = sum((one.seconds(now) for one in spans), Decimal(0))
+    # Billed per second: a part of one counts as a whole.
+    used = whole(instance_seconds(spans, now))
+    yield Usage(
+        "endpoint", f"{name}, {counted} x {instance_type}{ended}", Use.HOSTING, instance_type, used, seconds, most, name
+    )
+
+
+def _deleted(names: Names, history: History, there: set[str], since: datetime | None, now: datetime) -> Usages:
+    """Endpoints that were made and deleted: what the events of their creation say."""
+    found = Usages()
+    if history.refused:
+        found.not_counted.append(f"endpoints that are deleted: {history.refused}")
+        return found
+    for made in history.all_of("CreateEndpoint"):
+        for name in _ours(names, made) - there:
+            gone = next((one for one in history.of(name, "DeleteEndpoint") if one.moment >= made.moment), None)
+            variants = _variants(history, made)
+            until = f"endpoint {name}, deleted at {gone.moment:%Y-%m-%d %H:%M}" if gone else f"endpoint {name}, gone"
+            if not variants or gone is None:
+                found.not_counted.append(f"{until}: CloudTrail does not say what instances it had, and until when")
+                continue
+            for variant in variants:
+                spans = after(periods([Change(made.moment, int(variant["initialInstanceCount"]))], gone.moment), since)
+                ended = ", deleted (scaling not counted)"
+                found.entries += _entries(name, variant["instanceType"], spans, now, ended)
+    return found
+
+
+def _ours(names: Names, made: Call) -> set[str]:
+    """The endpoint that a CreateEndpoint made, where its tags or else its name say that it is the project's."""
+    tags = made.request.get("tags")
+    name = made.request.get("endpointName", "")
+    if tags is not None and name:
+        tagged = any(one.get("key") == PROJECT_TAG and one.get("value") == names.project for one in tags)
+        return {name} if tagged else set()
+    return {names.endpoint, names.multi_endpoint} & made.names
+
+
+def _variants(history: History, made: Call) -> list[Mapping[str, Any]]:
+    """The variants of the configuration that an endpoint was made with, as its own event tells them."""
+    wanted = made.request.get("endpointConfigName", "")
+    for call in history.of(wanted, "CreateEndpointConfig") if wanted else []:
+        found = [one for one in call.request.get("productionVariants", []) if "instanceType" in one]
+        if found:
+            return found
+    return []
+
+
+def _idle(clients: Clients, name: str, endpoint: Mapping[str, Any], now: datetime) -> str:
+    """That nobody has asked an endpoint anything for a day, or since it is there; empty where somebody has."""
+    begin = max(now - timedelta(days=_IDLE_DAYS), endpoint["CreationTime"])
+    if now - begin < timedelta(minutes=10):
+        return ""
+    calls = 0.0
+    for variant in endpoint.get("ProductionVariants", []):
+        dimensions = {"EndpointName": name, "VariantName": variant["VariantName"]}
+        calls += metric_sum(clients, "AWS/SageMaker", "Invocations", dimensions, begin, now)
+    return f"no call in {_span(now - begin)}" if calls == 0 else ""
+
+
+def _span(span: timedelta) -> str:
+    hours = span.total_seconds() / 3600
+    return f"{hours:.0f} h" if hours >= 1 else f"{hours * 60:.0f} min"
+
+
+def _tagged(clients: Clients, names: Names) -> Iterator[str]:
+    """Names of the endpoints that carry the project's tag, whatever they are called."""
+    sagemaker = clients.sagemaker
+    for page in sagemaker.get_paginator("list_endpoints").paginate():
+        for summary in page["Endpoints"]:
+            arn = summary["EndpointArn"]
+            # One that was deleted since the list was made has no tags any more.
+            told = answer_unless(partial(sagemaker.list_tags, ResourceArn=arn), "ValidationException")
+            if told is not None and names.tags[0] in told["Tags"]:
+                yield summary["EndpointName"]

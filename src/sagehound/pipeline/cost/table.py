@@ -1,0 +1,140 @@
+"""The bill in a terminal: one table of what was used, one of what goes on costing, and the comparisons"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from sagehound.pipeline.cost.bill import Bill, dollars
+from sagehound.pipeline.cost.comparisons import ESTIMATED
+from sagehound.pipeline.cost.summary import CostSummary
+from sagehound.pipeline.report.comparison import speed_words
+from sagehound.pipeline.report.words import MISSING
+from sagehound.pipeline.report.words import seconds as seconds_words
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_WIDTH = 160
+
+
+def bill_lines(summary: CostSummary) -> list[str]:
+    """Everything that a terminal shows, as lines of text."""
+    return list(_lines(summary))
+
+
+def _lines(summary: CostSummary) -> Iterator[str]:
+    bill = summary.bill
+    if bill.clock:
+        yield bill.clock
+    yield from _drawn(bill_table(bill))
+    yield from (f"no price: {one}" for one in bill.missing)
+    if bill.running:
+        yield from _drawn(running_table(bill))
+    if summary.same:
+        same = summary.same
+        amounts = f"{dollars(same.ec2)} against {dollars(same.sagemaker)}"
+        yield f"EC2 or SageMaker ({same.job.name}): {amounts}; {same.sentence()}"
+    if summary.several:
+        one, more = summary.several.one, summary.several.more
+        yield (
+            f"one or {more.instance_count} instances: {dollars(summary.several.more_usd)} against "
+            f"{dollars(summary.several.one_usd)}, {summary.several.bill_ratio:.1f} x the bill, "
+            f"{speed_words(float(summary.several.time_ratio))} ({seconds_words(float(more.seconds))} s against "
+            f"{seconds_words(float(one.seconds))} s)"
+        )
+    if summary.others:
+        yield from _drawn(others_table(summary))
+        yield ESTIMATED
+        yield from bill.notes
+    yield from (f"not counted: {one}" for one in bill.not_counted)
+    yield f"prices: {bill.table.region}, {bill.table.dated}, {bill.table.origin}"
+
+
+def bill_table(bill: Bill) -> Table:
+    """Step, what, seconds, billable seconds, price, money; the sum below."""
+    from rich.text import Text
+
+    table = _table(dollars(bill.usd))
+    for line in bill.lines:
+        usage = line.usage
+        table.add_row(
+            usage.step,
+            # Text, not str: a name is no markup of the terminal's.
+            Text(usage.what),
+            _seconds(usage.seconds),
+            _seconds(usage.billable_seconds),
+            line.price.words() if line.price else "no price",
+            dollars(line.usd),
+        )
+    return table
+
+
+def running_table(bill: Bill) -> Table:
+    """What is there now, and what an hour and a month of it cost."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, show_footer=True, pad_edge=False)
+    table.add_column("there now", footer="together")
+    table.add_column("idle")
+    table.add_column("an hour", justify="right", footer=dollars(bill.an_hour))
+    table.add_column("a month", justify="right", footer=dollars(bill.a_month))
+    for line in bill.running:
+        what = Text(line.running.what + (f", {line.running.item}" if line.running.item.startswith("ml.") else ""))
+        table.add_row(what, line.running.idle, dollars(line.an_hour), dollars(line.a_month))
+    return table
+
+
+def others_table(summary: CostSummary) -> Table:
+    """The same training on other types."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("the same training on")
+    table.add_column("processors", justify="right")
+    table.add_column("seconds", justify="right")
+    table.add_column("money", justify="right")
+    table.add_column("")
+    for other in summary.others:
+        gpus = f"{other.gpus} x {other.gpu}" if other.gpus else ""
+        how = "measured" if other.measured else "estimated" + (f", {gpus} not counted" if gpus else "")
+        seconds = between(_seconds(other.seconds[0]), _seconds(other.seconds[1]))
+        usd = between(dollars(other.usd[0]), dollars(other.usd[1]))
+        table.add_row(other.instance_type, str(other.vcpus), seconds, usd, how)
+    return table
+
+
+def _table(total: str) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, show_footer=True, pad_edge=False)
+    table.add_column("step", footer="together")
+    table.add_column("what")
+    table.add_column("seconds", justify="right")
+    table.add_column("billable s", justify="right")
+    table.add_column("price, $", justify="right")
+    table.add_column("money", justify="right", footer=total)
+    return table
+
+
+def _seconds(value: Decimal | None) -> str:
+    return MISSING if value is None else seconds_words(float(value))
+
+
+def between(least: str, most: str) -> str:
+    """``12 to 40``, or one of them where both are the same."""
+    return least if least == most else f"{least} to {most}"
+
+
+def _drawn(table: Table) -> list[str]:
+    from rich.console import Console
+
+    out = io.StringIO()
+    Console(file=out, width=_WIDTH).print(table)
+    return [line.rstrip() for line in out.getvalue().splitlines() if line.strip()]
