@@ -124,6 +124,30 @@ class TrainSettings:
 
 
 @dataclass(frozen=True)
+class SpotSettings:
+    """Managed spot training, for every training job and every trial: spare instances, that AWS may take back."""
+
+    enabled: bool = setting(False, "Train on spot instances; `--spot` says so too. Checkpoints are kept.")
+    max_wait_seconds: int = setting(
+        0, "Seconds that a job may wait and run together; 0: as long again as train.max_runtime_seconds.", minimum=0
+    )
+
+
+@dataclass(frozen=True)
+class AwsSettings:
+    """Where jobs and endpoints stand in the account: network, keys of KMS, images. Empty: AWS's own defaults."""
+
+    subnets: str = setting("", "Subnets of the jobs and the endpoint, with commas between; needs security_groups.")
+    security_groups: str = setting("", "Their security groups, with commas between; needs subnets.")
+    encrypt_traffic: bool = setting(False, "Encrypt what the instances of one job tell each other.")
+    volume_kms_key: str = setting("", "Key (ARN or id) of the volumes of jobs and of the endpoint.")
+    output_kms_key: str = setting("", "Key of what jobs write to the bucket.")
+    bucket_kms_key: str = setting("", "Key of everything else in a bucket that is made here; empty: S3's own keys.")
+    training_image: str = setting("", "URI of a training image of your own; empty: AWS's PyTorch one.")
+    inference_image: str = setting("", "URI of an inference image of your own; empty: AWS's PyTorch one.")
+
+
+@dataclass(frozen=True)
 class DeploySettings:
     """The endpoint that answers."""
 
@@ -244,6 +268,7 @@ class PipelineSettings:
     region: str = setting("us-east-1", "AWS region.")
     profile: str = setting("", "Profile of the AWS configuration for --target aws; empty: the usual chain.")
     role_name: str = setting("sagehound-training", "IAM role that the jobs and the endpoint run as; made when missing.")
+    run: str = setting("", "Name of this run, the tag sagehound:run of what it makes; empty: when it began.")
     upload_workers: int = setting(16, "Uploads at the same time.", minimum=1)
     invoke_pictures: int = setting(5, "Test pictures that `sagehound run` sends to the endpoint.", minimum=0)
     multi_instance_count: int = setting(
@@ -253,6 +278,8 @@ class PipelineSettings:
     features: FeatureSettings = field(default_factory=FeatureSettings)
     tune: TuneSettings = field(default_factory=TuneSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
+    spot: SpotSettings = field(default_factory=SpotSettings)
+    aws: AwsSettings = field(default_factory=AwsSettings)
     deploy: DeploySettings = field(default_factory=DeploySettings)
     instance: InstanceSettings = field(default_factory=InstanceSettings)
     function: FunctionSettings = field(default_factory=FunctionSettings)

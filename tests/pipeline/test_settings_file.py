@@ -47,7 +47,8 @@ def test_every_setting_survives_the_file(tmp_path: Path) -> None:
 def test_every_setting_has_its_sentence_and_no_group_is_too_long() -> None:
     for kind in (PipelineSettings, DataSettings, FeatureSettings, TuneSettings, TrainSettings, DeploySettings):
         fields = dataclasses.fields(kind)
-        assert len(fields) <= 17
+        groups = [item for item in fields if dataclasses.is_dataclass(item.default_factory)]
+        assert len(fields) - len(groups) <= 17
         for item in fields:
             if "sentence" in item.metadata or not dataclasses.is_dataclass(item.default_factory):
                 assert item.metadata["sentence"].endswith("."), item.name

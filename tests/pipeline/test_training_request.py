@@ -11,9 +11,10 @@ import pytest
 from botocore.validate import ParamValidator
 
 from sagehound.errors import SettingsError
+from sagehound.pipeline.aws_images import image_uri
 from sagehound.pipeline.names import Names, attempt_of
-from sagehound.pipeline.training_request import Channel, JobPlan, image_uri, training_request
-from sagehound.settings import DeploySettings, PipelineSettings, TrainSettings
+from sagehound.pipeline.training_request import Channel, JobPlan, training_request
+from sagehound.settings import AwsSettings, DeploySettings, PipelineSettings, TrainSettings
 
 NAMES = Names.of(PipelineSettings(project="dogs"), "123456789012")
 PLAN = JobPlan(
@@ -21,7 +22,7 @@ PLAN = JobPlan(
     code_digest="code",
     hyperparameters={"batch_size": 64, "gear": "head", "learning_rate": 0.001},
     channels=(Channel("training", "s3://b/dogs/data/pets/", "data"),),
-    image=image_uri("training", "ml.m5.large", "us-east-1", TrainSettings()),
+    image=image_uri("training", "ml.m5.large", "us-east-1", TrainSettings(), AwsSettings()),
     instance_type="ml.m5.large",
 )
 
@@ -93,7 +94,7 @@ def test_plain_files_and_checkpoints_are_asked_for_where_they_are_wanted() -> No
     ],
 )
 def test_the_image_is_awss_own(kind: str, instance_type: str, uri: str) -> None:
-    assert image_uri(kind, instance_type, "us-east-1", TrainSettings()) == uri
+    assert image_uri(kind, instance_type, "us-east-1", TrainSettings(), AwsSettings()) == uri
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def test_the_image_is_awss_own(kind: str, instance_type: str, uri: str) -> None:
         {"instance_count": 2},
         {"distribution": "mpi"},
         {"compression": "NONE"},
-        {"image": image_uri("training", "ml.m5.large", "us-east-1", TrainSettings(framework_version="2.5.1"))},
+        {"image": PLAN.image.replace("2.6.0", "2.5.1")},
         {"metric_definitions": ({"Name": "Test Loss", "Regex": "Testing Loss: ([0-9.]+)"},)},
     ],
 )

@@ -11,12 +11,13 @@ import pytest
 from botocore.validate import ParamValidator
 
 from sagehound.errors import SettingsError
+from sagehound.pipeline.aws_images import image_uri
 from sagehound.pipeline.hyperparameters import told, tuned_values
 from sagehound.pipeline.names import Names
-from sagehound.pipeline.training_request import Channel, JobPlan, image_uri
+from sagehound.pipeline.training_request import Channel, JobPlan
 from sagehound.pipeline.tune import space_of
 from sagehound.pipeline.tuning_request import objective_definitions, tuning_digest, tuning_request
-from sagehound.settings import PipelineSettings, TrainSettings, TuneSettings
+from sagehound.settings import AwsSettings, PipelineSettings, TrainSettings, TuneSettings
 
 NAMES = Names.of(PipelineSettings(project="dogs"), "123456789012")
 PLAN = JobPlan(
@@ -24,7 +25,7 @@ PLAN = JobPlan(
     code_digest="code",
     hyperparameters={"gear": "head", "epochs": 9},
     channels=(Channel("features", "s3://b/dogs/jobs/f/output/model/", "data"),),
-    image=image_uri("training", "ml.m5.large", "us-east-1", TrainSettings()),
+    image=image_uri("training", "ml.m5.large", "us-east-1", TrainSettings(), AwsSettings()),
     instance_type="ml.m5.large",
 )
 

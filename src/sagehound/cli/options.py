@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,6 +36,9 @@ DataOption = Annotated[
 ]
 AgainOption = Annotated[bool, typer.Option("--again", help="Do it anew even where the same job is done already.")]
 AnywayOption = Annotated[bool, typer.Option("--anyway", help="Go on with a model that is no better than guessing.")]
+SpotOption = Annotated[
+    bool, typer.Option("--spot", help="Train on spot instances: cheaper, and AWS may take them back for a while.")
+]
 EntryPointOption = Annotated[
     str, typer.Option("--entry-point", help="A training script of your own (default: ours).", metavar="SCRIPT")
 ]
@@ -61,6 +66,7 @@ def load(config: Path | None, overrides: list[str] | None, **given: object) -> P
     short = {
         "skip_unreadable": "data.skip_unreadable",
         "duplicates": "data.duplicates",
+        "spot": "spot.enabled",
         "tune_entry_point": "tune.entry_point",
         "tune_source_dir": "tune.source_dir",
         "train_entry_point": "train.entry_point",
@@ -73,7 +79,9 @@ def load(config: Path | None, overrides: list[str] | None, **given: object) -> P
         for name, value in given.items()
         if value
     ]
-    return load_settings(config, [*(overrides or []), *extra])
+    settings = load_settings(config, [*(overrides or []), *extra])
+    began = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    return settings if settings.run else dataclasses.replace(settings, run=began)
 
 
 def own_script(step: str, entry_point: str, source_dir: str) -> dict[str, object]:

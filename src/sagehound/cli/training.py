@@ -16,6 +16,7 @@ from sagehound.cli.options import (
     JsonOption,
     SetOption,
     SourceDirOption,
+    SpotOption,
     TargetOption,
     VerboseOption,
     own_script,
@@ -26,6 +27,7 @@ def features(
     config: ConfigOption = None,
     overrides: SetOption = None,
     again: AgainOption = False,
+    spot: SpotOption = False,
     target: TargetOption = "local",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
@@ -35,7 +37,11 @@ def features(
     from sagehound.pipeline.features import extract_features
     from sagehound.pipeline.upload import stored_data
 
-    with opened(config, overrides, target, data_dir, as_json, verbose) as here, here.reporter.step("features") as step:
+    given = {"spot": spot}
+    with (
+        opened(config, overrides, target, data_dir, as_json, verbose, given=given) as here,
+        here.reporter.step("features") as step,
+    ):
         data = stored_data(here.clients, here.names, here.settings.data.name, step="features")
         extract_features(here.clients, here.names, here.settings, data, here.reporter, step, again=again)
 
@@ -47,6 +53,7 @@ def tune(
     source_dir: SourceDirOption = "",
     again: AgainOption = False,
     anyway: AnywayOption = False,
+    spot: SpotOption = False,
     target: TargetOption = "local",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
@@ -58,7 +65,7 @@ def tune(
     from sagehound.pipeline.features import features_for
     from sagehound.pipeline.upload import stored_data
 
-    given = own_script("tune", entry_point, source_dir)
+    given = own_script("tune", entry_point, source_dir) | {"spot": spot}
     with opened(config, overrides, target, data_dir, as_json, verbose, given=given) as here:
         clients, settings, reporter = here.clients, here.settings, here.reporter
         step_module.space_of(settings)
@@ -81,6 +88,7 @@ def train(
     entry_point: EntryPointOption = "",
     source_dir: SourceDirOption = "",
     again: AgainOption = False,
+    spot: SpotOption = False,
     target: TargetOption = "local",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
@@ -93,7 +101,7 @@ def train(
     from sagehound.pipeline.tuning_job import best_of_latest
     from sagehound.pipeline.upload import stored_data
 
-    given = own_script("train", entry_point, source_dir)
+    given = own_script("train", entry_point, source_dir) | {"spot": spot}
     with opened(config, overrides, target, data_dir, as_json, verbose, given=given) as here:
         clients, settings, reporter = here.clients, here.settings, here.reporter
         code = find_code(settings.train.entry_point, settings.train.source_dir, "train", local=clients.local)

@@ -23,6 +23,7 @@ from sagehound.cli.options import (
     PortOption,
     SetOption,
     SkipOption,
+    SpotOption,
     TargetOption,
     VerboseOption,
     connect,
@@ -67,6 +68,7 @@ def run(
             help="Show scaling under a load (default: in a local cloud that is started for this walk and not kept).",
         ),
     ] = None,
+    spot: SpotOption = False,
     target: TargetOption = "local",
     port: PortOption = _PORT,
     data_dir: DataDirOption = None,
@@ -83,7 +85,7 @@ def run(
     from sagehound.pipeline import run as walk
 
     with telling(as_json, verbose) as reporter, reporter.step("run") as whole:
-        settings = load(config, overrides, skip_unreadable=skip_unreadable, duplicates=duplicates)
+        settings = load(config, overrides, skip_unreadable=skip_unreadable, duplicates=duplicates, spot=spot)
         folder = data_dir_of(data_dir)
         own = _Own.started(target, folder, port, settings, reporter)
         temporary = own is not None and not keep

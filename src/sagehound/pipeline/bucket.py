@@ -1,4 +1,4 @@
-"""The project's bucket: made, tagged and closed to the public when missing, used as it is when there."""
+"""The project's bucket: made, tagged, encrypted and closed to the public when missing, used as it is when there."""
 
 from __future__ import annotations
 
@@ -43,7 +43,18 @@ def ensure_bucket(clients: Clients, names: Names) -> bool:
         Bucket=names.bucket,
         PublicAccessBlockConfiguration=dict.fromkeys(BLOCKS, True),
     )
+    clients.s3.put_bucket_encryption(
+        Bucket=names.bucket, ServerSideEncryptionConfiguration={"Rules": [_encryption(names.aws.bucket_kms_key)]}
+    )
     return True
+
+
+def _encryption(key: str) -> dict[str, Any]:
+    """With a key of KMS, asked for once a bucket and not once an object, or with S3's own keys."""
+    if not key:
+        return {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+    return {"ApplyServerSideEncryptionByDefault": default, "BucketKeyEnabled": True}
 
 
 def made_here(clients: Clients, names: Names) -> bool | None:

@@ -94,6 +94,11 @@ class Clients:
         """The caller's keys as botocore keeps them fresh, for requests that are signed apart from its clients."""
         return self._session.get_credentials()
 
+    @cached_property
+    def partition(self) -> str:
+        """What ARNs of the region begin with after `arn:`: aws, aws-cn or aws-us-gov."""
+        return str(self._session.get_partition_for_region(self.region))
+
     @property
     def local(self) -> bool:
         """Whether this is the local cloud, which is polled faster than AWS."""
@@ -148,6 +153,11 @@ class Clients:
     def ssm(self) -> Any:
         """Systems Manager, whose public parameters name the latest images."""
         return self.client("ssm")
+
+    @cached_property
+    def quotas(self) -> Any:
+        """Service Quotas."""
+        return self.client("service-quotas")
 
     @cached_property
     def cloudtrails(self) -> list[Any]:

@@ -13,13 +13,14 @@ from urllib.parse import urlsplit
 
 from sagehound.errors import StepFailed
 from sagehound.pipeline.aws_errors import aws_step, is_missing
+from sagehound.pipeline.aws_images import image_uri
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.log_tail import LogTail, endpoint_group
 from sagehound.pipeline.names import Names, digest_of
 from sagehound.pipeline.progress import Step
 from sagehound.pipeline.security import ensure_role
 from sagehound.pipeline.train import TrainedModel
-from sagehound.pipeline.training_request import image_uri
+from sagehound.pipeline.training_request import has_storage, vpc_members
 from sagehound.pipeline.waiting import interrupted, poll
 from sagehound.settings import DeploySettings, TrainSettings
 
@@ -171,18 +172,19 @@ def _ensure_model(
     if hosts:
         environment[ALLOWED_HOSTS_VARIABLE] = hosts
     container = {
-        "Image": image_uri("inference", settings.instance_type, clients.region, train),
+        "Image": image_uri("inference", settings.instance_type, clients.region, train, names.aws),
         "ModelDataUrl": model.artifact_uri,
         "Environment": environment,
     }
-    name = names.model(digest_of({"container": container, "role": role_arn}))
+    network = vpc_members(names.aws)
+    name = names.model(digest_of({"container": container, "role": role_arn, **network}))
     try:
         clients.sagemaker.describe_model(ModelName=name)
     except ClientError as error:
         if not is_missing(error):
             raise
         clients.sagemaker.create_model(
-            ModelName=name, PrimaryContainer=container, ExecutionRoleArn=role_arn, Tags=names.tags
+            ModelName=name, PrimaryContainer=container, ExecutionRoleArn=role_arn, Tags=names.tags, **network
         )
     return name
 
@@ -197,13 +199,17 @@ def _ensure_config(clients: Clients, names: Names, settings: DeploySettings, mod
         "InstanceType": settings.instance_type,
         "InitialVariantWeight": 1.0,
     }
-    name = names.endpoint_config(digest_of(variant))
+    key = "" if has_storage(settings.instance_type) else names.aws.volume_kms_key
+    volume = {"KmsKeyId": key} if key else {}
+    name = names.endpoint_config(digest_of(variant | volume))
     try:
         clients.sagemaker.describe_endpoint_config(EndpointConfigName=name)
     except ClientError as error:
         if not is_missing(error):
             raise
-        clients.sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant], Tags=names.tags)
+        clients.sagemaker.create_endpoint_config(
+            EndpointConfigName=name, ProductionVariants=[variant], Tags=names.tags, **volume
+        )
     return name
 
 

@@ -12,13 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from sagehound.pipeline.aws_errors import aws_step
+from sagehound.pipeline.aws_images import image_uri
 from sagehound.pipeline.bucket import list_objects
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.code import Code, find_code
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import Reporter, Step
+from sagehound.pipeline.spot import spot_of
 from sagehound.pipeline.training_job import ensure_training_job, seconds_of
-from sagehound.pipeline.training_request import FEATURES, PICTURES, Channel, JobPlan, image_uri
+from sagehound.pipeline.training_request import FEATURES, PICTURES, Channel, JobPlan
 from sagehound.pipeline.upload import StoredData
 from sagehound.settings import PipelineSettings
 
@@ -61,12 +63,13 @@ def feature_plan(settings: PipelineSettings, data: StoredData, code: Code, regio
         code_digest=code.bundle.digest,
         hyperparameters=hyperparameters,
         channels=(pictures_channel(data),),
-        image=image_uri("training", features.instance_type, region, settings.train),
+        image=image_uri("training", features.instance_type, region, settings.train, settings.aws),
         instance_type=features.instance_type,
         instance_count=features.instance_count,
         compression="NONE",
         volume_size_gb=settings.train.volume_size_gb,
         max_runtime_seconds=settings.train.max_runtime_seconds,
+        spot=spot_of(settings),
     )
 
 

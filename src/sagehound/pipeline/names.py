@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sagehound.errors import SettingsError
-from sagehound.settings import PipelineSettings
+from sagehound.settings import AwsSettings, PipelineSettings
 
 PROJECT_TAG = "sagehound:project"
+RUN_TAG = "sagehound:run"
+"""Says of a resource which run made it."""
 ROLE_TAG = "sagehound:role"
 """Says of a role what it was made for: training or function."""
 LEAST_SUFFIX = "-least-privilege"
@@ -24,6 +26,7 @@ _PROJECT = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,28}[a-z0-9])?$")
 _ENDPOINT = re.compile(r"^[a-zA-Z0-9](?:-?[a-zA-Z0-9]){0,56}$")
 _FUNCTION = re.compile(r"^[a-zA-Z0-9-_]{1,64}$")
 _ROLE = re.compile(r"^[\w+=,.@-]{1,64}$", re.ASCII)
+_RUN = re.compile(r"^[\w .:/=+@-]{1,64}$", re.ASCII)
 _BUCKET = re.compile(r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
 
 
@@ -37,6 +40,10 @@ class Names:
     role: str
     function: str
     function_role: str
+    run: str = ""
+    """Name of the run that makes something now; empty: its resources carry no such tag."""
+    aws: AwsSettings = AwsSettings()
+    """What the project uses of the account beside what it makes: subnets, security groups, keys."""
 
     @classmethod
     def of(cls, settings: PipelineSettings, account_id: str) -> Names:
@@ -69,12 +76,18 @@ class Names:
                 f"function.role_name {function_role!r} is no role for the function",
                 "Use at most 64 letters, digits and +=,.@-_, and another role than role_name: each may do its own.",
             )
-        return cls(settings.project, bucket, endpoint, settings.role_name, function, function_role)
+        if settings.run and not _RUN.match(settings.run):
+            raise SettingsError(
+                f"run {settings.run!r} is no value of a tag", "Use at most 64 letters, digits, spaces and _.:/=+-@."
+            )
+        own = (settings.project, bucket, endpoint, settings.role_name, function, function_role)
+        return cls(*own, run=settings.run, aws=settings.aws)
 
     @property
     def tags(self) -> list[dict[str, str]]:
-        """The tag by which clean-up knows what the project made."""
-        return [{"Key": PROJECT_TAG, "Value": self.project}]
+        """The tag by which clean-up knows what the project made, and after it the one of the run that did."""
+        tags = [{"Key": PROJECT_TAG, "Value": self.project}]
+        return [*tags, {"Key": RUN_TAG, "Value": self.run}] if self.run else tags
 
     @property
     def tags_by_key(self) -> dict[str, str]:

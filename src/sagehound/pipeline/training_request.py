@@ -6,18 +6,20 @@ Pure functions; `training_job.py` and `tune.py` send the requests.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sagehound.classifier.metrics import METRIC_DEFINITIONS
+from sagehound.errors import SettingsError
 from sagehound.pipeline.names import Names, digest_of
-from sagehound.settings import TrainSettings
+from sagehound.pipeline.spot import Spot
+from sagehound.settings import AwsSettings
 
-# The registry account of AWS's Deep Learning Containers in most regions (the opt-in regions have others).
-IMAGE_ACCOUNT = "763104351884"
 PICTURES = "training"
 FEATURES = "features"
+_WITH_STORAGE = re.compile(r"^ml\.(?:g[5-9]\w*|gr\d\w*|p[4-9][\w-]*|trn\d\w*|[a-z]+\d+[a-z]*d[a-z]*)\.")
 _MPI_PROCESSES_PER_HOST = 1
 
 
@@ -46,9 +48,10 @@ class JobPlan:
     metric_definitions: tuple[Mapping[str, str], ...] = field(default=tuple(METRIC_DEFINITIONS))
     volume_size_gb: int = 30
     max_runtime_seconds: int = 86_400
+    spot: Spot | None = None
 
     def digest(self) -> str:
-        """Equal for two jobs that would compute the same: not counting where inputs lie and how long it may take."""
+        """Equal for two jobs that would compute the same: not counting where it stands and how long it may take."""
         counted = {
             "program": self.program,
             "code": self.code_digest,
@@ -68,15 +71,6 @@ class JobPlan:
         return replace(self, instance_count=instance_count)
 
 
-def image_uri(kind: str, instance_type: str, region: str, train: TrainSettings) -> str:
-    """Image of AWS's PyTorch container: ``kind`` is training or inference, p and g instances have GPUs."""
-    family = instance_type.removeprefix("ml.")
-    processor = "gpu" if family.startswith(("p", "g")) else "cpu"
-    domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-    tag = f"{train.framework_version}-{processor}-{train.py_version}"
-    return f"{IMAGE_ACCOUNT}.dkr.ecr.{region}.{domain}/pytorch-{kind}:{tag}"
-
-
 def training_request(
     plan: JobPlan, job_name: str, names: Names, region: str, *, role_arn: str, code_uri: str, checkpoints: str = ""
 ) -> dict[str, Any]:
@@ -85,7 +79,7 @@ def training_request(
         "TrainingJobName": job_name,
         **definition(plan, names, role_arn=role_arn),
         "HyperParameters": encoded({**plan.hyperparameters, **script_mode(plan, code_uri, job_name, region)}),
-        "ResourceConfig": resources(plan),
+        "ResourceConfig": resources(plan, names),
         "Tags": names.tags,
     }
     request["AlgorithmSpecification"]["EnableSageMakerMetricsTimeSeries"] = True
@@ -96,7 +90,8 @@ def training_request(
 
 def definition(plan: JobPlan, names: Names, *, role_arn: str) -> dict[str, Any]:
     """The members that CreateTrainingJob and the definition of a tuning job's trials have in common."""
-    output = {"S3OutputPath": names.output_uri()}
+    output = {"S3OutputPath": names.output_uri()} | _only(KmsKeyId=names.aws.output_kms_key)
+    stopping = {"MaxRuntimeInSeconds": plan.max_runtime_seconds}
     return {
         "RoleArn": role_arn,
         "AlgorithmSpecification": {
@@ -106,17 +101,42 @@ def definition(plan: JobPlan, names: Names, *, role_arn: str) -> dict[str, Any]:
         },
         "InputDataConfig": [_input(channel) for channel in plan.channels],
         "OutputDataConfig": output | ({"CompressionType": plan.compression} if plan.compression != "GZIP" else {}),
-        "StoppingCondition": {"MaxRuntimeInSeconds": plan.max_runtime_seconds},
+        "StoppingCondition": stopping | (plan.spot.stopping if plan.spot else {}),
+        **({"EnableManagedSpotTraining": True} if plan.spot else {}),
+        **vpc_members(names.aws),
+        **_only(EnableInterContainerTrafficEncryption=names.aws.encrypt_traffic),
     }
 
 
-def resources(plan: JobPlan) -> dict[str, Any]:
+def resources(plan: JobPlan, names: Names) -> dict[str, Any]:
     """ResourceConfig, which the definition of trials calls HyperParameterTuningResourceConfig."""
     return {
         "InstanceType": plan.instance_type,
         "InstanceCount": plan.instance_count,
         "VolumeSizeInGB": plan.volume_size_gb,
+        **({} if has_storage(plan.instance_type) else _only(VolumeKmsKeyId=names.aws.volume_kms_key)),
     }
+
+
+def has_storage(instance_type: str) -> bool:
+    """Whether the type brings disks of its own: those are encrypted in hardware, and AWS refuses a key for them."""
+    return _WITH_STORAGE.match(instance_type) is not None
+
+
+def vpc_members(aws: AwsSettings) -> dict[str, Any]:
+    """VpcConfig of a job, of a trial and of a model; none without subnets. Raises SettingsError for half of it."""
+    subnets, groups = listed_in(aws.subnets), listed_in(aws.security_groups)
+    if bool(subnets) != bool(groups):
+        raise SettingsError(
+            "aws.subnets and aws.security_groups belong together, and one of them is empty",
+            "Give both, as in --set aws.subnets=subnet-1,subnet-2 --set aws.security_groups=sg-1.",
+        )
+    return {"VpcConfig": {"Subnets": subnets, "SecurityGroupIds": groups}} if subnets else {}
+
+
+def listed_in(text: str) -> list[str]:
+    """The entries of a setting that has commas between them."""
+    return [entry.strip() for entry in text.split(",") if entry.strip()]
 
 
 def script_mode(plan: JobPlan, code_uri: str, job_name: str, region: str) -> dict[str, Any]:
@@ -142,6 +162,11 @@ def script_mode(plan: JobPlan, code_uri: str, job_name: str, region: str) -> dic
 def encoded(values: Mapping[str, Any]) -> dict[str, str]:
     """Hyperparameters as JSON texts, as the SDK sends them."""
     return {name: json.dumps(value) for name, value in values.items()}
+
+
+def _only(**members: Any) -> dict[str, Any]:
+    """Those members that have a value: an empty key or a False is AWS's own default."""
+    return {name: value for name, value in members.items() if value}
 
 
 def _input(channel: Channel) -> dict[str, Any]:

@@ -103,10 +103,13 @@ def tuning_request(
         "TrainingJobDefinition": {
             **trial,
             "StaticHyperParameters": encoded(statics),
-            "HyperParameterTuningResourceConfig": resources(plan),
+            "HyperParameterTuningResourceConfig": resources(plan, names),
         },
         "Tags": names.tags,
     }
+    if plan.spot:
+        # AWS keeps the checkpoints of each trial below the name of its training job.
+        request["TrainingJobDefinition"]["CheckpointConfig"] = {"S3Uri": names.checkpoint_uri(name)}
     if parent is not None:
         request["WarmStartConfig"] = {
             "ParentHyperParameterTuningJobs": [

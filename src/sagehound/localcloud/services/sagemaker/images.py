@@ -28,6 +28,11 @@ _AWS_REGISTRIES = frozenset(
         "446045086412",
         "442386744353",
         "204538143572",
+        "550225433462",
+        "590183813437",
+        "633930458069",
+        "637423239942",
+        "975050140332",
     ]
 )
 """The accounts from which AWS gives out its deep learning images, over all regions."""
