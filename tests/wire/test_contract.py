@@ -24,6 +24,7 @@ SERVICES = [
     "ssm",
     "application-autoscaling",
     "lambda",
+    "ec2",
 ]
 NOT_ROUND = {
     # What botocore itself changes on the way, or what has no members to compare.
@@ -33,6 +34,15 @@ NOT_ROUND = {
     ("s3", "GetBucketNotification"),
     ("s3", "PutBucketNotification"),
     ("s3", "ListDirectoryBuckets"),  # its URI is that of ListBuckets; AWS tells them apart by host
+    # Lists deep in lists, which the parser of EC2's forms loses: in operations that the local cloud does not have.
+    ("ec2", "CreateCapacityReservationFleet"),
+    ("ec2", "CreateLaunchTemplate"),
+    ("ec2", "CreateLaunchTemplateVersion"),
+    ("ec2", "CreateNetworkInsightsAccessScope"),
+    ("ec2", "GetCapacityManagerSupportabilityScores"),
+    ("ec2", "GetInstanceTypesFromInstanceRequirements"),
+    ("ec2", "GetSpotPlacementScores"),
+    ("ec2", "RequestSpotFleet"),
 }
 
 
@@ -80,6 +90,8 @@ def _adapted(service: str, name: str, params: dict[str, Any], output: dict[str, 
         output.pop("Expires", None)
         if name == "SelectObjectContent":
             raise Unsupported
+    if service == "ec2" and name == "RunInstances":
+        del params["UserData"]  # the client itself makes it base64
     if service == "lambda" and name == "Invoke":
         output["StatusCode"] = 202
 

@@ -10,11 +10,13 @@ from sagehound.localcloud.authorization.application_autoscaling import AutoScali
 from sagehound.localcloud.authorization.authoriser import Authoriser
 from sagehound.localcloud.call import Service
 from sagehound.localcloud.gateway import Gateway
+from sagehound.localcloud.instances.engine import Instances
 from sagehound.localcloud.processes.local import LocalSupervisor
 from sagehound.localcloud.recorder import Recorder
 from sagehound.localcloud.services.application_autoscaling.service import ApplicationAutoScaling
 from sagehound.localcloud.services.cloudtrail.service import CloudTrail
 from sagehound.localcloud.services.cloudwatch.service import CloudWatch
+from sagehound.localcloud.services.ec2.service import EC2
 from sagehound.localcloud.services.iam.service import IAM
 from sagehound.localcloud.services.lambda_.invocations import Surroundings
 from sagehound.localcloud.services.lambda_.service import Lambda
@@ -22,6 +24,7 @@ from sagehound.localcloud.services.logs.service import Logs
 from sagehound.localcloud.services.s3.service import S3
 from sagehound.localcloud.services.sagemaker.service import SageMaker
 from sagehound.localcloud.services.sagemaker_runtime.service import SageMakerRuntime
+from sagehound.localcloud.services.ssm.service import SSM
 from sagehound.localcloud.services.sts.service import STS
 from sagehound.localcloud.state.clock import Clock
 from sagehound.localcloud.state.store import Store
@@ -80,6 +83,30 @@ class Cloud:
                 credentials=sts.credentials,
             ),
         )
+        ec2 = EC2(
+            self.store,
+            self.clock,
+            account_id,
+            data_dir,
+            settings,
+            endpoint_url=endpoint_url,
+            engine=Instances(data_dir, supervisor),
+            entities=iam.effective,
+            roles=iam,
+            sessions=sts,
+        )
+        ssm = SSM(
+            self.store,
+            self.clock,
+            account_id,
+            data_dir,
+            endpoint_url=endpoint_url,
+            machines=ec2.commands,
+            public_parameters=ec2.public_parameters,
+            roles=iam,
+            access=self.authoriser,
+            objects=s3,
+        )
         cloudtrail = CloudTrail(self.recorder.path, account_id)
         autoscaling = ApplicationAutoScaling(
             self.store,
@@ -93,7 +120,20 @@ class Cloud:
         )
         self.services: dict[str, Service] = {
             service.name: service
-            for service in (iam, sts, s3, logs, cloudwatch, cloudtrail, sagemaker, runtime, functions, autoscaling)
+            for service in (
+                iam,
+                sts,
+                s3,
+                logs,
+                cloudwatch,
+                cloudtrail,
+                sagemaker,
+                runtime,
+                functions,
+                autoscaling,
+                ec2,
+                ssm,
+            )
         }
         self._alarms = cloudwatch.alarms
         self.authoriser.add_rule("application-autoscaling", AutoScalingChecks(autoscaling.tags))
@@ -102,6 +142,8 @@ class Cloud:
         self.authoriser.add_resource_policies("lambda", functions)
         self.authoriser.add_resource_tags("lambda", functions)
         self.authoriser.add_resource_tags("application-autoscaling", autoscaling.tags)
+        self.authoriser.add_resource_tags("ec2", ec2)
+        self.authoriser.add_resource_tags("ssm", ssm)
         self.authoriser.add_resource_tags("s3", s3)
         self.authoriser.add_resource_tags("sagemaker", sagemaker.tags)
         self.authoriser.add_resource_tags("logs", logs)

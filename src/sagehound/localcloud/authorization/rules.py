@@ -5,7 +5,6 @@ from __future__ import annotations
 from sagehound.localcloud.authorization import (
     cloudtrail,
     cloudwatch,
-    ec2,
     lambda_,
     logs,
     s3,
@@ -14,6 +13,7 @@ from sagehound.localcloud.authorization import (
     sts,
 )
 from sagehound.localcloud.authorization.check import Check, Rule
+from sagehound.localcloud.authorization.ec2 import Ec2Checks
 from sagehound.localcloud.authorization.iam import IamChecks
 from sagehound.localcloud.authorization.needs import Entities
 from sagehound.localcloud.call import Call, Request
@@ -24,7 +24,7 @@ def by_service(entities: Entities, account_id: str) -> dict[str, Rule]:
     return {
         "cloudtrail": cloudtrail.checks,
         "cloudwatch": cloudwatch.checks,
-        "ec2": ec2.checks,
+        "ec2": Ec2Checks(entities, account_id),
         "iam": IamChecks(entities, account_id),
         "lambda": lambda_.checks,
         "logs": logs.checks,

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from sagehound.localcloud.errors import AwsError
-from sagehound.localcloud.wire import patterns, rest
+from sagehound.localcloud.wire import ec2_members, patterns, rest
 from sagehound.localcloud.wire.malformed import MalformedInput, wrong_type
 from sagehound.localcloud.wire.route import Route
 
@@ -36,6 +36,9 @@ def validate(route: Route, params: dict[str, Any]) -> None:
     if route.service == "s3":
         _validate_s3(route, params)
         return
+    if route.service == "ec2":
+        ec2_members.check(route.model.input_shape, params)
+        return
     errors: Errors = []
     try:
         _check_of(route.model.input_shape)(params, "", errors)
@@ -48,7 +51,7 @@ def validate(route: Route, params: dict[str, Any]) -> None:
 
 
 def _code(route: Route) -> str:
-    if route.protocol in ("query", "ec2") or route.service in ("cloudwatch", "iam", "sts"):
+    if route.protocol == "query" or route.service in ("cloudwatch", "iam", "sts"):
         return _QUERY_CODE
     return _CODES.get(route.service, "ValidationException")
 

@@ -1,0 +1,112 @@
+"""The records of instances: the members of DescribeInstances' Instance, and beside them what only this cloud knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sagehound.localcloud.services.ec2 import errors, ids
+from sagehound.localcloud.services.ec2.tags import TagTable
+from sagehound.localcloud.state import arns
+from sagehound.localcloud.state.clock import Clock
+from sagehound.localcloud.state.store import Store
+
+KIND = "ec2-instance"
+REMEMBERED = timedelta(hours=1)
+"""How long a terminated instance is told of."""
+Record = dict[str, Any]
+_OWN = (
+    "Region",
+    "InstanceState",
+    "ReservationId",
+    "UserData",
+    "PublicKey",
+    "Volume",
+    "Handle",
+    "FirstBootDone",
+    "Forced",
+    "TerminatedAt",
+    "DisableApiTermination",
+    "DisableApiStop",
+    "InstanceInitiatedShutdownBehavior",
+    "CpuCredits",
+    "Profile",
+    "GroupIds",
+)
+"""Members of a record that are no members of an Instance."""
+
+
+class InstanceTable:
+    """Instances by region and id; those that ended over an hour ago are forgotten."""
+
+    def __init__(self, store: Store, clock: Clock, account_id: str, tags: TagTable) -> None:
+        self._store = store
+        self._clock = clock
+        self.account_id = account_id
+        self.tags = tags
+
+    def all(self, region: str | None = None) -> list[Record]:
+        """Every instance of a region, or of all."""
+        now = self._clock.now()
+        found = []
+        for record in self._store.list(KIND, region):
+            ended = record.get("TerminatedAt")
+            if ended is not None and ended + REMEMBERED < now:
+                self._forget(record)
+            else:
+                found.append(record)
+        return found
+
+    def find(self, region: str, instance_id: str) -> Record | None:
+        """An instance; None when there is none, or none any more."""
+        record = self._store.get(KIND, region, instance_id)
+        if record is None or ("TerminatedAt" in record and record["TerminatedAt"] + REMEMBERED < self._clock.now()):
+            return None
+        return record
+
+    def get(self, region: str, instance_id: str) -> Record:
+        """An instance; AwsError when there is none."""
+        return self.named(region, [instance_id])[0]
+
+    def named(self, region: str, instance_ids: Sequence[str]) -> list[Record]:
+        """These instances, each once; AwsError that names those that there are not."""
+        ids.check("i", "InvalidInstanceID.Malformed", *instance_ids)
+        wanted = list(dict.fromkeys(instance_ids))
+        found = [self.find(region, instance_id) for instance_id in wanted]
+        absent = [instance_id for instance_id, record in zip(wanted, found, strict=True) if record is None]
+        if absent:
+            raise errors.not_found("InvalidInstanceID.NotFound", "instance ID", absent)
+        return [record for record in found if record is not None]
+
+    def put(self, record: Record) -> None:
+        """Keep an instance."""
+        self._store.put(KIND, record["Region"], record["InstanceId"], record)
+
+    def put_all(self, records: Sequence[Record]) -> None:
+        """Keep several: all of them or none."""
+        with self._store.transaction():
+            for record in records:
+                self.put(record)
+
+    def arn(self, record: Record) -> str:
+        """The ARN of an instance."""
+        return arns.make("ec2", record["Region"], self.account_id, f"instance/{record['InstanceId']}")
+
+    def addresses(self, region: str) -> set[str]:
+        """The private addresses that instances hold."""
+        return {record["PrivateIpAddress"] for record in self.all(region) if "PrivateIpAddress" in record}
+
+    def groups_in_use(self, region: str) -> set[str]:
+        """The security groups of instances that are there."""
+        alive = (record for record in self.all(region) if record["InstanceState"] != "terminated")
+        return {group_id for record in alive for group_id in record["GroupIds"]}
+
+    def _forget(self, record: Record) -> None:
+        self._store.delete(KIND, record["Region"], record["InstanceId"])
+        self.tags.remove(record["Region"], record["InstanceId"])
+
+
+def instance_members(record: Record) -> Record:
+    """The record without what is this cloud's own."""
+    return {name: value for name, value in record.items() if name not in _OWN}
