@@ -8,8 +8,10 @@ from sagehound.pipeline.aws_errors import error_of
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.instance_user_data import BEGINS, ENDS
 
-_ANCHOR = 400
-"""Characters of what was seen last by which its place is found in a window that has moved on."""
+_ANCHOR = 200
+"""Characters by which the beginning of a window that has moved on is looked for in what was seen."""
+_CUT = 4
+"""Characters at a window's beginning that do not count: it may begin within a character."""
 # What the kernel and cloud-init put before a line: "[   23.456789] cloud-init[1623]: ".
 _BEFORE = re.compile(r"^(?:\[\s*\d+\.\d+\]\s*)?(?:cloud-init\[\d+\]:\s?)?")
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -40,10 +42,15 @@ class Console:
         seen, self._seen = self._seen, window or self._seen
         if window.startswith(seen):
             return window[len(seen) :]
-        anchor = seen[-_ANCHOR:]
-        at = window.rfind(anchor)
-        # Nothing of what was seen is left in the window: more was written in between than it holds.
-        return window[at + len(anchor) :] if at >= 0 else window
+        # The window has moved on: what it begins with is the end of what was seen.
+        shown = window[_CUT:]
+        at = seen.find(shown[:_ANCHOR])
+        while at >= 0:
+            if shown.startswith(seen[at:]):
+                return shown[len(seen) - at :]
+            at = seen.find(shown[:_ANCHOR], at + 1)
+        # Nothing of what was seen is left in it: more was written in between than it holds.
+        return window
 
     def _counts(self, line: str) -> bool:
         begins, ends = line.startswith(BEGINS), line.startswith(ENDS)
