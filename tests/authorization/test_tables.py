@@ -33,6 +33,7 @@ TEXTS = {
     "PolicySourceArn": USER,
     "Resource": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:classify",
     "ResourceArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/some",
+    "Resources": "i-0123456789abcdef0",
     "Role": ROLE,
     "RoleArn": ROLE,
     "ExecutionRoleArn": ROLE,
