@@ -193,7 +193,7 @@ def test_a_model_and_an_endpoint_configuration_have_network_and_key(clients, set
     ensure_bucket(clients, names)
     clients.s3.put_object(Bucket=names.bucket, Key=f"{names.project}/jobs/j/model.tar.gz", Body=b"no archive")
     model = TrainedModel("job", f"s3://{names.bucket}/{names.project}/jobs/j/model.tar.gz", {}, 1, 1.0, 1.0)
-    with pytest.raises(StepFailed):  # that is no model: the endpoint does not come into service
+    with pytest.raises(StepFailed, match="did not come into service"):  # that is no model
         deploy(clients, names, options, asked.train, [Placement(names.endpoint, model)], Step("deploy"))
     check("CreateModel", kept.requests["CreateModel"])
     assert kept.requests["CreateModel"]["VpcConfig"] == VPC

@@ -31,6 +31,8 @@ class InstanceHome:
 
     async def prepare(self, record: Record, variant: Record, say: Callable[[str], None]) -> Program:
         """Lay out the model, install what its code requires, and say what to run. May raise InstallError."""
+        if variant.get("InVpc"):
+            say("WARNING: VpcConfig is kept and has no effect: the endpoint runs in this machine's own network.")
         unpacked = self._model_data.path(variant["ModelDataDigest"])
         await asyncio.to_thread(self._lay_out, unpacked)
         settings, data_dir = self._providers.settings, self._providers.data_dir

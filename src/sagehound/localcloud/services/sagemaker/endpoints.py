@@ -240,6 +240,7 @@ class Endpoints:
             "Environment": copy.deepcopy(container.get("Environment", {})),
             "ModelDataUrl": model_data_url(container),
             "ExecutionRoleArn": model["ExecutionRoleArn"],
+            "InVpc": "VpcConfig" in model,
             "ResolutionTime": self._providers.clock.now(),
         }
         if "ContainerStartupHealthCheckTimeoutInSeconds" in variant:

@@ -83,9 +83,8 @@ class Models:
             raise validation("Exactly one of PrimaryContainer and Containers must be given.")
         if len(request.get("Containers", [])) > 1:
             raise unsupported("inference pipelines (more than one entry in Containers)")
-        for member in ("VpcConfig", "EnableNetworkIsolation"):
-            if request.get(member):
-                raise unsupported(member)
+        if request.get("EnableNetworkIsolation"):
+            raise unsupported("EnableNetworkIsolation")
         container = container_of(request)
         for member in _CONTAINER_NOT_HERE:
             if container.get(member):
