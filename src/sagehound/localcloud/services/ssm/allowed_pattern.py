@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from sagehound.localcloud.errors import AwsError
 
-_SECONDS = 10.0
+_SECONDS = 5.0
 _BAD, _NO_MATCH = 3, 4
 _PROGRAM = f"""
 import json, re, sys
