@@ -62,10 +62,10 @@ class Lab:
         await until(lambda: spec.instance_id in self.endings)
         return self.endings[spec.instance_id]
 
-    async def sh(self, handle: Handle, script: str, timeout: float = 60, **env: str) -> tuple[Exit, str]:
+    async def sh(self, handle: Handle, script: str, **env: str) -> tuple[Exit, str]:
         """Run a shell script on the instance: how it ended, and all that it wrote."""
         parts: list[bytes] = []
-        command = Command(("/bin/bash", "-c", textwrap.dedent(script)), timeout, env)
+        command = Command(("/bin/bash", "-c", textwrap.dedent(script)), 60, env)
         done = await self.engine.run(handle, command, parts.append, parts.append)
         return done, b"".join(parts).decode()
 

@@ -118,8 +118,14 @@ async def test_documents_and_listings(service: Service, path: str, expected: str
 
 
 @pytest.mark.parametrize(
-    "path", ["/latest/meta-data/nothing", "/latest/meta-data/public-keys/7", "/v3/meta-data", "/latest/meta-data/iam/security-credentials/other"]
-)  # fmt: skip
+    "path",
+    [
+        "/latest/meta-data/nothing",
+        "/latest/meta-data/public-keys/7",
+        "/v3/meta-data",
+        "/latest/meta-data/iam/security-credentials/other",
+    ],
+)
 async def test_what_is_not_there(service: Service, path: str) -> None:
     status, page = await service.get(path)
     assert status == 404
@@ -156,9 +162,10 @@ async def test_curl_and_botocore_on_an_instance(lab: Lab) -> None:
         handle,
         """
         set -e
-        TOKEN=$(curl -sf -X PUT "$AWS_EC2_METADATA_SERVICE_ENDPOINT/latest/api/token" -H "X-aws-ec2-metadata-token-ttl-seconds: 60")
-        curl -sf -H "X-aws-ec2-metadata-token: $TOKEN" "$AWS_EC2_METADATA_SERVICE_ENDPOINT/latest/meta-data/instance-id"; echo
-        curl -s -o /dev/null -w '%{http_code}\\n' "$AWS_EC2_METADATA_SERVICE_ENDPOINT/latest/meta-data/instance-id"
+        BASE=$AWS_EC2_METADATA_SERVICE_ENDPOINT/latest
+        TOKEN=$(curl -sf -X PUT $BASE/api/token -H "X-aws-ec2-metadata-token-ttl-seconds: 60")
+        curl -sf -H "X-aws-ec2-metadata-token: $TOKEN" $BASE/meta-data/instance-id; echo
+        curl -s -o /dev/null -w '%{http_code}\\n' $BASE/meta-data/instance-id
         ec2-metadata -z
         source activate PyTorch
         python3 - <<'END'

@@ -94,14 +94,14 @@ write_files:
   owner: ubuntu:ubuntu
 - path: /srv/b
   encoding: gz+b64
-  content: %s
+  content: PACKED
   append: true
 bootcmd:
 - echo early
 runcmd:
 - [sh, -c, "echo 'a b' > /x"]
 - echo two
-""" % base64.b64encode(gzip.compress(b"packed")).decode()
+""".replace("PACKED", base64.b64encode(gzip.compress(b"packed")).decode())
 
 
 def test_cloud_config() -> None:

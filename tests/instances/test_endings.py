@@ -1,0 +1,132 @@
+"""How instances end: from inside, from outside, during their boot, killed; and how they boot again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from sagehound.localcloud.instances.spec import Ending, NotRunning
+from tests.waiting import until
+
+from .conftest import Lab, processes_of
+
+CALLS = ["shutdown -h now", "sudo poweroff", "halt", "/sbin/shutdown -P now", "shutdown -h +0", "/usr/sbin/poweroff"]
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_shut_down_inside(lab: Lab, call: str) -> None:
+    spec = lab.spec(f"#!/bin/bash\necho working\n{call}\nsleep 600\n")
+    handle = await lab.boot(spec)
+    assert await lab.ended(spec) is Ending.SHUT_DOWN_INSIDE
+    assert not lab.engine.is_running(handle)
+    assert "working" in lab.console(spec)
+    assert "Power down" in lab.console(spec)
+    assert processes_of(spec.root) == []
+
+
+async def test_programs_get_time_to_end(lab: Lab) -> None:
+    spec = lab.spec("#!/bin/bash\ntrap 'echo saved; exit' TERM\necho ready\nwhile :; do sleep 0.1; done\n")
+    handle = await lab.boot(spec)
+    await until(lambda: "ready" in lab.console(spec))
+    await lab.engine.shut_down(handle, 30)
+    assert "saved" in lab.console(spec)
+    assert lab.endings == {spec.instance_id: Ending.SHUT_DOWN}
+
+
+async def test_programs_that_do_not_end_are_killed(lab: Lab) -> None:
+    spec = lab.spec("#!/bin/bash\ntrap '' TERM\n(setsid sleep 600 &)\necho ready\nwhile :; do sleep 0.1; done\n")
+    handle = await lab.boot(spec)
+    await until(lambda: "ready" in lab.console(spec))
+    await lab.engine.shut_down(handle, 0.2)
+    assert lab.endings == {spec.instance_id: Ending.SHUT_DOWN}
+    assert processes_of(spec.root) == []
+
+
+async def test_a_planned_shutdown_can_be_cancelled(lab: Lab) -> None:
+    spec = lab.spec()
+    handle = await lab.boot(spec)
+    await lab.booted(spec)
+    assert (await lab.sh(handle, "shutdown -h +1 && shutdown -c"))[0].success
+    await until(lambda: "The planned shutdown is cancelled" in lab.console(spec))
+    assert "will power off in 60 s" in lab.console(spec)
+    done, said = await lab.sh(handle, "shutdown tomorrow")
+    assert (done.code, said) == (1, "shutdown: Failed to parse time specification: tomorrow\n")
+
+
+@pytest.mark.parametrize("inside", [True, False])
+async def test_reboot(lab: Lab, inside: bool) -> None:
+    spec = lab.spec("#!/bin/bash\necho once\n(setsid sleep 600 &)\n")
+    handle = await lab.boot(spec)
+    await lab.booted(spec)
+    if inside:
+        await lab.sh(handle, "reboot")
+    else:
+        await lab.engine.reboot(handle)
+    console = await lab.booted(spec, boots=2)
+    assert console.count("\nonce\n") == 1
+    assert "Restarting system" in console
+    assert lab.engine.is_running(handle)
+    assert lab.endings == {}
+    assert (await lab.sh(handle, "ec2-metadata -i"))[1] == "instance-id: i-0a1\n"
+    assert not any("sleep" in Path(f"/proc/{pid}/cmdline").read_text() for pid in processes_of(spec.root))
+    await lab.engine.shut_down(handle, 10)
+    assert lab.endings == {spec.instance_id: Ending.SHUT_DOWN}
+
+
+async def test_stopped_while_it_boots(lab: Lab) -> None:
+    spec = lab.spec("#!/bin/bash\nsleep 600\n")
+    booting = asyncio.create_task(lab.boot(spec))
+    await until(lambda: (spec.root / "run" / "program.json").exists() or booting.done())
+    booting.cancel()
+    await asyncio.wait([booting])
+    if not booting.cancelled():
+        await lab.engine.shut_down(booting.result(), 1)
+    assert processes_of(spec.root) == []
+    handle = await lab.boot(spec)  # and nothing is in the way of the next boot
+    await lab.engine.shut_down(handle, 0)
+    assert lab.endings == {spec.instance_id: Ending.SHUT_DOWN}
+
+
+async def test_a_killed_first_process_is_a_crash(lab: Lab) -> None:
+    spec = lab.spec("#!/bin/bash\n(setsid sleep 600 &)\necho ready\nsleep 600\n")
+    handle = await lab.boot(spec)
+    await until(lambda: "ready" in lab.console(spec))
+    os.kill(handle["program"]["pid"], signal.SIGKILL)
+    assert await lab.ended(spec) is Ending.CRASHED
+    assert processes_of(spec.root) == []
+    with pytest.raises(NotRunning):
+        await lab.sh(handle, "true")
+    with pytest.raises(NotRunning):
+        await lab.engine.reboot(handle)
+    await lab.engine.shut_down(handle, 1)  # safe of one that has ended
+
+
+async def test_what_cannot_be_started_is_said(lab: Lab) -> None:
+    spec = lab.spec()
+    (spec.root / "disk" / "etc").mkdir(parents=True)
+    (spec.root / "disk" / "var").write_text("a file where a folder belongs")
+    with pytest.raises(OSError):
+        await lab.boot(spec)
+    assert processes_of(spec.root) == []
+    assert lab.endings == {}
+
+
+async def test_remove_leaves_nothing(lab: Lab) -> None:
+    spec = lab.spec("#!/bin/bash\nmkdir -p $HOME/a/b; chmod 0 $HOME/a\n(setsid sleep 600 &)\nsleep 600\n")
+    handle = await lab.boot(spec)
+    await until(lambda: (spec.root / "disk/var/lib/cloud/instance/scripts/part-001").exists())
+    began = time.monotonic()
+    await lab.engine.remove(spec)
+    assert time.monotonic() - began < 30
+    assert not spec.root.exists()
+    assert processes_of(spec.root) == []
+    assert str(spec.root) not in Path("/proc/mounts").read_text()
+    assert not lab.engine.is_running(handle)
+    assert lab.engine.console(spec) == b""
+    await lab.engine.remove(spec)
+    assert [path.name for path in lab.data_dir.rglob("*")] == ["ec2"]
