@@ -35,6 +35,7 @@ def features(
 ) -> None:
     """Send the uploaded pictures through the frozen backbone, once for all trials and trainings."""
     from sagehound.pipeline.features import extract_features
+    from sagehound.pipeline.quotas import check_quotas, wanted_by
     from sagehound.pipeline.upload import stored_data
 
     given = {"spot": spot}
@@ -42,6 +43,7 @@ def features(
         opened(config, overrides, target, data_dir, as_json, verbose, given=given) as here,
         here.reporter.step("features") as step,
     ):
+        check_quotas(here.clients, wanted_by(here.settings, ["features"]), here.reporter, "features")
         data = stored_data(here.clients, here.names, here.settings.data.name, step="features")
         extract_features(here.clients, here.names, here.settings, data, here.reporter, step, again=again)
 
@@ -63,6 +65,7 @@ def tune(
     from sagehound.pipeline import tune as step_module
     from sagehound.pipeline.code import find_code
     from sagehound.pipeline.features import features_for
+    from sagehound.pipeline.quotas import check_quotas, wanted_by
     from sagehound.pipeline.upload import stored_data
 
     given = own_script("tune", entry_point, source_dir) | {"spot": spot}
@@ -70,6 +73,7 @@ def tune(
         clients, settings, reporter = here.clients, here.settings, here.reporter
         step_module.space_of(settings)
         code = find_code(settings.tune.entry_point, settings.tune.source_dir, "tune", local=clients.local)
+        check_quotas(clients, wanted_by(settings, ["tune"]), reporter, "tune")
         data = stored_data(clients, here.names, settings.data.name, step="tune")
         features = features_for(clients, here.names, settings, data, [code], reporter)
         with reporter.step("tune") as step:
@@ -98,6 +102,7 @@ def train(
     from sagehound.pipeline import train as step_module
     from sagehound.pipeline.code import find_code
     from sagehound.pipeline.features import features_for
+    from sagehound.pipeline.quotas import check_quotas, wanted_by
     from sagehound.pipeline.tuning_job import best_of_latest
     from sagehound.pipeline.upload import stored_data
 
@@ -105,6 +110,8 @@ def train(
     with opened(config, overrides, target, data_dir, as_json, verbose, given=given) as here:
         clients, settings, reporter = here.clients, here.settings, here.reporter
         code = find_code(settings.train.entry_point, settings.train.source_dir, "train", local=clients.local)
+        count = instance_count or settings.train.instance_count
+        check_quotas(clients, wanted_by(settings, ["train"], instance_count=count), reporter, "train")
         data = stored_data(clients, here.names, settings.data.name)
         tuned = None
         if from_tuning:
@@ -113,7 +120,6 @@ def train(
             shown = ", ".join(f"{name} {value}" for name, value in tuned.items())
             reporter.note(f"from {tuning.best_job}: {shown}", tuning_job_name=tuning.name, hyperparameters=tuned)
         features = features_for(clients, here.names, settings, data, [code], reporter)
-        count = instance_count or settings.train.instance_count
         with reporter.step("train" if count == 1 else f"train x{count}") as step:
             step_module.train(
                 clients,
@@ -145,10 +151,12 @@ def deploy(
     from sagehound.pipeline import deploy as step_module
     from sagehound.pipeline.admission import admit, data_of
     from sagehound.pipeline.aws_errors import aws_step
+    from sagehound.pipeline.quotas import check_quotas, wanted_by
     from sagehound.pipeline.train import latest_model
 
     with opened(config, overrides, target, data_dir, as_json) as here, here.reporter.step("deploy") as step:
         clients, settings, names = here.clients, here.settings, here.names
+        check_quotas(clients, wanted_by(settings, ["deploy"]), here.reporter, "deploy")
         usual = settings.train.instance_count
         model = latest_model(clients, names, job, instance_count=usual)
         with aws_step("deploy"):

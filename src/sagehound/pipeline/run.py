@@ -12,9 +12,9 @@ from sagehound.errors import StepFailed
 from sagehound.pipeline.admission import admit
 from sagehound.pipeline.cleanup import delete_belongings, find_belongings
 from sagehound.pipeline.clients import Clients, CloudClock
-from sagehound.pipeline.code import find_code
+from sagehound.pipeline.code import Code, find_code
 from sagehound.pipeline.deploy import Endpoint, Placement, deploy
-from sagehound.pipeline.features import FeatureChannel, features_for
+from sagehound.pipeline.features import FeatureChannel, features_for, uses_features
 from sagehound.pipeline.function import DeployedFunction, Trial, deploy_function
 from sagehound.pipeline.function_denial import prove_denial
 from sagehound.pipeline.function_event import stored_picture
@@ -24,6 +24,7 @@ from sagehound.pipeline.invoke import Answer, Question, invoke
 from sagehound.pipeline.load.plan import FunctionTarget
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import Reporter
+from sagehound.pipeline.quotas import check_quotas, wanted_by
 from sagehound.pipeline.reporting import Reported, report
 from sagehound.pipeline.scaling import Asked, Scaling, scale
 from sagehound.pipeline.scaling_demo import Shown, peak_plan, show_scaling
@@ -87,6 +88,7 @@ def run(
         find_code(settings.tune.entry_point, settings.tune.source_dir, "tune", local=clients.local),
         find_code(settings.train.entry_point, settings.train.source_dir, "train", local=clients.local),
     ]
+    _check_quotas(clients, settings, codes, reporter)
     with reporter.step("check") as step:
         manifest = take_in(source, settings.data, cache, reporter, clients.s3)
         step.done(manifest.describe(), name=manifest.name, digest=manifest.digest, counts=manifest.counts)
@@ -130,6 +132,17 @@ def run(
         with reporter.step("delete") as step:
             delete_belongings(clients, names, find_belongings(clients, names), step)
     return Walk(data, features, tuning, models, endpoints, answers, function, findings, scaling, shown)
+
+
+def _check_quotas(clients: Clients, settings: PipelineSettings, codes: list[Code], reporter: Reporter) -> None:
+    """Refuse what the account may not have, before anything is sent or paid for."""
+    steps = ["tune", "train", "deploy"]
+    if any(uses_features(settings, code) for code in codes):
+        steps.append("features")
+    several = settings.multi_instance_count > 1
+    most = max(settings.train.instance_count, settings.multi_instance_count)
+    wanted = wanted_by(settings, steps, instance_count=most, endpoints=2 if several else 1)
+    check_quotas(clients, wanted, reporter, "quotas")
 
 
 def _put_in_front(
