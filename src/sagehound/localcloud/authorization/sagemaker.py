@@ -26,7 +26,18 @@ _LISTS = (
     (("KmsKeyId",), "volumekmskey"),
     (("OutputDataConfig", "KmsKeyId"), "outputkmskey"),
     (("VpcConfig", "Subnets"), "vpcsubnets"),
+    (("SubnetId",), "vpcsubnets"),
+    (("SecurityGroupIds",), "vpcsecuritygroupids"),
+    (("AcceleratorTypes",), "acceleratortypes"),
     (("VpcConfig", "SecurityGroupIds"), "vpcsecuritygroupids"),
+)
+_TEXTS = (
+    (("DirectInternetAccess",), "directinternetaccess"),
+    (("RootAccess",), "rootaccess"),
+    (
+        ("InstanceMetadataServiceConfiguration", "MinimumInstanceMetadataServiceVersion"),
+        "minimuminstancemetadataserviceversion",
+    ),
 )
 _MAX_RUNTIME = ("StoppingCondition", "MaxRuntimeInSeconds")
 _SWITCHES = (
@@ -97,6 +108,9 @@ def _keys(call: Call, params: Request) -> dict[str, Value]:
     runtimes = [value for definition in definitions for value in _values(definition, _MAX_RUNTIME)]
     if runtimes:
         keys["sagemaker:maxruntimeinseconds"] = str(max(runtimes))
+    for path, key in _TEXTS:
+        if values := _values(params, path):
+            keys[f"sagemaker:{key}"] = str(values[0])
     for member, key in _SWITCHES:
         if any(member in definition for definition in definitions):
             jobs = [definition for definition in _definitions(params) if _is_job(definition)] or [params]

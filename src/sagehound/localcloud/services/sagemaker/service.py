@@ -21,6 +21,8 @@ from sagehound.localcloud.services.sagemaker.needs import (
     RoleTrust,
     SessionIssuer,
 )
+from sagehound.localcloud.services.sagemaker.notebook_instances import NotebookInstances
+from sagehound.localcloud.services.sagemaker.notebook_lifecycle_configs import NotebookLifecycleConfigs
 from sagehound.localcloud.services.sagemaker.providers import Providers
 from sagehound.localcloud.services.sagemaker.tags import Tags
 from sagehound.localcloud.services.sagemaker.training_jobs import TrainingJobs
@@ -75,6 +77,8 @@ class SageMaker:
         self.models = Models(providers, self.tags)
         self.endpoint_configs = EndpointConfigs(providers, self.tags)
         self.endpoints = Endpoints(providers, self.tags, counter, is_target)
+        self.notebook_instances = NotebookInstances(providers, self.tags)
+        self.notebook_lifecycle_configs = NotebookLifecycleConfigs(providers, self.tags)
         self.router = self.endpoints.router
         self.scaling = VariantScaling(providers, self.endpoints)
 
@@ -82,7 +86,8 @@ class SageMaker:
     def operations(self) -> dict[str, Operation]:
         """Every operation that is implemented, by AWS's name."""
         return operations_of(
-            self.training_jobs, self.tuning_jobs, self.models, self.endpoint_configs, self.endpoints, self.tags
+            *(self.training_jobs, self.tuning_jobs, self.models, self.endpoint_configs, self.endpoints, self.tags),
+            *(self.notebook_instances, self.notebook_lifecycle_configs),
         )
 
     async def start(self) -> None:
@@ -90,9 +95,11 @@ class SageMaker:
         await self.training_jobs.start()
         await self.tuning_jobs.start()
         await self.endpoints.start()
+        await self.notebook_instances.start()
 
     async def stop(self) -> None:
-        """End the model servers, let go of the tuning and the training jobs."""
+        """End the model servers and the notebook instances, let go of the tuning and the training jobs."""
+        await self.notebook_instances.stop()
         await self.tuning_jobs.stop()
         await self.endpoints.stop()
         await self.training_jobs.stop()
