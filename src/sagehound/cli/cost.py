@@ -31,11 +31,12 @@ def cost(
     In the local cloud nothing is charged: the table says what AWS would ask.
     """
     from sagehound.pipeline.cost import step as step_module
+    from sagehound.pipeline.cost.summarising import chosen
 
     with (
         opened(config, overrides, target, data_dir, as_json, tells_clock=False) as here,
         here.reporter.step("cost") as step,
     ):
-        given = step_module.chosen(prices, here.settings.region, here.settings.profile)
+        given = chosen(prices, here.settings.region, here.settings.profile)
         moment = since.replace(tzinfo=UTC) if since and since.tzinfo is None else since
         step_module.cost(here.clients, here.names, step, prices=given, since=moment)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sagehound.pipeline.cost.arithmetic import ec2_seconds, money, whole
+from sagehound.pipeline.cost.arithmetic import EC2_MINIMUM, ec2_seconds, money, whole
 from sagehound.pipeline.cost.usage import Job
 from sagehound.pipeline.pricing.hardware import burstable, hardware_of
 from sagehound.pipeline.pricing.prices import PriceTable, Use
@@ -37,9 +37,11 @@ class SameType:
     def sentence(self) -> str:
         """ml.m5.xlarge against m5.xlarge in words."""
         plain = self.job.instance_type.removeprefix("ml.")
+        each = self.job.billable / self.job.instance_count
+        minimum = f" (EC2 bills at least {EC2_MINIMUM} s, and not {each:.0f})" if each < EC2_MINIMUM else ""
         return (
-            f"the same seconds on EC2 ({plain}) cost {self.cheaper} % less than on {self.job.instance_type}; "
-            "the instance's start, what you set up on it and what you forget to stop come on top"
+            f"an hour on EC2 ({plain}) costs {self.cheaper} % less than on {self.job.instance_type}{minimum}; "
+            "the time to start it and to set it up, and what you forget to stop, come on top"
         )
 
 

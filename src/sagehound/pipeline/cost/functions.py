@@ -20,7 +20,7 @@ from sagehound.pipeline.pricing.prices import Use
 
 OPERATIONS = ("CreateFunction20150331", "CreateFunction", "DeleteFunction20150331", "DeleteFunction")
 """CloudTrail calls Lambda's operations by the version of its API."""
-_FREE_TIER = "Lambda's free tier (1,000,000 requests and 400,000 GB-seconds a month) is not taken off"
+_FREE_TIER = "Lambda's free tier: 1,000,000 requests and 400,000 GB-seconds a month cost nothing"
 
 
 def function_usages(clients: Clients, names: Names, history: History, since: datetime | None, now: datetime) -> Usages:

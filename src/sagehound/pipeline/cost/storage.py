@@ -13,7 +13,7 @@ from sagehound.pipeline.names import Names
 from sagehound.pipeline.pricing.prices import Use
 
 _READS = (
-    "S3: requests other than one write an object (reads by jobs, lists, parts of large objects), "
+    "S3: requests beyond one write for each object (reads by jobs, lists, parts of large objects), "
     "and objects that are deleted already"
 )
 

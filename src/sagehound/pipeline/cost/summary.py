@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sagehound.pipeline.cost.bill import Bill
-from sagehound.pipeline.cost.comparisons import Other, SameType, Several, as_dict, others, same_type, several
+from sagehound.pipeline.cost.comparisons import ESTIMATED, Other, SameType, Several, as_dict, others, same_type, several
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,8 @@ class CostSummary:
     same: SameType | None
     several: Several | None
     others: list[Other]
+    estimated: str = ESTIMATED
+    """What the figures of other types are, and are not."""
 
     @classmethod
     def of(cls, bill: Bill) -> CostSummary:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from sagehound.pipeline.cost.bill import Bill, dollars
-from sagehound.pipeline.cost.comparisons import ESTIMATED
+from sagehound.pipeline.cost.comparisons import ESTIMATED, Other
 from sagehound.pipeline.cost.summary import CostSummary
 from sagehound.pipeline.report.comparison import speed_words
 from sagehound.pipeline.report.words import MISSING
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _WIDTH = 160
+_SHOWN = 8
+"""So many of the other types a terminal shows: the cheapest, and the one that was measured."""
 
 
 def bill_lines(summary: CostSummary) -> list[str]:
@@ -47,8 +49,10 @@ def _lines(summary: CostSummary) -> Iterator[str]:
         )
     if summary.others:
         yield from _drawn(others_table(summary))
+        if len(summary.others) > _SHOWN:
+            yield f"{len(summary.others) - _SHOWN} dearer types are in the report, and in --json"
         yield ESTIMATED
-        yield from bill.notes
+    yield from bill.notes
     yield from (f"not counted: {one}" for one in bill.not_counted)
     yield f"prices: {bill.table.region}, {bill.table.dated}, {bill.table.origin}"
 
@@ -100,7 +104,7 @@ def others_table(summary: CostSummary) -> Table:
     table.add_column("seconds", justify="right")
     table.add_column("money", justify="right")
     table.add_column("")
-    for other in summary.others:
+    for other in _shown(summary.others):
         gpus = f"{other.gpus} x {other.gpu}" if other.gpus else ""
         how = "measured" if other.measured else "estimated" + (f", {gpus} not counted" if gpus else "")
         seconds = between(_seconds(other.seconds[0]), _seconds(other.seconds[1]))
@@ -125,6 +129,10 @@ def _table(total: str) -> Table:
 
 def _seconds(value: Decimal | None) -> str:
     return MISSING if value is None else seconds_words(float(value))
+
+
+def _shown(found: list[Other]) -> list[Other]:
+    return [other for place, other in enumerate(found) if place < _SHOWN or other.measured]
 
 
 def between(least: str, most: str) -> str:

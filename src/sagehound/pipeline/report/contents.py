@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from sagehound.pipeline.clients import Clients
+from sagehound.pipeline.cost.summarising import summarise
+from sagehound.pipeline.cost.summary import CostSummary
 from sagehound.pipeline.load.result import LoadResult
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.report.chance import count_classes
@@ -61,6 +63,7 @@ class Contents:
     detail: Detail | None
     function: FunctionReport | None
     loads: Sequence[LoadResult]
+    cost: CostSummary
 
 
 def read_contents(
@@ -97,6 +100,7 @@ def read_contents(
         detail=next((detail for job in jobs if (detail := _detail(clients, job, data_uri))), None),
         function=read_function(clients, names),
         loads=loads,
+        cost=summarise(clients, names),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from sagehound.pipeline.cost.bill import dollars
 from sagehound.pipeline.report import words
 from sagehound.pipeline.report.chance import chance_level
 from sagehound.pipeline.report.charts.curves import draw_curves, stride, values_range
@@ -89,6 +90,7 @@ def _environment() -> Environment:
         "moment": words.moment,
         "plural": words.plural,
         "short": short,
+        "dollars": dollars,
     }
     environment.filters.update(filters)
     return environment

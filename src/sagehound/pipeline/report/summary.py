@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sagehound.pipeline.cost.summary import CostSummary
 from sagehound.pipeline.report.findings import Finding
 from sagehound.pipeline.report.function import FunctionReport
 from sagehound.pipeline.report.jobs import JobReport
@@ -25,6 +26,7 @@ class ReportSummary:
     function: FunctionReport | None = None
     clock: str = ""
     """That the clock of the jobs' times was fast."""
+    cost: CostSummary | None = None
 
     @property
     def billable_seconds(self) -> float:
@@ -40,6 +42,7 @@ class ReportSummary:
             "jobs": [row.as_dict() for row in self.rows],
             "findings": [finding.as_dict() for finding in self.findings],
             "function": self.function.as_dict() if self.function else None,
+            "cost": self.cost.as_dict() if self.cost else None,
         }
 
 

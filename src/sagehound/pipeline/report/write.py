@@ -43,7 +43,7 @@ def write_report(
             loads=loads,
         )
     _replace(path, render_page(contents))
-    return ReportSummary(path, contents.rows, contents.findings, contents.function, contents.clock)
+    return ReportSummary(path, contents.rows, contents.findings, contents.function, contents.clock, contents.cost)
 
 
 def _replace(path: Path, page: str) -> None:
