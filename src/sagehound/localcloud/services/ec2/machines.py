@@ -98,8 +98,9 @@ class Machines:
         return handle is not None and self._engine.is_running(handle)
 
     def console(self, record: Record) -> bytes:
-        """The last 64 KB of its console."""
-        return self._engine.console(self.spec(record))
+        """The last 64 KB of its console; that of a terminated instance is kept as long as the instance is told of."""
+        kept = self._table.kept_console(record)
+        return self._engine.console(self.spec(record)) if kept is None else kept
 
     async def _adopt(self, record: Record) -> None:
         region, instance_id = record["Region"], record["InstanceId"]
@@ -158,6 +159,7 @@ class Machines:
     async def _terminate(self, record: Record) -> None:
         region, instance_id = record["Region"], record["InstanceId"]
         await self._shut_down(record)
+        self._table.keep_console(record, self._engine.console(self.spec(record)))
         await self._engine.remove(self.spec(record))
         gone = ("PrivateIpAddress", "NetworkInterfaces", "Volume", "SubnetId", "VpcId", "Profile", "IamInstanceProfile")
         nothing = dict.fromkeys(gone)

@@ -112,6 +112,6 @@ def _text(value: Any) -> str:
 
 def _read_token(token: str) -> str:
     try:
-        return base64.urlsafe_b64decode(token.encode()).decode()
+        return base64.b64decode(token.encode(), altchars=b"-_", validate=True).decode()
     except (binascii.Error, UnicodeError) as reason:
         raise AwsError("InvalidParameterValue", "Unable to parse pagination token") from reason

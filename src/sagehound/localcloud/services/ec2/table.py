@@ -13,6 +13,8 @@ from sagehound.localcloud.state.clock import Clock
 from sagehound.localcloud.state.store import Store
 
 KIND = "ec2-instance"
+CONSOLE = "ec2-console"
+"""What a terminated instance has left: its console."""
 REMEMBERED = timedelta(hours=1)
 """How long a terminated instance is told of."""
 Record = dict[str, Any]
@@ -89,6 +91,15 @@ class InstanceTable:
             for record in records:
                 self.put(record)
 
+    def keep_console(self, record: Record, output: bytes) -> None:
+        """Keep the console of an instance that is going, as long as it is told of."""
+        self._store.put(CONSOLE, record["Region"], record["InstanceId"], {"Output": output})
+
+    def kept_console(self, record: Record) -> bytes | None:
+        """The console of an instance that is gone."""
+        kept = self._store.get(CONSOLE, record["Region"], record["InstanceId"])
+        return None if kept is None else bytes(kept["Output"])
+
     def arn(self, record: Record) -> str:
         """The ARN of an instance."""
         return arns.make("ec2", record["Region"], self.account_id, f"instance/{record['InstanceId']}")
@@ -103,7 +114,8 @@ class InstanceTable:
         return {group_id for record in alive for group_id in record["GroupIds"]}
 
     def _forget(self, record: Record) -> None:
-        self._store.delete(KIND, record["Region"], record["InstanceId"])
+        for kind in (KIND, CONSOLE):
+            self._store.delete(kind, record["Region"], record["InstanceId"])
         self.tags.remove(record["Region"], record["InstanceId"])
 
 
