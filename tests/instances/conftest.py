@@ -87,6 +87,8 @@ def processes_of(folder: Path) -> list[int]:
 async def lab(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Lab]:
     """With private roots, and as where there are none."""
     made = Lab(tmp_path / "data", request.param == "private")
+    if made.private:
+        await _skip_without_roots(made)
     yield made
     await _end(made)
 
@@ -95,8 +97,15 @@ async def lab(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[L
 async def private_lab(tmp_path: Path) -> AsyncIterator[Lab]:
     """For what only a private root has."""
     made = Lab(tmp_path / "data")
+    await _skip_without_roots(made)
     yield made
     await _end(made)
+
+
+async def _skip_without_roots(lab: Lab) -> None:
+    why = await lab.engine.why_not_private()
+    if why:
+        pytest.skip(f"this machine has no private roots: {why}")
 
 
 async def _end(lab: Lab) -> None:

@@ -125,13 +125,14 @@ async def test_cloud_config_writes_files_before_it_runs_commands(lab: Lab) -> No
     assert (await lab.sh(handle, "cloud-init status"))[0].code == 1
 
 
-async def test_user_data_runs_once_and_the_disk_is_kept(lab: Lab) -> None:
+@pytest.mark.parametrize("first", [True, False])
+async def test_user_data_runs_once_and_the_disk_is_kept(lab: Lab, first: bool) -> None:
     spec = lab.spec('#!/bin/bash\necho once >> "$HOME/runs"\n')
     handle = await lab.boot(spec)
     await lab.booted(spec)
     assert (await lab.sh(handle, 'echo mine > "$HOME/note"'))[0].success
     await lab.engine.shut_down(handle, 10)
-    handle = await lab.boot(spec, first=False)
+    handle = await lab.boot(spec, first=first)  # also for an owner that does not know of the first boot
     await lab.booted(spec, boots=2)
     assert (await lab.sh(handle, 'cat "$HOME/runs" "$HOME/note"'))[1] == "once\nmine\n"
     assert (await lab.sh(handle, "cloud-init status"))[1] == "status: done\n"

@@ -18,15 +18,15 @@ from .conftest import Lab, processes_of
 CALLS = ["shutdown -h now", "sudo poweroff", "halt", "/sbin/shutdown -P now", "shutdown -h +0", "/usr/sbin/poweroff"]
 
 
-@pytest.mark.parametrize("call", CALLS)
-async def test_shut_down_inside(lab: Lab, call: str) -> None:
-    spec = lab.spec(f"#!/bin/bash\necho working\n{call}\nsleep 600\n")
-    handle = await lab.boot(spec)
-    assert await lab.ended(spec) is Ending.SHUT_DOWN_INSIDE
-    assert not lab.engine.is_running(handle)
-    assert "working" in lab.console(spec)
-    assert "Power down" in lab.console(spec)
-    assert processes_of(spec.root) == []
+async def test_shut_down_inside(lab: Lab) -> None:
+    for call in CALLS:
+        spec = lab.spec(f"#!/bin/bash\necho working\n{call}\nsleep 600\n", f"i-0{CALLS.index(call)}")
+        handle = await lab.boot(spec)
+        assert await lab.ended(spec) is Ending.SHUT_DOWN_INSIDE, call
+        assert not lab.engine.is_running(handle)
+        assert "working" in lab.console(spec)
+        assert "Power down" in lab.console(spec)
+        assert processes_of(spec.root) == []
 
 
 async def test_programs_get_time_to_end(lab: Lab) -> None:
@@ -104,6 +104,24 @@ async def test_a_killed_first_process_is_a_crash(lab: Lab) -> None:
     with pytest.raises(NotRunning):
         await lab.engine.reboot(handle)
     await lab.engine.shut_down(handle, 1)  # safe of one that has ended
+
+
+async def test_user_data_that_ends_the_instance_at_once(lab: Lab) -> None:
+    """The first process may be gone before the server has spoken to it."""
+    for number in range(3):
+        spec = lab.spec("#!/opt/sagehound/bin/poweroff\n" if lab.private else "#!/bin/sh\npoweroff\n", f"i-0{number}")
+        await lab.boot(spec)
+        assert await lab.ended(spec) is Ending.SHUT_DOWN_INSIDE
+
+
+async def test_a_root_that_cannot_be_made_is_said(private_lab: Lab) -> None:
+    spec = private_lab.spec()
+    spec.root.mkdir(parents=True)
+    (spec.root / "changes").write_text("a file where a folder belongs")
+    with pytest.raises(OSError, match=r"the instance cannot be started: .*Not a directory"):
+        await private_lab.boot(spec)
+    assert processes_of(spec.root) == []
+    assert private_lab.endings == {}
 
 
 async def test_what_cannot_be_started_is_said(lab: Lab) -> None:

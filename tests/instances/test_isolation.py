@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-
-import pytest
 
 from sagehound.localcloud.instances import privacy
 
@@ -51,24 +48,25 @@ async def test_files_of_the_machine_are_not_there(private_lab: Lab, tmp_path: Pa
     assert "output.log" not in said
 
 
-@pytest.mark.parametrize(
-    "attempt",
-    [
-        "mount -t tmpfs none /mnt",
-        "mknod /tmp/disk b 254 0",
-        "echo 1 > /proc/sys/vm/swappiness",
-        "echo h > /proc/sysrq-trigger",
-        "hostname other",
-        "date -s 2001-01-01",
-        "kill -9 1; ! ps -p 1 >/dev/null",
-        "unshare --mount --pid --fork true",
-    ],
+ATTEMPTS = (
+    "mount -t tmpfs none /mnt",
+    "mknod /tmp/disk b 254 0",
+    "echo 1 > /proc/sys/vm/swappiness",
+    "echo h > /proc/sysrq-trigger",
+    "hostname other",
+    "date -s 2001-01-01",
+    "kill -9 1; ! ps -p 1 >/dev/null",
+    "unshare --mount --pid --fork true",
 )
-async def test_root_inside_is_not_root_of_the_machine(private_lab: Lab, attempt: str) -> None:
+
+
+async def test_root_inside_is_not_root_of_the_machine(private_lab: Lab) -> None:
     handle = await private_lab.boot(private_lab.spec())
-    done, _said = await private_lab.sh(handle, attempt)
-    assert not done.success
-    assert private_lab.engine.is_running(handle)
+    assert (await private_lab.sh(handle, "type mount mknod hostname date ps unshare"))[0].success
+    for attempt in ATTEMPTS:
+        done, said = await private_lab.sh(handle, attempt)
+        assert not done.success, f"{attempt}: {said}"
+        assert private_lab.engine.is_running(handle)
 
 
 async def test_processes_of_others_are_not_seen(private_lab: Lab) -> None:
@@ -78,7 +76,6 @@ async def test_processes_of_others_are_not_seen(private_lab: Lab) -> None:
     said = (await private_lab.sh(other, "cat /proc/*/cmdline | tr '\\0' ' '; kill -9 -1"))[1]
     assert "612" not in said
     assert private_lab.engine.is_running(one)
-    assert os.path.exists("/proc/self")
 
 
 async def test_the_keys_of_another_instance_are_not_given(private_lab: Lab) -> None:

@@ -30,7 +30,7 @@ def write(
     inside = stand_ins.Inside(f"{prefix}/opt")
     variables = environment(env, inside, f"{prefix}/root")
     names = {} if metadata_host is None else {metadata_host: "127.0.0.1"}
-    folder = disk.lay_out(spec, names, variables)
+    folder = disk.lay_out(spec, names, variables, is_root=privacy.private)
     notes = stand_ins.put(folder, inside)
     cpus = cpus_of(spec)
     boot = BootSpec(

@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Callable
 
-from sagehound.localcloud.instances.boot_spec import BootSpec, Script, Steps, Write
+from sagehound.localcloud.instances.boot_spec import BootSpec, Script, Write
 from sagehound.localcloud.instances.children import safe_power, spawn
 from sagehound.localcloud.instances.console import Console, read_available, write_all
 from sagehound.localcloud.instances.loop import Loop
@@ -32,17 +32,16 @@ class CloudInit:
         os.set_blocking(self._source, False)
         self._failed: list[str] = []
         self._queue: list[Script] = []
-        self._first = False
 
     def _path(self, path: str) -> str:
         return self._prefix + path
 
-    def start(self, steps: Steps, first: bool) -> None:
+    def start(self, first: bool) -> None:
         """Begin; the loop goes on with it."""
-        self._first = first
         self._loop.watch(self._source, self._pump)
         self._say(f"Cloud-init running modules:final at {_now()}. Up {self._console.uptime:.2f} seconds.")
         self._prepare()
+        steps = self._boot["steps"] if first and self._take_semaphore() else self._boot["later"]
         for note in steps["notes"]:
             self._say(f"cloud-init[WARNING]: {note}")
         if steps["failed"]:
@@ -62,6 +61,16 @@ class CloudInit:
         for name in ("boot-finished", "failed"):
             if os.path.exists(f"{link}/{name}"):
                 os.unlink(f"{link}/{name}")
+
+    def _take_semaphore(self) -> bool:
+        """Once per instance, even where its owner did not come to keep that it has booted."""
+        folder = self._path("/var/lib/cloud/instance/sem")
+        os.makedirs(folder, exist_ok=True)
+        try:
+            os.close(os.open(f"{folder}/config_scripts_user", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
+        except FileExistsError:
+            return False
+        return True
 
     def _write(self, write: Write) -> None:
         path = self._path("/" + write["path"].lstrip("/"))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sagehound.localcloud.functions.sandbox import CONFIGURATION
 from sagehound.localcloud.instances import accounts
+from sagehound.localcloud.instances.root import SYSTEM_FOLDERS
 from sagehound.localcloud.instances.spec import InstanceSpec
 from sagehound.localcloud.processes.hosts import LOCALHOST, hosts_text
 
@@ -18,22 +19,17 @@ FOLDERS = (
     "var/cache", "var/lib/cloud/instances", "var/log", "var/spool", "var/tmp",
 )  # fmt: skip
 COPIED = (
-    *CONFIGURATION,
-    "apt",
-    "bash.bashrc",
-    "debian_version",
-    "dpkg",
-    "inputrc",
-    "login.defs",
-    "skel",
-    "yum.repos.d",
-)
+    *CONFIGURATION, "apt", "bash.bashrc", "debian_version", "dpkg", "inputrc", "login.defs", "skel", "yum.repos.d",
+)  # fmt: skip
 """What of this machine's /etc an instance has a copy of: nothing that only root may read."""
 LINKS = {"var/run": "/run", "var/lock": "/run/lock", "etc/mtab": "/proc/self/mounts"}
 
 
-def lay_out(spec: InstanceSpec, names: Mapping[str, str], env: Mapping[str, str]) -> Path:
-    """The folder as this boot needs it; what the instance has written stays. `names` are for its /etc/hosts."""
+def lay_out(spec: InstanceSpec, names: Mapping[str, str], env: Mapping[str, str], is_root: bool) -> Path:
+    """The folder as this boot needs it; what the instance has written stays. `names` are for its /etc/hosts.
+
+    `is_root`: it becomes the instance's root, and not only a folder beside this machine's own files.
+    """
     disk = disk_of(spec)
     is_new = not disk.exists()
     for name in FOLDERS:
@@ -45,8 +41,11 @@ def lay_out(spec: InstanceSpec, names: Mapping[str, str], env: Mapping[str, str]
         (disk / "root").chmod(0o711)  # this machine's Python may lie below, and is for every user
         for link, target in LINKS.items():
             (disk / link).symlink_to(target)
-        _copy_configuration(disk)
+        if is_root:
+            _copy_configuration(disk)
     accounts.add(disk, spec)
+    if is_root and Path("/etc/resolv.conf").exists():
+        shutil.copy("/etc/resolv.conf", disk / "etc/resolv.conf")  # this machine may be in another network by now
     (disk / "etc/hosts").write_text(hosts_text({spec.hostname: LOCALHOST, **names}))
     (disk / "etc/hostname").write_text(f"{spec.hostname}\n")
     (disk / "etc/motd").write_text(f"{spec.image}\n{spec.instance_id} ({spec.instance_type}), in the local cloud\n")
@@ -61,6 +60,8 @@ def disk_of(spec: InstanceSpec) -> Path:
 def _copy_configuration(disk: Path) -> None:
     for name in COPIED:
         source, target = Path("/etc", name), disk / "etc" / name
+        if str(source) in {f"/{name}" for name in SYSTEM_FOLDERS}:
+            continue
         if source.is_dir():
             shutil.copytree(source, target, symlinks=True, ignore=_private, dirs_exist_ok=True)
         elif source.exists() and _is_public(source):
@@ -68,8 +69,9 @@ def _copy_configuration(disk: Path) -> None:
 
 
 def _private(folder: str, names: list[str]) -> list[str]:
-    """What of a folder is not everyone's to read, or leads out of /etc to it."""
-    return [name for name in names if not _is_public(Path(folder, name))]
+    """What of a folder is not everyone's to read, or is layered under the instance's own anyway."""
+    layered = {f"/{name}" for name in SYSTEM_FOLDERS}
+    return [name for name in names if f"{folder}/{name}" in layered or not _is_public(Path(folder, name))]
 
 
 def _is_public(path: Path) -> bool:

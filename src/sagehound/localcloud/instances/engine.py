@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import secrets
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from sagehound.localcloud.instances.spec import (
 )
 from sagehound.localcloud.processes.supervisor import Exit, Host, Supervisor
 
+logger = logging.getLogger(__name__)
 KILL_PATIENCE = 10.0
 """Seconds beside the grace that an instance's own way down gets."""
 
@@ -53,6 +56,11 @@ class Instances:
         self._privacy = Privacy(data_dir, private_roots)
         self._running: dict[str, _Running] = {}
 
+    async def why_not_private(self) -> str:
+        """Why instances have no private roots here; empty when they have."""
+        await self._privacy.find_out()
+        return "" if self._privacy.private else self._privacy.why_not
+
     async def boot(
         self, spec: InstanceSpec, metadata: Metadata, env: Mapping[str, str], first: bool, ended: Ended
     ) -> Handle:
@@ -72,7 +80,8 @@ class Instances:
             boot_file.keep_handle(spec.root, handle)
             path = await asyncio.to_thread(boot_file.write, spec, given, name, token, first, self._privacy)
             handle["program"] = await self._start(spec, path)
-            await control.keep_listener(run, listener)
+            with suppress(NotRunning):  # its user data has ended it already: `ended` is called
+                await control.keep_listener(run, listener)
         except BaseException:
             listener.close()
             if "program" in handle:
@@ -94,7 +103,8 @@ class Instances:
         following = asyncio.create_task(self._follow(program))
         try:
             await asyncio.wait({telling, following}, return_when=asyncio.FIRST_COMPLETED)
-            if following.done() and not os.read(descriptor, 16):
+            if not os.read(descriptor, 16):  # closed without a word
+                await following
                 last = self.console(spec)[-500:].decode(errors="replace").strip().rpartition("\n")[2]
                 raise OSError(f"the instance cannot be started: {last}")
         except BaseException:
@@ -141,6 +151,10 @@ class Instances:
             await self._supervisor.stop(handle["program"], 0)
             ended(spec.instance_id, _ending(spec.root, handle))
             return False
+        except OSError as error:
+            # The server died before the instance had the socket, and another program has taken the port since.
+            logger.error("%s has no metadata service: port %s: %s", spec.instance_id, handle["port"], error)
+            listener = new_listener()
         await self._look_after(spec, metadata, handle, listener, ended)
         return True
 

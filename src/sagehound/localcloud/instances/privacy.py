@@ -58,9 +58,10 @@ class Privacy:
 
 
 def python_folders() -> list[str]:
-    """The folders of the Python that jobs have, outside of the system's own."""
+    """The folders of the Python that jobs have, outside of the system's own; links to it by their own names too."""
     found: list[str] = []
-    for prefix in sorted({os.path.realpath(sys.base_prefix), os.path.abspath(sys.prefix)}, key=len):
+    prefixes = {os.path.realpath(sys.base_prefix), os.path.abspath(sys.base_prefix), os.path.abspath(sys.prefix)}
+    for prefix in sorted(prefixes, key=len):
         inside = any(Path(prefix).is_relative_to(folder) for folder in ("/usr", *found))
         if not inside:
             found.append(prefix)

@@ -26,7 +26,11 @@ from sagehound.localcloud.processes.host_init import (
 
 PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 MS_NOEXEC = 0x8
-SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "nix/store", "var/lib/dpkg", "var/lib/rpm")
+SYSTEM_FOLDERS = (
+    "bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "nix/store", "var/lib/dpkg", "var/lib/rpm",
+    "etc/alternatives", "etc/ssl/certs", "etc/pki/ca-trust", "etc/pki/tls/certs",
+)  # fmt: skip
+"""What of this machine an instance sees, and may change for itself; nothing in it is secret."""
 CPU_FOLDERS = ("sys/devices/system/cpu", "sys/devices/system/node")
 POWER = ("shutdown", "poweroff", "halt", "reboot")
 READ_ONLY_PROC = ("bus", "fs", "irq", "sys", "sysrq-trigger")
@@ -57,7 +61,7 @@ def enter_namespaces() -> None:
 
 def make_root(root: Root) -> list[str]:
     """Put the root together and make it the only file system of this process. What to say of what is not as wished."""
-    disk, notes = root["disk"], list[str]()
+    disk, fixed = root["disk"], list[str]()
     as_root = not _in_user_namespace()
     mount("none", "/", None, MS_REC | MS_PRIVATE)
     mount(disk, disk, None, MS_BIND)
@@ -68,9 +72,9 @@ def make_root(root: Root) -> list[str]:
             if not os.path.lexists(disk + source):
                 os.symlink(os.readlink(source), disk + source)
         elif os.path.isdir(source):
-            notes += _layer(root, source)
+            fixed += _layer(root, source)
     for source in root["layered"]:
-        notes += _layer(root, source)
+        fixed += _layer(root, source)
     for path in root["hidden"]:
         if os.path.isdir(disk + path):
             mount("tmpfs", disk + path, "tmpfs", MS_NOSUID | MS_NODEV | MS_RDONLY, "mode=755,size=4k")
@@ -87,7 +91,10 @@ def make_root(root: Root) -> list[str]:
     check(libc.sethostname(name_bytes, len(name_bytes)), "sethostname")
     _change_root(disk)
     _drop_capabilities()
-    return notes
+    if not fixed:
+        return []
+    why = "this machine has no overlays here; call shutdown without a path"
+    return [f"{', '.join(fixed)} cannot be changed: {why}"]
 
 
 def _in_user_namespace() -> bool:
@@ -97,8 +104,10 @@ def _in_user_namespace() -> bool:
 
 
 def _layer(root: Root, source: str) -> list[str]:
-    """`source` at its own path, writable: changes go into an upper layer that is kept. Where there are no overlays here
-    it is read-only."""
+    """`source` at its own path, writable: changes go into an upper layer that is kept.
+
+    Where there are no overlays here it is read-only, and named in the result.
+    """
     target = root["disk"] + source
     upper, work = (os.path.join(_changes(root, source), kind) for kind in ("upper", "work"))
     for folder in (target, upper, work):
@@ -109,10 +118,9 @@ def _layer(root: Root, source: str) -> list[str]:
     try:
         mount("overlay", target, "overlay", 0, options + (",userxattr" if _in_user_namespace() else ""))
         os.chmod(os.path.join(work, "work"), 0o700)  # the kernel makes it without any right, also to delete it
-    except OSError as error:
+    except OSError:
         _bind_read_only(source, target)
-        shutdown = "; call shutdown without a path" if source in ("/usr", "/sbin") else ""
-        return [f"{source} cannot be changed: this machine has no overlays here ({error.strerror}){shutdown}"]
+        return [source]
     return []
 
 

@@ -58,9 +58,8 @@ class System:
         if self._private:
             self._pipe("/dev/console", 0o622, self._on_console)
         self._loop.at("memory", MEMORY_LOOK, self._look_at_memory)
-        steps = self._boot["steps"] if self._first else self._boot["later"]
         self._cloud_init = CloudInit(self._boot, self._loop, self._console, self._booted)
-        self._cloud_init.start(steps, self._first)
+        self._cloud_init.start(self._first)
 
     def _pipe(self, path: str, mode: int, on_data: object) -> None:
         """A named pipe that this process reads, and that never ends."""
