@@ -119,7 +119,7 @@ def test_it_fetches_trains_uploads_and_shuts_down(clients, settings, names, uplo
     assert machine.shut_down == "-h now", said
     lines = said.splitlines()
     assert lines[0] == "sagehound: begins"
-    assert "sagehound: has fetched 60 files" in lines
+    assert f"sagehound: has fetched 60 from {data.uri}" in lines
     assert lines[-1] == "sagehound: ends with status 0"
     result = read_result(clients, names, "run-1")
     assert result is not None

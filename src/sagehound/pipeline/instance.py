@@ -169,6 +169,8 @@ def _on_a_machine(
             instance_id = launch(clients, request)
             _say_launched(clients, plan, instance_id, image_id, reporter)
         machine, seconds, lines = _watch(clients, instance_id, reporter, everything=everything)
+        if machine is not None and machine.state == "stopped":
+            terminate(clients, instance_id)
     except KeyboardInterrupt:
         raise _called_off(clients, names, run, instance_id) from None
     except BaseException:
@@ -241,7 +243,7 @@ def _failed(run: str, machine: Machine | None, result: InstanceResult | None, li
     said = f"\n{said}" if said else ""
     if machine is not None and machine.state == "stopped":
         return StepFailed(
-            "instance", f"{machine.instance_id} was stopped by somebody", "`sagehound instance terminate` ends it."
+            "instance", f"{machine.instance_id} was stopped, so it is terminated", "Run the same command again."
         )
     if result is None:
         reason = f" ({machine.reason})" if machine is not None and machine.reason else ""

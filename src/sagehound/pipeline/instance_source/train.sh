@@ -20,10 +20,9 @@ activate_pytorch() {
 }
 
 fetch_archive() {
-  say "fetches $DATA_ARCHIVE"
   case "$DATA_ARCHIVE" in
     s3://*) python3 transfer.py get "$DATA_ARCHIVE" data.zip ;;
-    *) wget --no-verbose --tries=3 -O data.zip "$DATA_ARCHIVE" ;;
+    *) wget -nv -O data.zip "$DATA_ARCHIVE" ;;
   esac
   unzip -q data.zip -d unzipped
   rm data.zip
@@ -39,19 +38,19 @@ fetch_archive() {
 
 work() {
   set -e -o pipefail
-  python3 -c 'import boto3' 2>/dev/null || python3 -m pip install --quiet boto3
   begins fetch
+  say "fetches ${DATA_ARCHIVE:-s3://$BUCKET/$DATA_PREFIX}"
   if [ -n "$DATA_ARCHIVE" ]; then
     fetch_archive
+    python3 transfer.py get "s3://$BUCKET/$CODE_KEY" sourcedir.tar.gz
   else
-    say "fetches s3://$BUCKET/$DATA_PREFIX"
-    python3 transfer.py fetch "s3://$BUCKET/$DATA_PREFIX" dogImages
+    python3 transfer.py get "s3://$BUCKET/$DATA_PREFIX" dogImages "s3://$BUCKET/$CODE_KEY" sourcedir.tar.gz
   fi
   mkdir -p TrainedModels output solution
-  python3 transfer.py get "s3://$BUCKET/$CODE_KEY" sourcedir.tar.gz
   tar -xzf sourcedir.tar.gz -C solution
   if [ -f solution/requirements.txt ]; then
     begins install
+    say "installs requirements.txt"
     python3 -m pip install --quiet --requirement solution/requirements.txt
   fi
   begins train
@@ -59,11 +58,9 @@ work() {
   export SM_CHANNEL_TRAINING="$PWD/dogImages" SM_MODEL_DIR="$PWD/TrainedModels" SM_OUTPUT_DATA_DIR="$PWD/output"
   python3 "solution/$PROGRAM" "$@"
   begins upload
-  tar -czf model.tar.gz -C TrainedModels .
   say "uploads TrainedModels to s3://$BUCKET/$RESULT_PREFIX"
-  python3 transfer.py send TrainedModels "s3://$BUCKET/${RESULT_PREFIX}TrainedModels/"
-  python3 transfer.py send output "s3://$BUCKET/${RESULT_PREFIX}output/"
-  python3 transfer.py put model.tar.gz "s3://$BUCKET/${RESULT_PREFIX}model.tar.gz"
+  tar -cf - -C TrainedModels . | gzip -1 >model.tar.gz
+  python3 transfer.py put "s3://$BUCKET/$RESULT_PREFIX" TrainedModels output model.tar.gz
 }
 
 say "begins"
@@ -78,7 +75,7 @@ status=$?
 begins end
 if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then say "was ended after $LIMIT_SECONDS seconds"; fi
 # Written last: where it lies, all else does.
-python3 transfer.py outcome "$status" phases "s3://$BUCKET/${RESULT_PREFIX}outcome.json" ||
+python3 transfer.py outcome "s3://$BUCKET/${RESULT_PREFIX}outcome.json" "$status" phases ||
   say "could not write the outcome"
 say "ends with status $status"
 shutdown -h now
