@@ -19,6 +19,7 @@ def cost(
     since: Annotated[
         datetime | None, typer.Option(help="Only what was used from this moment on (UTC), as in 2026-11-23T08:00:00.")
     ] = None,
+    run: Annotated[str, typer.Option(help="Only what the run of this name made (default: all of the project).")] = "",
     config: ConfigOption = None,
     overrides: SetOption = None,
     target: TargetOption = "local",
@@ -39,4 +40,4 @@ def cost(
     ):
         given = chosen(prices, here.settings.region, here.settings.profile)
         moment = since.replace(tzinfo=UTC) if since and since.tzinfo is None else since
-        step_module.cost(here.clients, here.names, step, prices=given, since=moment)
+        step_module.cost(here.clients, here.names, step, prices=given, since=moment, run=run)

@@ -55,6 +55,7 @@ def report(clients: Clients, names: Names, jobs: Reported, path: Path, step: Ste
         *_table(summary),
         *function,
         *(finding.text for finding in summary.findings if finding.severity != "note"),
+        *([f"cost: {summary.cost.bill.sentence()} (`sagehound cost` has the lines)"] if summary.cost else []),
     ]
     step.done(
         f"{path}  {plural(len(summary.rows), 'job')}, {summary.billable_seconds:.0f} s billable, "

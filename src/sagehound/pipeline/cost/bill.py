@@ -61,7 +61,7 @@ class RunningLine:
             "what": self.running.what,
             "resource": self.running.resource,
             "item": self.running.item,
-            "since": self.running.since,
+            "since": self.running.since.isoformat() if self.running.since else None,
             "idle": self.running.idle,
             "usd_an_hour": _text(self.an_hour),
             "usd_a_month": _text(self.a_month),

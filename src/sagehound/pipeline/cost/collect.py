@@ -8,12 +8,16 @@ from datetime import UTC, datetime
 
 from sagehound.pipeline.aws_errors import error_of
 from sagehound.pipeline.clients import Clients
-from sagehound.pipeline.cost import endpoints, functions, machines, notebooks
-from sagehound.pipeline.cost.history import History, read_history
+from sagehound.pipeline.cost.endpoints import endpoint_usages
+from sagehound.pipeline.cost.functions import function_usages
+from sagehound.pipeline.cost.history import History
 from sagehound.pipeline.cost.jobs import job_usages
+from sagehound.pipeline.cost.machines import machine_usages
+from sagehound.pipeline.cost.notebooks import notebook_usages
 from sagehound.pipeline.cost.storage import alarm_usages, storage_usages
 from sagehound.pipeline.cost.usage import Usages
 from sagehound.pipeline.names import Names
+from sagehound.pipeline.pricing.prices import Use
 
 _NOT_ALLOWED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AccessDeniedFault")
 _NOT_THERE = (
@@ -27,30 +31,28 @@ NEVER_COUNTED = (
 
 
 def collect(clients: Clients, names: Names, since: datetime | None = None, now: datetime | None = None) -> Usages:
-    """What the project has used, of the time after ``since``; raises botocore's ClientError but for missing
-    permissions and services, which are told in the result."""
+    """What the project has used after ``since``; where ``names`` have a run, what that run has made of it.
+
+    Raises botocore's ClientError but for missing permissions and services, which are told in the result.
+    """
     moment = now or cloud_now(clients)
     found = Usages()
-    operations = (*endpoints.OPERATIONS, *functions.OPERATIONS, *notebooks.OPERATIONS, *machines.OPERATIONS)
-    history = History(refused="it was not asked")
-
-    def ask_history() -> Usages:
-        nonlocal history
-        history = read_history(clients, operations, since)
-        return Usages()
-
+    history = History(clients, since)
     parts: tuple[tuple[str, Callable[[], Usages]], ...] = (
-        ("CloudTrail's event history", ask_history),
         ("training and tuning jobs", lambda: job_usages(clients, names, since, moment)),
-        ("endpoints", lambda: endpoints.endpoint_usages(clients, names, history, since, moment)),
-        ("functions", lambda: functions.function_usages(clients, names, history, since, moment)),
+        ("endpoints", lambda: endpoint_usages(clients, names, history, since, moment)),
+        ("functions", lambda: function_usages(clients, names, history, since, moment)),
         ("alarms", lambda: alarm_usages(clients, names, _scaled(found), since, moment)),
-        ("notebook instances", lambda: notebooks.notebook_usages(clients, names, history, since, moment)),
-        ("EC2 instances", lambda: machines.machine_usages(clients, names, history, since, moment)),
+        ("notebook instances", lambda: notebook_usages(clients, names, history, since, moment)),
+        ("EC2 instances", lambda: machine_usages(clients, names, history, since, moment)),
         ("the bucket", lambda: storage_usages(clients, names, since, moment)),
     )
     for label, read in parts:
         found.add(_told(label, read))
+    if names.run:
+        found.not_counted.append(f"which run used functions, alarms and the bucket: they are all of {names.project}'s")
+    if history.refused:
+        found.not_counted.append(f"what is deleted: {history.refused}")
     return found
 
 
@@ -76,6 +78,6 @@ def _told(label: str, read: Callable[[], Usages]) -> Usages:
 
 def _scaled(found: Usages) -> list[str]:
     """How the alarms of target tracking begin for what was found."""
-    endpoints_found = [f"endpoint/{one.resource}/" for one in found.running if one.use.value == "hosting"]
-    functions_found = [f"function:{one.resource}:" for one in found.running if one.use.value == "lambda-provisioned"]
+    endpoints_found = [f"endpoint/{one.resource}/" for one in found.running if one.use is Use.HOSTING]
+    functions_found = [f"function:{one.resource}:" for one in found.running if one.use is Use.LAMBDA_PROVISIONED]
     return list(dict.fromkeys([*endpoints_found, *functions_found]))

@@ -15,20 +15,20 @@ from sagehound.pipeline.cost.history import Call, History
 from sagehound.pipeline.cost.metrics import metric_sum
 from sagehound.pipeline.cost.scalings import scaled_changes
 from sagehound.pipeline.cost.timeline import Change, Period, after, agreeing, instance_seconds, periods
-from sagehound.pipeline.cost.usage import Running, Usage, Usages
+from sagehound.pipeline.cost.usage import Running, Usage, Usages, carries
 from sagehound.pipeline.names import PROJECT_TAG, Names
 from sagehound.pipeline.pricing.prices import Use
 
-OPERATIONS = ("CreateEndpoint", "CreateEndpointConfig", "UpdateEndpoint", "DeleteEndpoint")
 _IDLE_DAYS = 1
+_SAME = timedelta(seconds=60)
 
 
 def endpoint_usages(clients: Clients, names: Names, history: History, since: datetime | None, now: datetime) -> Usages:
     """The project's endpoints that are there, and those that are gone as far as CloudTrail says what they were."""
     found = Usages()
-    there = set()
+    there: dict[str, datetime] = {}
     for name in _tagged(clients, names):
-        there.add(name)
+        there[name] = clients.sagemaker.describe_endpoint(EndpointName=name)["CreationTime"]
         found.add(_of_endpoint(clients, name, since, now))
     found.add(_deleted(names, history, there, since, now))
     return found
@@ -73,14 +73,15 @@ def _entries(name: str, instance_type: str, spans: list[Period], now: datetime, 
     )
 
 
-def _deleted(names: Names, history: History, there: set[str], since: datetime | None, now: datetime) -> Usages:
+def _deleted(
+    names: Names, history: History, there: Mapping[str, datetime], since: datetime | None, now: datetime
+) -> Usages:
     """Endpoints that were made and deleted: what the events of their creation say."""
     found = Usages()
-    if history.refused:
-        found.not_counted.append(f"endpoints that are deleted: {history.refused}")
-        return found
     for made in history.all_of("CreateEndpoint"):
-        for name in _ours(names, made) - there:
+        for name in _ours(names, made):
+            if name in there and made.moment >= there[name] - _SAME:
+                continue  # the one that is there now; one of the same name may have gone before it
             gone = next((one for one in history.of(name, "DeleteEndpoint") if one.moment >= made.moment), None)
             variants = _variants(history, made)
             until = f"endpoint {name}, deleted at {gone.moment:%Y-%m-%d %H:%M}" if gone else f"endpoint {name}, gone"
@@ -100,7 +101,7 @@ def _ours(names: Names, made: Call) -> set[str]:
     name = made.request.get("endpointName", "")
     if tags is not None and name:
         tagged = any(one.get("key") == PROJECT_TAG and one.get("value") == names.project for one in tags)
-        return {name} if tagged else set()
+        return {str(name)} if tagged else set()
     return {names.endpoint, names.multi_endpoint} & made.names
 
 
@@ -139,5 +140,5 @@ def _tagged(clients: Clients, names: Names) -> Iterator[str]:
             arn = summary["EndpointArn"]
             # One that was deleted since the list was made has no tags any more.
             told = answer_unless(partial(sagemaker.list_tags, ResourceArn=arn), "ValidationException")
-            if told is not None and names.tags[0] in told["Tags"]:
+            if told is not None and carries(told["Tags"], names):
                 yield summary["EndpointName"]

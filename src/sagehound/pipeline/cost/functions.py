@@ -18,8 +18,6 @@ from sagehound.pipeline.function_cleanup import find_functions
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.pricing.prices import Use
 
-OPERATIONS = ("CreateFunction20150331", "CreateFunction", "DeleteFunction20150331", "DeleteFunction")
-"""CloudTrail calls Lambda's operations by the version of its API."""
 _FREE_TIER = "Lambda's free tier: 1,000,000 requests and 400,000 GB-seconds a month cost nothing"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -27,43 +27,45 @@ class Call:
     response: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass
 class History:
-    """The calls by which things that cost money come and go, the oldest first."""
+    """The calls by which things that cost money come and go, each operation looked up when it is first asked for:
+    CloudTrail answers two questions a second."""
 
-    calls: list[Call] = field(default_factory=list)
-    refused: str = ""
-    """Why nothing is known; empty where CloudTrail answered."""
+    def __init__(self, clients: Clients, since: datetime | None = None) -> None:
+        self._clients = clients
+        self._window = {"StartTime": since} if since else {}
+        self._calls: dict[str, list[Call]] = {}
+        self.refused = ""
+        """Why nothing is known; empty where CloudTrail has answered all that was asked so far."""
 
     def of(self, name: str, *operations: str) -> list[Call]:
-        """The calls of these operations that concern a resource."""
-        return [call for call in self.calls if call.operation in operations and name in call.names]
+        """The accepted calls of these operations that concern a resource, the oldest first."""
+        return [call for call in self.all_of(*operations) if name in call.names]
 
     def all_of(self, *operations: str) -> list[Call]:
-        """The calls of these operations."""
-        return [call for call in self.calls if call.operation in operations]
+        """The accepted calls of these operations in the region: of 90 days, which is what CloudTrail keeps."""
+        found = [call for operation in operations for call in self._looked_up(operation)]
+        return sorted(found, key=lambda call: call.moment)
 
+    def _looked_up(self, operation: str) -> list[Call]:
+        from botocore.exceptions import ClientError
 
-def read_history(clients: Clients, operations: Iterable[str], since: datetime | None) -> History:
-    """The accepted calls of these operations in the region: of the last 90 days, which is what CloudTrail keeps."""
-    from botocore.exceptions import ClientError
-
-    found = History()
-    window = {"StartTime": since} if since else {}
-    for operation in operations:
-        asked = [{"AttributeKey": "EventName", "AttributeValue": operation}]
-        try:
-            pages = clients.cloudtrails[0].get_paginator("lookup_events").paginate(LookupAttributes=asked, **window)
-            for page in pages:
-                found.calls += [call for event in page["Events"] if (call := call_of(event))]
-        except ClientError as error:
-            code, message = error_of(error)
-            if code not in _DENIED:
-                raise
-            found.refused = f"CloudTrail's event history cannot be read ({code}: {message})"
-            break
-    found.calls.sort(key=lambda call: call.moment)
-    return found
+        if operation not in self._calls and not self.refused:
+            asked = [{"AttributeKey": "EventName", "AttributeValue": operation}]
+            # The first is that of the region; the others are for IAM.
+            pages = self._clients.cloudtrails[0].get_paginator("lookup_events")
+            try:
+                events = [
+                    event for page in pages.paginate(LookupAttributes=asked, **self._window) for event in page["Events"]
+                ]
+            except ClientError as error:
+                code, message = error_of(error)
+                if code not in _DENIED:
+                    raise
+                self.refused = f"CloudTrail's event history cannot be read ({code}: {message})"
+                return []
+            self._calls[operation] = [call for event in events if (call := call_of(event))]
+        return self._calls.get(operation, [])
 
 
 def call_of(event: Mapping[str, Any]) -> Call | None:

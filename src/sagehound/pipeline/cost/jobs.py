@@ -9,7 +9,7 @@ from typing import Any
 
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.cost.arithmetic import exact_seconds, training_seconds, volume
-from sagehound.pipeline.cost.usage import Job, Running, Usage, Usages
+from sagehound.pipeline.cost.usage import Job, Running, Usage, Usages, carries
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.pricing.hardware import has_local_storage
 from sagehound.pipeline.pricing.prices import Use
@@ -107,7 +107,7 @@ def _trainings(clients: Clients, names: Names, prefix: str, since: datetime | No
         for summary in page["TrainingJobSummaries"]:
             if not summary["TrainingJobName"].startswith(prefix):
                 continue
-            if names.tags[0] in sagemaker.list_tags(ResourceArn=summary["TrainingJobArn"])["Tags"]:
+            if carries(sagemaker.list_tags(ResourceArn=summary["TrainingJobArn"])["Tags"], names):
                 yield sagemaker.describe_training_job(TrainingJobName=summary["TrainingJobName"])
 
 
@@ -117,7 +117,7 @@ def _tunings(clients: Clients, names: Names, since: datetime | None) -> Iterator
     asked |= {"CreationTimeAfter": since} if since else {}
     for page in sagemaker.get_paginator("list_hyper_parameter_tuning_jobs").paginate(**asked):
         for summary in page["HyperParameterTuningJobSummaries"]:
-            if names.tags[0] in sagemaker.list_tags(ResourceArn=summary["HyperParameterTuningJobArn"])["Tags"]:
+            if carries(sagemaker.list_tags(ResourceArn=summary["HyperParameterTuningJobArn"])["Tags"], names):
                 yield summary["HyperParameterTuningJobName"]
 
 

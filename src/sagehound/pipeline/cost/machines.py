@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from sagehound.pipeline.aws_errors import answer_unless
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.cost.arithmetic import ec2_seconds, exact_seconds, volume, whole
 from sagehound.pipeline.cost.history import History
 from sagehound.pipeline.cost.timeline import Period, after, runs
 from sagehound.pipeline.cost.usage import Running, Usage, Usages
-from sagehound.pipeline.names import PROJECT_TAG, Names
+from sagehound.pipeline.names import Names
 from sagehound.pipeline.pricing.prices import Use
 
-OPERATIONS = ("StartInstances", "StopInstances", "TerminateInstances")
 _SAID = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) GMT\)")
 _UP = ("running", "stopping", "shutting-down")
 _SAME = timedelta(seconds=60)
@@ -26,7 +26,7 @@ def machine_usages(clients: Clients, names: Names, history: History, since: date
     found = Usages()
     ec2 = clients.client("ec2")
     pages = ec2.get_paginator("describe_instances").paginate(
-        Filters=[{"Name": f"tag:{PROJECT_TAG}", "Values": [names.project]}]
+        Filters=[{"Name": f"tag:{tag['Key']}", "Values": [tag["Value"]]} for tag in names.tags]
     )
     instances = [one for page in pages for reservation in page["Reservations"] for one in reservation["Instances"]]
     for instance in instances:
@@ -40,7 +40,8 @@ def _of_instance(ec2: Any, instance: dict[str, Any], history: History, since: da
     if instance["State"]["Name"] == "pending":
         return found  # not billed before it runs
     up = instance["State"]["Name"] in _UP
-    spans = _ran(instance, history, up=up)
+    ended = None if up else _ended(ec2, instance)
+    spans = _ran(instance, history, ended, up=up)
     if spans is None:
         why = instance.get("StateReason", {}).get("Message") or instance["State"]["Name"]
         found.not_counted.append(f"instance {name} ({instance_type}): EC2 does not say when it ended ({why})")
@@ -67,7 +68,20 @@ def _of_instance(ec2: Any, instance: dict[str, Any], history: History, since: da
     return found
 
 
-def _ran(instance: dict[str, Any], history: History, *, up: bool) -> list[Period] | None:
+def _ended(ec2: Any, instance: dict[str, Any]) -> datetime | None:
+    """When an instance ended, as EC2 tells it: of one that somebody stopped in words, of one that shut itself down
+    only by its console, which EC2 takes over at the end."""
+    if said := _SAID.search(instance.get("StateTransitionReason", "")):
+        return datetime.strptime(said[1], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
+    told = answer_unless(
+        lambda: ec2.get_console_output(InstanceId=instance["InstanceId"]),
+        *("InvalidInstanceID.NotFound", "UnauthorizedOperation", "AccessDenied"),
+    )
+    moment = (told or {}).get("Timestamp")
+    return moment if moment is not None and moment > instance["LaunchTime"] else None
+
+
+def _ran(instance: dict[str, Any], history: History, ended: datetime | None, *, up: bool) -> list[Period] | None:
     """When it ran; None where nobody says when it ended."""
     name, launched = instance["InstanceId"], instance["LaunchTime"]
     # LaunchTime is that of the last start; the root volume is attached at the first one, and stays.
@@ -76,8 +90,9 @@ def _ran(instance: dict[str, Any], history: History, *, up: bool) -> list[Period
     starts = [launched] if launched - first < _SAME else [first, launched]
     starts += [call.moment for call in history.of(name, "StartInstances") if call.moment < launched - _SAME]
     stops = [call.moment for call in history.of(name, "StopInstances", "TerminateInstances") if call.moment > first]
-    if said := _SAID.search(instance.get("StateTransitionReason", "")):
-        stops.append(datetime.strptime(said[1], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC))
+    # What somebody asked for is surer than the console, and that is surer than nothing.
+    if ended is not None and not any(stop >= launched for stop in stops):
+        stops.append(ended)
     if not up and not any(stop >= launched for stop in stops):
         return None
     if up:

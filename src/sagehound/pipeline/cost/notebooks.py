@@ -11,14 +11,10 @@ from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.cost.arithmetic import exact_seconds, volume, whole
 from sagehound.pipeline.cost.history import History
 from sagehound.pipeline.cost.timeline import Period, after, runs
-from sagehound.pipeline.cost.usage import Running, Usage, Usages
+from sagehound.pipeline.cost.usage import Running, Usage, Usages, carries
 from sagehound.pipeline.names import PROJECT_TAG, Names
 from sagehound.pipeline.pricing.prices import Use
 
-OPERATIONS = (
-    *("CreateNotebookInstance", "StartNotebookInstance", "StopNotebookInstance"),
-    "DeleteNotebookInstance",
-)
 _UP = ("InService", "Pending", "Updating", "Stopping")
 
 
@@ -82,5 +78,5 @@ def _tagged(clients: Clients, names: Names) -> Iterator[dict[str, Any]]:
     sagemaker = clients.sagemaker
     for page in sagemaker.get_paginator("list_notebook_instances").paginate():
         for summary in page["NotebookInstances"]:
-            if names.tags[0] in sagemaker.list_tags(ResourceArn=summary["NotebookInstanceArn"])["Tags"]:
+            if carries(sagemaker.list_tags(ResourceArn=summary["NotebookInstanceArn"])["Tags"], names):
                 yield sagemaker.describe_notebook_instance(NotebookInstanceName=summary["NotebookInstanceName"])

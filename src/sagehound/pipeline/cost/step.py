@@ -14,10 +14,16 @@ from sagehound.pipeline.progress import Step
 
 
 def cost(
-    clients: Clients, names: Names, step: Step, *, prices: Prices | None = None, since: datetime | None = None
+    clients: Clients,
+    names: Names,
+    step: Step,
+    *,
+    prices: Prices | None = None,
+    since: datetime | None = None,
+    run: str = "",
 ) -> CostSummary:
     """What the project has cost since then, and what goes on costing; raises StepFailed where AWS refuses."""
-    summary = summarise(clients, names, prices=prices, since=since)
+    summary = summarise(clients, names, prices=prices, since=since, run=run)
     step.lines = bill_lines(summary)
     bill = summary.bill
     going_on = f"; what is there now costs {dollars(bill.an_hour)} an hour, {dollars(bill.a_month)} a month"

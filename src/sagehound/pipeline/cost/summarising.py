@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -27,12 +28,12 @@ _SHARED = (
 
 
 def summarise(
-    clients: Clients, names: Names, *, prices: Prices | None = None, since: datetime | None = None
+    clients: Clients, names: Names, *, prices: Prices | None = None, since: datetime | None = None, run: str = ""
 ) -> CostSummary:
-    """The bill of a project with its comparisons."""
+    """The bill of a project, or of what one run made of it, with its comparisons."""
     now = cloud_now(clients)
     with aws_step("cost"):
-        usages = collect(clients, names, since, now)
+        usages = collect(clients, replace(names, run=run), since, now)
     usages.not_counted.append(NEVER_COUNTED)
     table = (prices or packaged(clients))(usages)
     moments = [one.since for one in usages.running] + [now]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from sagehound.pipeline.names import Names
 from sagehound.pipeline.pricing.prices import Use
 
 
@@ -118,3 +119,9 @@ def as_dict(usage: Usage) -> dict[str, Any]:
 def total(values: Iterable[Decimal | None]) -> Decimal:
     """The sum of those that are known."""
     return sum((value for value in values if value is not None), Decimal(0))
+
+
+def carries(tags: Iterable[Mapping[str, str]], names: Names) -> bool:
+    """Whether something is the project's, and where one run is asked for that run's."""
+    found = list(tags)
+    return all(tag in found for tag in names.tags)
