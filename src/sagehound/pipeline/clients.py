@@ -94,6 +94,10 @@ class Clients:
         """The caller's keys as botocore keeps them fresh, for requests that are signed apart from its clients."""
         return self._session.get_credentials()
 
+    def listen(self, handlers: Any) -> None:
+        """Let `handlers.listen(events)` register with botocore: it hears what clients do that are made from now on."""
+        handlers.listen(self._session.events)
+
     @cached_property
     def partition(self) -> str:
         """What ARNs of the region begin with after `arn:`: aws, aws-cn or aws-us-gov."""
@@ -175,8 +179,11 @@ class Clients:
             return str(self.client("sts").get_caller_identity()["Account"])
 
 
-def connect_aws(settings: PipelineSettings) -> Clients:
-    """Clients for AWS itself; raises StepFailed where the profile or the credentials are missing."""
+def connect_aws(settings: PipelineSettings, endpoint_url: str | None = None) -> Clients:
+    """Clients for AWS itself, or what answers at ``endpoint_url``, with the keys of the usual chain.
+
+    Raises StepFailed where the profile or the credentials are missing.
+    """
     import boto3
     import botocore.exceptions
 
@@ -186,7 +193,7 @@ def connect_aws(settings: PipelineSettings) -> Clients:
         raise StepFailed("connect", str(error), "Set `profile` in pipeline.toml, or run `aws configure`.") from error
     if session.get_credentials() is None:
         raise StepFailed("connect", "no AWS credentials were found", "Run `aws configure`, or use --target local.")
-    return Clients(session, settings.region, endpoint_url=None, connections=settings.upload_workers + 4)
+    return Clients(session, settings.region, endpoint_url=endpoint_url, connections=settings.upload_workers + 4)
 
 
 def connect_local(data_dir: Path, region: str, workers: int = 16) -> Clients:
