@@ -151,7 +151,7 @@ ACTIVATIONS = (
     "source activate PyTorch",
     "conda activate pytorch",
     'eval "$(conda shell.bash hook)"; conda activate pytorch_p310',
-    'source "$(dirname "$BASH_ENV")/../../../pytorch/bin/activate"',
+    'set -- --epochs 1; source "$(dirname "$BASH_ENV")/../../../pytorch/bin/activate"',
 )
 
 
@@ -161,9 +161,10 @@ async def test_ways_to_activate_pytorch(lab: Lab) -> None:
     for activation in ACTIVATIONS:
         done, said = await lab.sh(handle, f"{activation} && {found}")
         assert (done.code, said) == (0, "True\n"), activation
-    done, said = await lab.sh(handle, "source activate NoSuchOne && echo activated")
-    assert done.code == 1
-    assert "Could not find conda environment: NoSuchOne" in said
+    for activation in ("source activate NoSuchOne", "conda activate NoSuchOne"):
+        done, said = await lab.sh(handle, f"{activation} && echo activated")
+        assert done.code == 1, said
+        assert "Could not find conda environment: NoSuchOne" in said
 
 
 async def test_the_console_gives_its_end(lab: Lab) -> None:

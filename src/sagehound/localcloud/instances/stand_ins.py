@@ -63,7 +63,11 @@ def _put_pytorch(disk: Path, inside: Inside) -> None:
         if Path(sys.base_prefix).is_relative_to(f"/opt/{path.split('/')[0]}"):
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(_filled(INSIDE / source, inside))
+        text = _filled(INSIDE / source, inside)
+        if source == "activate":
+            # That of a virtual environment takes no name: `source` hands on the arguments of the script around it.
+            text = text.replace("${1:-base}", "pytorch")
+        target.write_text(text)
     folder = disk / "opt/pytorch/bin"
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("python", "python3"):
