@@ -1,0 +1,1 @@
+"""The pipeline against AWS endpoints that none of us wrote."""
