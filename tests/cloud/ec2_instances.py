@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from tests.cloud_process import START_LIMIT, CloudProcess
@@ -19,8 +20,9 @@ class Machines:
         self.region = region
         self.ids: list[str] = []
 
-    @property
+    @cached_property
     def ec2(self) -> Any:
+        """One client for all: making one takes as long as an instance takes to boot."""
         return self.cloud.client("ec2", region_name=self.region)
 
     def image(self, name: str = DEEP_LEARNING, architecture: str = "x86_64") -> str:
@@ -57,17 +59,19 @@ class Machines:
 
     def remove(self) -> None:
         """Terminate all, and see them gone."""
-        known = self.ec2.describe_instances(Filters=[{"Name": "instance-id", "Values": self.ids}] if self.ids else [])
-        here = [item["InstanceId"] for group in known["Reservations"] for item in group["Instances"]]
-        for instance_id in here:
-            if instance_id in self.ids:
-                for member in ("DisableApiTermination", "DisableApiStop"):
-                    if self.get(instance_id)["State"]["Name"] not in ("terminated", "shutting-down"):
-                        self.ec2.modify_instance_attribute(InstanceId=instance_id, **{member: {"Value": False}})
-                self.ec2.terminate_instances(InstanceIds=[instance_id])
-        for instance_id in here:
-            if instance_id in self.ids:
-                self.wait(instance_id, "terminated")
+        if not self.ids:
+            return
+        for instance in self._there():
+            if instance["State"]["Name"] not in ("terminated", "shutting-down"):
+                request = {"InstanceId": instance["InstanceId"], "DisableApiTermination": {"Value": False}}
+                self.ec2.modify_instance_attribute(**request)
+        if left := [instance["InstanceId"] for instance in self._there()]:
+            self.ec2.terminate_instances(InstanceIds=left)
+        until(self._there, lambda found: all(item["State"]["Name"] == "terminated" for item in found))
+
+    def _there(self) -> list[dict[str, Any]]:
+        known = self.ec2.describe_instances(Filters=[{"Name": "instance-id", "Values": self.ids}])
+        return [item for group in known["Reservations"] for item in group["Instances"]]
 
 
 def until(read: Callable[[], Any], there: Callable[[Any], bool]) -> Any:
