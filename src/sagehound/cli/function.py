@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sagehound.cli.opening import Opened, opened
-from sagehound.cli.options import ConfigOption, DataDirOption, JsonOption, SetOption, TargetOption
+from sagehound.cli.options import ConfigOption, DataDirOption, JsonOption, PlanOption, SetOption, TargetOption
 from sagehound.errors import StepFailed
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def function(
     url: Annotated[bool, typer.Option("--url", help="Give it an address of its own, for signed requests.")] = False,
     config: ConfigOption = None,
     overrides: SetOption = None,
+    plan: PlanOption = False,
     target: TargetOption = "local",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
@@ -45,7 +46,7 @@ def function(
     from sagehound.pipeline.function import deploy_function
 
     given = {"function_source_dir": entry_point, "function_handler": handler}
-    with opened(config, overrides, target, data_dir, as_json, given=given) as here:
+    with opened(config, overrides, target, data_dir, as_json, given=given, plan=plan) as here:
         if sum((bool(event), picture is not None, no_invoke)) > 1:
             raise StepFailed("function", "--event, --picture and --no-invoke exclude each other", "Give one of them.")
         with here.reporter.step("function") as step:

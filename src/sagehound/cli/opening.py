@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from sagehound.cli.options import connect, data_dir_of, load
 from sagehound.cli.telling import telling
+from sagehound.errors import StepFailed
 from sagehound.settings import PipelineSettings
 
 if TYPE_CHECKING:
@@ -46,14 +48,42 @@ def opened(
     *,
     given: Mapping[str, object] | None = None,
     tells_clock: bool = True,
+    plan: bool = False,
 ) -> Iterator[Opened]:
     """Read the settings, connect, and tell errors in three lines; ``given`` are options that are short for settings.
+
+    With ``plan`` nothing that writes gets through: what the block would have done is printed at its end.
 
     That a local cloud's clock is fast is said first, unless the step says so itself (``tells_clock``).
     """
     with telling(as_json, verbose) as reporter:
         settings = load(config, overrides, **(given or {}))
         clients = connect(target, settings, data_dir_of(data_dir))
+        if plan:
+            yield from _planned(settings, clients, as_json)
+            return
         if clients.clock.fast and tells_clock:
             reporter.note(clients.clock.sentence(), speed=clients.clock.speed)
         yield Opened(reporter, settings, clients)
+
+
+def _planned(settings: PipelineSettings, clients: Clients, as_json: bool) -> Iterator[Opened]:
+    """The same on a planned world; the plan is printed also where the walk through it comes to an end early."""
+    from sagehound.pipeline.plan import Plan, QuietReporter
+    from sagehound.pipeline.progress import JsonReporter
+
+    plan = Plan.begin(clients)
+    here = Opened(QuietReporter(plan), settings, clients)
+
+    def show() -> None:
+        if as_json:
+            JsonReporter(sys.stdout).emit("plan", **plan.as_dict(here.names, settings))
+        else:
+            plan.write(sys.stdout, here.names, settings)
+
+    try:
+        yield here
+    except StepFailed:
+        show()
+        raise
+    show()

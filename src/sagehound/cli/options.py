@@ -39,6 +39,9 @@ AnywayOption = Annotated[bool, typer.Option("--anyway", help="Go on with a model
 SpotOption = Annotated[
     bool, typer.Option("--spot", help="Train on spot instances: cheaper, and AWS may take them back for a while.")
 ]
+PlanOption = Annotated[
+    bool, typer.Option("--plan", help="Make nothing: print the calls, the policy that they need, and what they cost.")
+]
 EntryPointOption = Annotated[
     str, typer.Option("--entry-point", help="A training script of your own (default: ours).", metavar="SCRIPT")
 ]
@@ -73,6 +76,7 @@ def load(config: Path | None, overrides: list[str] | None, **given: object) -> P
         "train_source_dir": "train.source_dir",
         "function_source_dir": "function.source_dir",
         "function_handler": "function.handler",
+        "notebook_instance_type": "notebook.instance_type",
     }
     extra = [
         f"{short[name]}={str(value).lower() if isinstance(value, bool) else value}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sagehound.cli.opening import opened
-from sagehound.cli.options import ConfigOption, DataDirOption, JsonOption, SetOption
+from sagehound.cli.options import ConfigOption, DataDirOption, JsonOption, PlanOption, SetOption
 from sagehound.errors import StepFailed
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def scale(
     remove: Annotated[bool, typer.Option("--remove", help="Deregister, with policies, alarms and schedules.")] = False,
     config: ConfigOption = None,
     overrides: SetOption = None,
+    plan: PlanOption = False,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -81,7 +82,7 @@ def scale(
         "scale_out_cooldown": scale_out_cooldown,
     }
     short = [f"scale.{key}={one}" for key, one in given.items() if one is not None]
-    with opened(config, [*(overrides or []), *short], place, data_dir, as_json) as here:
+    with opened(config, [*(overrides or []), *short], place, data_dir, as_json, plan=plan) as here:
         if show and remove:
             raise StepFailed("scale", "--show and --remove exclude each other", "Give one of them.")
         asked = _asked(endpoint, function, None if show or remove else from_load, take_target=value is None)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sagehound.cli.opening import opened
-from sagehound.cli.options import ConfigOption, DataDirOption, JsonOption, SetOption, TargetOption
+from sagehound.cli.options import ConfigOption, DataDirOption, JsonOption, PlanOption, SetOption, TargetOption
 
 _DAYS = 90
 
@@ -31,6 +31,7 @@ def secure(
     ] = None,
     config: ConfigOption = None,
     overrides: SetOption = None,
+    plan: PlanOption = False,
     target: TargetOption = "local",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
@@ -42,7 +43,7 @@ def secure(
     """
     from sagehound.pipeline.secure import step as step_module
 
-    with opened(config, overrides, target, data_dir, as_json) as here, here.reporter.step("secure") as step:
+    with opened(config, overrides, target, data_dir, as_json, plan=plan) as here, here.reporter.step("secure") as step:
         if restore is not None:
             step_module.restore_roles(here.clients, restore, step)
             return

@@ -16,6 +16,7 @@ from sagehound.cli.options import (
     DuplicatesOption,
     JsonOption,
     MirrorOption,
+    PlanOption,
     SetOption,
     SkipOption,
     TargetOption,
@@ -49,6 +50,7 @@ def upload(
     mirror: MirrorOption = False,
     skip_unreadable: SkipOption = False,
     duplicates: DuplicatesOption = None,
+    plan: PlanOption = False,
     target: TargetOption = "local",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
@@ -58,7 +60,7 @@ def upload(
     from sagehound.pipeline.intake.source import take_in
 
     given = {"skip_unreadable": skip_unreadable, "duplicates": duplicates}
-    with opened(config, overrides, target, data_dir, as_json, given=given) as here:
+    with opened(config, overrides, target, data_dir, as_json, given=given, plan=plan) as here:
         clients, settings, reporter = here.clients, here.settings, here.reporter
         source = data or sample_pictures()
         with reporter.step("check") as step:
@@ -74,6 +76,7 @@ def invoke(
     endpoint: Annotated[str, typer.Option("--endpoint", help="Endpoint to ask (default: the project's).")] = "",
     config: ConfigOption = None,
     overrides: SetOption = None,
+    plan: PlanOption = False,
     target: TargetOption = "local",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
@@ -81,7 +84,7 @@ def invoke(
     """Ask the endpoint what is on pictures: names and scores."""
     from sagehound.pipeline import invoke as step_module
 
-    with opened(config, overrides, target, data_dir, as_json) as here, here.reporter.step("invoke") as step:
+    with opened(config, overrides, target, data_dir, as_json, plan=plan) as here, here.reporter.step("invoke") as step:
         name = endpoint or here.names.endpoint
         step_module.invoke(here.clients, name, step_module.questions_of(pictures), step)
 

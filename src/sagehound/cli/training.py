@@ -14,6 +14,7 @@ from sagehound.cli.options import (
     DataDirOption,
     EntryPointOption,
     JsonOption,
+    PlanOption,
     SetOption,
     SourceDirOption,
     SpotOption,
@@ -28,6 +29,7 @@ def features(
     overrides: SetOption = None,
     again: AgainOption = False,
     spot: SpotOption = False,
+    plan: PlanOption = False,
     target: TargetOption = "local",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
@@ -40,7 +42,7 @@ def features(
 
     given = {"spot": spot}
     with (
-        opened(config, overrides, target, data_dir, as_json, verbose, given=given) as here,
+        opened(config, overrides, target, data_dir, as_json, verbose, given=given, plan=plan) as here,
         here.reporter.step("features") as step,
     ):
         check_quotas(here.clients, wanted_by(here.settings, ["features"]), here.reporter, "features")
@@ -56,6 +58,7 @@ def tune(
     again: AgainOption = False,
     anyway: AnywayOption = False,
     spot: SpotOption = False,
+    plan: PlanOption = False,
     target: TargetOption = "local",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
@@ -69,7 +72,7 @@ def tune(
     from sagehound.pipeline.upload import stored_data
 
     given = own_script("tune", entry_point, source_dir) | {"spot": spot}
-    with opened(config, overrides, target, data_dir, as_json, verbose, given=given) as here:
+    with opened(config, overrides, target, data_dir, as_json, verbose, given=given, plan=plan) as here:
         clients, settings, reporter = here.clients, here.settings, here.reporter
         step_module.space_of(settings)
         code = find_code(settings.tune.entry_point, settings.tune.source_dir, "tune", local=clients.local)
@@ -93,6 +96,7 @@ def train(
     source_dir: SourceDirOption = "",
     again: AgainOption = False,
     spot: SpotOption = False,
+    plan: PlanOption = False,
     target: TargetOption = "local",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
@@ -107,7 +111,7 @@ def train(
     from sagehound.pipeline.upload import stored_data
 
     given = own_script("train", entry_point, source_dir) | {"spot": spot}
-    with opened(config, overrides, target, data_dir, as_json, verbose, given=given) as here:
+    with opened(config, overrides, target, data_dir, as_json, verbose, given=given, plan=plan) as here:
         clients, settings, reporter = here.clients, here.settings, here.reporter
         code = find_code(settings.train.entry_point, settings.train.source_dir, "train", local=clients.local)
         count = instance_count or settings.train.instance_count
@@ -143,6 +147,7 @@ def deploy(
     anyway: AnywayOption = False,
     config: ConfigOption = None,
     overrides: SetOption = None,
+    plan: PlanOption = False,
     target: TargetOption = "local",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
@@ -154,7 +159,7 @@ def deploy(
     from sagehound.pipeline.quotas import check_quotas, wanted_by
     from sagehound.pipeline.train import latest_model
 
-    with opened(config, overrides, target, data_dir, as_json) as here, here.reporter.step("deploy") as step:
+    with opened(config, overrides, target, data_dir, as_json, plan=plan) as here, here.reporter.step("deploy") as step:
         clients, settings, names = here.clients, here.settings, here.names
         check_quotas(clients, wanted_by(settings, ["deploy"]), here.reporter, "deploy")
         usual = settings.train.instance_count

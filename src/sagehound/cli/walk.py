@@ -20,6 +20,7 @@ from sagehound.cli.options import (
     DuplicatesOption,
     JsonOption,
     MirrorOption,
+    PlanOption,
     PortOption,
     SetOption,
     SkipOption,
@@ -69,6 +70,7 @@ def run(
         ),
     ] = None,
     spot: SpotOption = False,
+    plan: PlanOption = False,
     target: TargetOption = "local",
     port: PortOption = _PORT,
     data_dir: DataDirOption = None,
@@ -84,6 +86,13 @@ def run(
     """
     from sagehound.pipeline import run as walk
 
+    if plan:
+        given = {"skip_unreadable": skip_unreadable, "duplicates": duplicates, "spot": spot}
+        with opened(config, overrides, target, data_dir, as_json, verbose, given=given, plan=True) as here:
+            options = walk.Options(mirror=mirror, again=again, anyway=anyway)
+            source = data or sample_pictures()
+            walk.run(here.clients, here.settings, source, cache_directory(), here.reporter, options)
+        return
     with telling(as_json, verbose) as reporter, reporter.step("run") as whole:
         settings = load(config, overrides, skip_unreadable=skip_unreadable, duplicates=duplicates, spot=spot)
         folder = data_dir_of(data_dir)

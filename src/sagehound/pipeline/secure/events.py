@@ -24,6 +24,9 @@ _ACTIONS = {
     "s3:CompleteMultipartUpload": "s3:PutObject",
     "s3:DeleteObjects": "s3:DeleteObject",
     "s3:GetBucketEncryption": "s3:GetEncryptionConfiguration",
+    "s3:PutBucketEncryption": "s3:PutEncryptionConfiguration",
+    "s3:GetPublicAccessBlock": "s3:GetBucketPublicAccessBlock",
+    "s3:PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock",
 }
 """Events whose name is not that of the permission (S3 and Lambda are the services where they differ)."""
 
@@ -92,6 +95,11 @@ def uses_of(event: Mapping[str, Any]) -> list[Use]:
         return [Use(action, "*", allowed)]
     named = [str(entry.get("ARN") or entry.get("arn") or "") for entry in event.get("resources") or []]
     return [Use(action, resource, allowed) for resource in filter(None, named)] or [Use(action, "", allowed)]
+
+
+def action_named(source: str, operation: str) -> str | None:
+    """The permission that an operation of a service needs; None where AWS lists no such action."""
+    return _action_of({"eventSource": source, "eventName": operation})
 
 
 def parsed(text: str) -> dict[str, Any]:
