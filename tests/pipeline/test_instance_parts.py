@@ -12,6 +12,7 @@ from sagehound.errors import SettingsError
 from sagehound.pipeline.instance_console import Console
 from sagehound.pipeline.instance_plan import (
     InstancePlan,
+    Place,
     arguments,
     instance_policy,
     launch_request,
@@ -19,9 +20,10 @@ from sagehound.pipeline.instance_plan import (
 )
 from sagehound.pipeline.instance_result import figures_of
 from sagehound.pipeline.names import Names
-from sagehound.settings import PipelineSettings
+from sagehound.settings import AwsSettings, PipelineSettings
 
 NAMES = Names.of(PipelineSettings(project="dogs", bucket="dogs-bucket"), "123456789012")
+PLACE = Place("us-east-1", "123456789012")
 PLAN = InstancePlan(
     program="train_model.py",
     code_digest="c0de",
@@ -88,7 +90,7 @@ def test_the_request_is_what_botocore_knows_and_closes_what_can_be_closed() -> N
     ],
 )
 def test_the_role_may_read_what_it_trains_on_and_write_its_own_result(archive, read, lists) -> None:
-    policy = instance_policy(dataclasses.replace(PLAN, archive=archive), NAMES, "r1")
+    policy = instance_policy(dataclasses.replace(PLAN, archive=archive), NAMES, "r1", PLACE)
     by_sid = {statement["Sid"]: statement for statement in policy["Statement"]}
     code = "arn:aws:s3:::dogs-bucket/dogs/code/c0de/sourcedir.tar.gz"
     assert by_sid["ReadDataAndCode"]["Resource"] == [code, *([read] if read else [])]
@@ -96,6 +98,33 @@ def test_the_role_may_read_what_it_trains_on_and_write_its_own_result(archive, r
     assert set(by_sid) == {"ReadDataAndCode", "WriteResult"} | ({"ListData"} if lists else set())
     assert by_sid["ReadDataAndCode"]["Action"] == "s3:GetObject"
     assert by_sid["WriteResult"]["Action"] == ["s3:PutObject", "s3:AbortMultipartUpload"]
+
+
+@pytest.mark.parametrize(
+    ("key", "resource", "alias"),
+    [
+        ("k1", "arn:aws:kms:us-east-1:123456789012:key/k1", None),
+        ("arn:aws:kms:us-east-1:9:key/k2", "arn:aws:kms:us-east-1:9:key/k2", None),
+        ("alias/mine", "arn:aws:kms:us-east-1:123456789012:key/*", "alias/mine"),
+    ],
+)
+def test_a_bucket_with_a_key_takes_the_key_for_s3_only(key, resource, alias) -> None:
+    settings = PipelineSettings(project="dogs", bucket="dogs-bucket", aws=AwsSettings(bucket_kms_key=key))
+    policy = instance_policy(PLAN, Names.of(settings, "123456789012"), "r1", PLACE)
+    (statement,) = [one for one in policy["Statement"] if one["Sid"] == "UseBucketKey"]
+    assert statement["Resource"] == resource
+    assert statement["Condition"]["StringEquals"] == {"kms:ViaService": "s3.us-east-1.amazonaws.com"}
+    assert statement["Condition"].get("ForAnyValue:StringEquals") == (alias and {"kms:ResourceAliases": alias})
+
+
+def test_another_partition_has_arns_of_its_own() -> None:
+    policy = instance_policy(PLAN, NAMES, "r1", Place("cn-north-1", "123456789012", "aws-cn"))
+    named = [
+        arn
+        for one in policy["Statement"]
+        for arn in ([one["Resource"]], one["Resource"])[isinstance(one["Resource"], list)]
+    ]
+    assert {arn.split(":")[1] for arn in named} == {"aws-cn"}
 
 
 def test_a_hyperparameter_that_is_the_instances_own_is_refused() -> None:

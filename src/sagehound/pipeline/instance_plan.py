@@ -124,13 +124,23 @@ def launch_request(
     return request
 
 
-def instance_policy(plan: InstancePlan, names: Names, run: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Place:
+    """Where in AWS a policy holds."""
+
+    region: str
+    account_id: str
+    partition: str = "aws"
+
+
+def instance_policy(plan: InstancePlan, names: Names, run: str, place: Place) -> dict[str, Any]:
     """The least that works: read this training's data and code, write its result; nothing else, and no log."""
-    bucket = f"arn:aws:s3:::{names.bucket}"
+    buckets = f"arn:{place.partition}:s3:::"
+    bucket = f"{buckets}{names.bucket}"
     readable = [f"{bucket}/{plan.code_key}"]
     statements: list[dict[str, Any]] = []
     if plan.archive.startswith("s3://"):
-        readable.append(f"arn:aws:s3:::{plan.archive.removeprefix('s3://')}")
+        readable.append(f"{buckets}{plan.archive.removeprefix('s3://')}")
     elif not plan.archive:
         readable.append(f"{bucket}/{plan.data_prefix}*")
         statements.append(
@@ -153,8 +163,26 @@ def instance_policy(plan: InstancePlan, names: Names, run: str) -> dict[str, Any
                 "Action": ["s3:PutObject", "s3:AbortMultipartUpload"],
                 "Resource": f"{bucket}/{result_prefix(names, run)}*",
             },
+            *_bucket_key(names.aws.bucket_kms_key, place),
         ],
     }
+
+
+def _bucket_key(key: str, place: Place) -> list[dict[str, Any]]:
+    """What a bucket that is encrypted with a key of KMS takes: the key, for what S3 does with it."""
+    if not key:
+        return []
+    keys = f"arn:{place.partition}:kms:{place.region}:{place.account_id}:key/"
+    condition: dict[str, Any] = {"StringEquals": {"kms:ViaService": f"s3.{place.region}.amazonaws.com"}}
+    name = key.rpartition(":")[2]
+    if name.startswith("alias/"):
+        # An alias moves from key to key.
+        resource = f"{keys}*"
+        condition["ForAnyValue:StringEquals"] = {"kms:ResourceAliases": name}
+    else:
+        resource = key if key.startswith("arn:") else f"{keys}{key}"
+    actions = ["kms:Decrypt", "kms:GenerateDataKey"]
+    return [{"Sid": "UseBucketKey", "Effect": "Allow", "Action": actions, "Resource": resource, "Condition": condition}]
 
 
 def trust_of_ec2() -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sagehound.pipeline.aws_errors import answer_unless, error_of
 from sagehound.pipeline.clients import Clients
-from sagehound.pipeline.instance_plan import InstancePlan, instance_policy, instance_tags, trust_of_ec2
+from sagehound.pipeline.instance_plan import InstancePlan, Place, instance_policy, instance_tags, trust_of_ec2
 from sagehound.pipeline.names import ROLE_TAG, Names
 from sagehound.pipeline.roles import put_inline_policy
 from sagehound.pipeline.waiting import pauses
@@ -32,7 +32,8 @@ def ensure_profile(clients: Clients, names: Names, plan: InstancePlan, run: str)
             Description="Lets one EC2 instance read its training data and write its model",
             Tags=[*tags, {"Key": ROLE_TAG, "Value": "instance"}],
         )
-    put_inline_policy(clients, run, POLICY, instance_policy(plan, names, run))
+    place = Place(clients.region, clients.account_id, clients.partition)
+    put_inline_policy(clients, run, POLICY, instance_policy(plan, names, run, place))
     found = answer_unless(lambda: iam.get_instance_profile(InstanceProfileName=run), "NoSuchEntity")
     if found is None:
         found = iam.create_instance_profile(InstanceProfileName=run, Tags=tags)
