@@ -182,6 +182,15 @@ class InstanceSettings:
 
 
 @dataclass(frozen=True)
+class NotebookSettings:
+    """The notebook instance, with the whole walk as a notebook in it."""
+
+    instance_type: str = setting("ml.m5.xlarge", "SageMaker instance type of the notebook instance.")
+    volume_size_gb: int = setting(5, "Size of the volume that it keeps.", minimum=5)
+    session_seconds: int = setting(43_200, "How long a session lasts that a link opens.", minimum=1_800)
+
+
+@dataclass(frozen=True)
 class FunctionSettings:
     """The Lambda function in front of the endpoint."""
 
@@ -282,6 +291,7 @@ class PipelineSettings:
     aws: AwsSettings = field(default_factory=AwsSettings)
     deploy: DeploySettings = field(default_factory=DeploySettings)
     instance: InstanceSettings = field(default_factory=InstanceSettings)
+    notebook: NotebookSettings = field(default_factory=NotebookSettings)
     function: FunctionSettings = field(default_factory=FunctionSettings)
     scale: ScaleSettings = field(default_factory=ScaleSettings)
     load: LoadSettings = field(default_factory=LoadSettings)

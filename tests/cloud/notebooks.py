@@ -105,6 +105,11 @@ class Browser:
     def get(self, path: str) -> requests.Response:
         return self.session.get(self.base + path, timeout=60)
 
+    def file(self, path: str) -> str:
+        """The text of a file in the instance's folder."""
+        content: str = self.get(f"/api/contents/{path}?type=file&format=text").json()["content"]
+        return content
+
     def send(self, method: str, path: str, body: Any = None) -> requests.Response:
         """A request of JupyterLab's API, with the token against forgery that its pages send."""
         headers = {"X-XSRFToken": self.session.cookies.get("_xsrf", "")}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from sagehound.cli import cost, function, instance, load, local_cloud, scale, secure, steps, training, walk
+from sagehound.cli import cost, function, instance, load, local_cloud, notebook, scale, secure, steps, training, walk
 
 app = typer.Typer(
     name="sagehound",
@@ -28,6 +28,7 @@ for _panel, _commands in {
             secure.secure,
             scale.scale,
             load.load,
+            notebook.notebook,
             walk.report,
             cost.cost,
             steps.delete,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,8 @@ class Project:
 
         ``endpoint_url`` is that of a local cloud; None is AWS itself. ``given`` are settings of the first level.
         """
-        settings = replace(load_settings(config), **given)
+        began = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        settings = replace(load_settings(config), **{"run": began, **given})
         clients = connect_aws(settings, endpoint_url)
         return cls(settings, clients, LineReporter(sys.stdout, sys.stdout))
 

@@ -1,0 +1,58 @@
+"""Notebook instances outlive a killed server, come back after a stop, and are started again when they are lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import pytest
+
+from tests.cloud.notebooks import Browser, Notebooks
+from tests.cloud_process import CloudProcess
+from tests.waiting import wait_for
+
+pytestmark = pytest.mark.timeout(400)
+
+
+def machine(cloud: CloudProcess, name: str) -> int:
+    """The process below which an instance's programs run."""
+    run = cloud.data_dir / "sagemaker" / "notebooks" / f"us-east-1.{name}" / "run"
+    return int(json.loads((run / "init.json").read_text())["pid"])
+
+
+def test_kill_9_of_the_server_leaves_the_session_open(own_cloud) -> None:
+    notebooks = Notebooks(own_cloud)
+    name = notebooks.create()
+    notebooks.wait(name, "InService")
+    browser = Browser(notebooks.link(name))
+    before = browser.run("import os; print(os.getppid())")
+    own_cloud.restart(kill=True)
+    assert notebooks.describe(name)["NotebookInstanceStatus"] == "InService"
+    assert browser.run("import os; print(os.getppid())") == before
+    # Its output is followed by the new server: a line of JupyterLab's log that was written after the restart.
+    browser.get("/api/contents/after-the-restart")
+    wait_for(
+        lambda: any("after-the-restart" in line for line in notebooks.lines(name, "jupyter.log")), "the log to go on"
+    )
+    notebooks.stop(name)
+    notebooks.delete(name)
+
+
+def test_it_goes_down_with_the_server_and_comes_back_with_the_next(own_cloud) -> None:
+    notebooks = Notebooks(own_cloud)
+    config = notebooks.config(OnStart="echo start >> /home/ec2-user/SageMaker/starts")
+    name = notebooks.create(LifecycleConfigName=config)
+    notebooks.wait(name, "InService")
+    init = machine(own_cloud, name)
+    own_cloud.stop()
+    assert not os.path.exists(f"/proc/{init}")
+    own_cloud.start()
+    notebooks.wait(name, "InService")
+    browser = Browser(notebooks.link(name))
+    assert browser.file("starts") == "start\nstart\n"
+    # Its machine is lost: it is started again, and is not in service meanwhile.
+    os.kill(machine(own_cloud, name), signal.SIGKILL)
+    wait_for(lambda: notebooks.describe(name)["NotebookInstanceStatus"] == "Pending", "the loss to be seen")
+    notebooks.wait(name, "InService")
+    assert Browser(notebooks.link(name)).file("starts") == "start\nstart\nstart\n"

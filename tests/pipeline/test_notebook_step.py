@@ -1,0 +1,77 @@
+"""The notebook step against a running cloud: made, opened, found again, stopped, started, deleted; and run inside."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from sagehound.errors import StepFailed
+from sagehound.pipeline.notebook import delete_notebook, describe_notebook, notebook_name, open_notebook, stop_notebook
+from sagehound.pipeline.notebook_setup import on_create_script
+from sagehound.pipeline.progress import Step
+from sagehound.settings import NotebookSettings, PipelineSettings
+from tests.cloud.notebooks import Browser, Notebooks
+
+pytestmark = pytest.mark.timeout(600)
+FIRST_CELLS = """
+import json, os
+cells = json.load(open("train_and_deploy.ipynb"))["cells"]
+code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+for source in [one for one in code if "plt.show" not in one][:3]:
+    exec(source)
+print(data.uri)
+"""
+"""The cells that connect, check and upload, as the role of the instance."""
+
+
+def test_a_notebook_from_the_first_link_to_its_end(clients, settings, names, recorded) -> None:
+    def opened():
+        with recorded.reporter.step("notebook") as step:
+            return open_notebook(clients, names, settings, step)
+
+    first = opened()
+    assert (first.name, first.instance_type, first.how) == (notebook_name(names), "ml.m5.xlarge", "created")
+    browser = Browser(first.url)
+    assert browser.opened.status_code == 200
+    there = json.loads(browser.file("train_and_deploy.ipynb"))
+    assert len(there["cells"]) > 30
+    assert f'project = "{settings.project}"' in browser.file("pipeline.toml")
+    assert browser.run(FIRST_CELLS).strip().endswith(f"s3://{names.bucket}/{names.data_prefix('pictures')}")
+
+    again = opened()
+    assert again.how == "was there"
+    assert again.url != first.url
+    with recorded.reporter.step("stop") as step:
+        stop_notebook(clients, names, step)
+    assert describe_notebook(clients, first.name)["NotebookInstanceStatus"] == "Stopped"
+    settings = dataclasses.replace(settings, notebook=NotebookSettings(instance_type="ml.t3.medium"))
+    third = opened()
+    assert (third.how, third.instance_type) == ("started", "ml.t3.medium")
+    assert "pipeline.toml" in [one["name"] for one in Browser(third.url).get("/api/contents").json()["content"]]
+
+    for expected in ("deleted", "was not there"):
+        with recorded.reporter.step(expected) as step:
+            delete_notebook(clients, names, step)
+        assert recorded.steps()[expected]["result"]["how"] == expected
+    assert describe_notebook(clients, first.name) is None
+    listed = clients.sagemaker.list_notebook_instance_lifecycle_configs(NameContains=first.name)
+    assert listed["NotebookInstanceLifecycleConfigs"] == []
+    with pytest.raises(clients.iam.exceptions.NoSuchEntityException):
+        clients.iam.get_role(RoleName=first.name)
+
+
+def test_a_notebook_that_does_not_start_says_why(clients, cloud, settings, names, recorded) -> None:
+    """One of the project's name whose script fails at each start."""
+    made = Notebooks(cloud)
+    name = made.create(name=notebook_name(names), LifecycleConfigName=made.config(OnStart="echo no; exit 5"))
+    made.wait(name, "Failed")
+    with pytest.raises(StepFailed, match="LifecycleConfigOnStart ended with exit code 5"), recorded.reporter.step("x"):
+        open_notebook(clients, names, settings, Step("notebook"))
+    delete_notebook(clients, names, Step("notebook"))
+    assert describe_notebook(clients, name) is None
+
+
+def test_the_script_fits_into_a_lifecycle_configuration() -> None:
+    assert len(on_create_script(PipelineSettings())) < 16_384
