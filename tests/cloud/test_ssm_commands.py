@@ -257,6 +257,7 @@ def test_an_instance_that_ends_takes_its_command_along(managed: Managed) -> None
         ({"Parameters": {}}, "InvalidParameters"),
         ({"Parameters": {"commands": ["  "]}}, "InvalidParameters"),
         ({"Parameters": {"commands": ["true"], "timeout": ["1"]}}, "InvalidParameters"),
+        ({"Parameters": {"commands": ["echo {{ ssm:secret }}"]}}, "InvalidParameters"),
         ({"Parameters": {"commands": ["true"], "executionTimeout": ["0"]}}, "InvalidParameters"),
         ({"Parameters": {"commands": ["true"], "executionTimeout": ["172801"]}}, "InvalidParameters"),
         ({"Parameters": {"commands": ["true"], "workingDirectory": ["/a", "/b"]}}, "InvalidParameters"),

@@ -299,6 +299,41 @@ def test_policies_decide_by_path_and_by_tag(cloud: CloudProcess, ssm: Any, peopl
     assert _refused(tagged.get_parameter, Name=f"{path}/shut/a")[0] == "AccessDeniedException"
 
 
+def test_arns_are_of_this_region_and_account(ssm: Any, cloud: CloudProcess) -> None:
+    name = f"flat-{uuid.uuid4().hex[:8]}"
+    _put(ssm, f"/{name}", "slash")
+    try:
+        arn = f"arn:aws:ssm:us-east-1:{cloud.account_id}:parameter/{name}"
+        assert ssm.get_parameter(Name=arn)["Parameter"]["Name"] == f"/{name}"
+        assert ssm.get_parameter(Name=f"{arn}:1")["Parameter"]["Selector"] == ":1"
+        for other in (arn.replace("us-east-1", "us-west-2"), arn.replace(cloud.account_id, "210987654321")):
+            assert _refused(ssm.get_parameter, Name=other)[0] == "ParameterNotFound"
+        assert _refused(ssm.get_parameter, Name="arn:aws:s3:::bucket")[0] == "ValidationException"
+        assert _refused(ssm.put_parameter, Name=arn, Value="v", Type="String")[0] == "ValidationException"
+        # `name` would have the same ARN, so policies could not tell the two apart.
+        assert _refused(ssm.put_parameter, Name=name, Value="v", Type="String")[0] == "ParameterAlreadyExists"
+    finally:
+        ssm.delete_parameter(Name=f"/{name}")
+
+
+def test_a_secret_without_its_key_is_said_to_be_lost(own_cloud: CloudProcess) -> None:
+    _put(own_cloud.client("ssm"), "/secret", "Rex", "SecureString")
+    own_cloud.stop()
+    (own_cloud.data_dir / "ssm.key").unlink()
+    own_cloud.start()
+    ssm = own_cloud.client("ssm")
+    code, message = _refused(ssm.get_parameter, Name="/secret", WithDecryption=True)
+    assert code == "InternalServerError"
+    assert "ssm.key is not the key" in message
+    assert ssm.get_parameter(Name="/secret")["Parameter"]["Type"] == "SecureString"
+
+
+def test_conditions_on_tags_where_there_is_no_resource(people: People) -> None:
+    tagged = allow("ssm:*", Condition={"StringEquals": {"aws:ResourceTag/team": "dogs"}})
+    for operation in ("describe_parameters", "list_commands", "describe_instance_information"):
+        assert _refused(getattr(people.user(tagged).client("ssm"), operation))[0] == "AccessDeniedException"
+
+
 def test_overwriting_can_be_denied(people: People, ssm: Any, path: str) -> None:
     once = allow("ssm:PutParameter", Condition={"Bool": {"ssm:Overwrite": "false"}})
     writer = people.user(once).client("ssm")

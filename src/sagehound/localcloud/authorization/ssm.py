@@ -90,7 +90,7 @@ def _parameter(call: Call, name: str) -> str:
     resource = arns.parse(name).resource if name.count(":") >= 5 and name.startswith("arn:") else f"parameter/{name}"
     path = resource.removeprefix("parameter").partition(":")[0].replace("//", "/").rstrip("/")
     owner = "" if f"{path}/".lower().startswith(_PUBLIC) else call.account_id
-    return arns.make("ssm", call.region, owner, f"parameter{path}")
+    return arns.make("ssm", call.region, owner, f"parameter{path or '/'}")
 
 
 def _instance(call: Call, instance_id: str) -> str:

@@ -11,7 +11,7 @@ Covered
 - instances: DescribeInstanceInformation (running ones whose role lets them be managed)
 
 Not covered (answered by name as not implemented, or refused by name)
-- labels and policies of parameters, keys of KMS other than alias/aws/ssm, sharing
+- labels and policies of parameters, keys of KMS other than alias/aws/ssm, sharing; {{ssm:...}} in commands
 - other documents than AWS-RunShellScript, documents of one's own, associations, automation, sessions, patching
 - notifications, alarms and CloudWatch Logs output of commands, resource groups as targets, managed nodes that are no
   EC2 instances

@@ -7,7 +7,10 @@ import os
 import secrets
 from pathlib import Path
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from sagehound.localcloud.errors import AwsError
 
 KEY_ID = "alias/aws/ssm"
 """The one key there is: AWS's own for Systems Manager."""
@@ -27,9 +30,13 @@ class Cipher:
         return base64.b64encode(nonce + self._cipher().encrypt(nonce, value.encode(), arn.encode())).decode()
 
     def decrypt(self, text: str, arn: str) -> str:
-        """The inverse; cryptography's InvalidTag when the key or the record is not what it was."""
+        """The inverse; AwsError when the key is not the one that it was encrypted with."""
         data = base64.b64decode(text)
-        return self._cipher().decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], arn.encode()).decode()
+        try:
+            return self._cipher().decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], arn.encode()).decode()
+        except InvalidTag as error:
+            message = f"{arn} cannot be decrypted: {self._path} is not the key that it was encrypted with."
+            raise AwsError("InternalServerError", message, 500) from error
 
     def _cipher(self) -> AESGCM:
         if self._key is None:

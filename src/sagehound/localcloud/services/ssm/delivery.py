@@ -58,7 +58,7 @@ class Delivery:
         self._stopping = True
         for task in self._running.values():
             task.cancel()
-        await asyncio.gather(*self._commands)
+        await asyncio.gather(*self._commands, return_exceptions=True)
 
     def begin(self, command: Record) -> None:
         """Send a command to its instances, soon."""

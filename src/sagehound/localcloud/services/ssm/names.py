@@ -37,9 +37,16 @@ def parse(text: str) -> Named:
             raise validation(f"Parameter ARN is not valid: {text}")
         text = resource.removeprefix("parameter")
         if "/" not in text[1:]:
-            text = text[1:]  # the ARN of `name` and that of `/name` are the same: AWS takes the one without a slash
+            text = twin(text)  # the ARN of `name` and that of `/name` are the same
     name, _, selector = text.partition(":")
     return Named(name, selector)
+
+
+def twin(name: str) -> str:
+    """The other name that has the same ARN: `/name` of `name`, `name` of `/name`; a deeper path has none but itself."""
+    if "/" in name[1:]:
+        return name
+    return name[1:] if name.startswith("/") else f"/{name}"
 
 
 def is_public(name: str) -> bool:

@@ -21,6 +21,16 @@ class ParameterTable:
         self.store = store
         self._account_id = account_id
 
+    def named(self, region: str, text: str) -> names.Named:
+        """What a request names; ParameterNotFound for an ARN of another region or account."""
+        named = names.parse(text)
+        if not text.startswith("arn:"):
+            return named
+        if not text.startswith(self.arn(region, named.name)):
+            raise parameter_not_found(text)
+        twin = names.twin(named.name)
+        return named._replace(name=twin) if self.find(region, named.name) is None and self.find(region, twin) else named
+
     def find(self, region: str, name: str) -> Record | None:
         """The latest version."""
         return self.store.get(KIND, region, name)

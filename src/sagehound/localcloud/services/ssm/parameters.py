@@ -32,7 +32,7 @@ class Parameters:
 
     async def PutParameter(self, call: Call, request: Request) -> Response:
         """Create a parameter, or with Overwrite a new version of it."""
-        region, name = call.region, names.parse(request["Name"]).name
+        region, name = call.region, request["Name"]
         arn = call.resource = self._table.arn(region, name)
         _check_request(request)
         names.check_new(name, arn)
@@ -52,7 +52,7 @@ class Parameters:
 
     def DeleteParameter(self, call: Call, request: Request) -> Response:
         """Remove a parameter with its versions."""
-        name = names.parse(request["Name"]).name
+        name = self._table.named(call.region, request["Name"]).name
         call.resource = self._table.arn(call.region, name)
         if not self._table.delete(call.region, name):
             raise errors.parameter_not_found(name)
@@ -63,13 +63,15 @@ class Parameters:
         gone: list[str] = []
         missing: list[str] = []
         for name in dict.fromkeys(request["Names"]):
-            (gone if self._table.delete(call.region, names.parse(name).name) else missing).append(name)
+            (gone if self._table.delete(call.region, name) else missing).append(name)
         return {"DeletedParameters": gone, "InvalidParameters": missing}
 
     def _version(self, region: str, name: str, arn: str, request: Request, latest: Record | None) -> Record:
         """The record of the version that the request makes."""
         if latest is not None and not request.get("Overwrite"):
             raise errors.already_exists()
+        if latest is None and names.twin(name) != name and self._table.find(region, names.twin(name)) is not None:
+            raise errors.already_exists()  # policies could not tell the two apart
         kept = {member: latest[member] for member in _KEPT if member in latest} if latest else {}
         given = {member: request[member] for member in _KEPT if member in request}
         record: Record = {"DataType": "text", **kept, **given, "Name": name}
@@ -115,8 +117,8 @@ class Parameters:
 
 def _check_request(request: Request) -> None:
     """What can be said without looking at what is there."""
-    if ":" in request["Name"] and not request["Name"].startswith("arn:"):
-        raise validation("Parameter name: a colon separates a version, which PutParameter makes itself.")
+    if ":" in request["Name"]:
+        raise validation("Parameter name: no ARN, and no colon with a version, which PutParameter makes itself.")
     if not request["Value"]:
         raise errors.constraint("", "value", "Member must have length greater than or equal to 1.")
     if "{{" in request["Value"]:

@@ -60,7 +60,7 @@ class Reading:
 
     def GetParameterHistory(self, call: Call, request: Request) -> Response:
         """Every version that is kept, oldest first."""
-        name = names.parse(request["Name"]).name
+        name = self._table.named(call.region, request["Name"]).name
         call.resource = self._table.arn(call.region, name)
         found = []
         for record in self._table.history(call.region, name):
@@ -69,7 +69,7 @@ class Reading:
         return page(found, request, "Parameters", lambda record: f"{record['Version']:09}", _HISTORY_PAGE)
 
     def _read(self, call: Call, text: str, request: Request) -> Record:
-        named = names.parse(text)
+        named = self._table.named(call.region, text)
         if names.is_public(named.name):
             record = self._public_record(call.region, named)
         else:

@@ -77,6 +77,8 @@ class SSM:
 
     def resource_tags(self, arn: str) -> Mapping[str, str]:
         """The tags of a parameter, or of an instance that a command is for, for conditions of policies."""
+        if not arn.startswith("arn:"):
+            return {}
         fields = arns.parse(arn)
         if fields.service == "ec2":
             return self._machines.instance_tags(arn)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from sagehound.localcloud.services.ssm.errors import invalid_parameters
 
 DOCUMENT = "AWS-RunShellScript"
 PLUGIN, STEP = "aws:runShellScript", "awsrunShellScript"
+_REFERENCE = re.compile(r"\{\{\s*ssm(-secure)?:")
 _LONGEST_SECONDS = 172_800
 _PARAMETERS = ("commands", "workingDirectory", "executionTimeout")
 _WORKING_DIRECTORY = "/usr/bin"
@@ -52,6 +54,8 @@ def check_document(name: str) -> None:
 def parse(parameters: Mapping[str, list[str]]) -> ShellScript:
     """The script of SendCommand's Parameters; InvalidParameters for what the document does not take."""
     for name, values in parameters.items():
+        if any(_REFERENCE.search(value) for value in values):
+            raise invalid_parameters("The local cloud fills in no {{ssm:PARAMETER}}: get it in the script, or before.")
         if name not in _PARAMETERS:
             raise invalid_parameters(f"{DOCUMENT} has no parameter {name}; it has {', '.join(_PARAMETERS)}.")
         if name != "commands" and len(values) != 1:

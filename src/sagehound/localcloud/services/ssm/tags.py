@@ -7,7 +7,6 @@ from typing import Any
 
 from sagehound.localcloud.call import Call, Request, Response
 from sagehound.localcloud.errors import AwsError, validation
-from sagehound.localcloud.services.ssm import names
 from sagehound.localcloud.services.ssm.parameter_table import ParameterTable
 
 MOST_TAGS = 50
@@ -50,7 +49,7 @@ class Tags:
         if request["ResourceType"] != "Parameter":
             message = f"The local cloud has tags of parameters, not of resource type {request['ResourceType']}."
             raise AwsError("InvalidResourceType", message)
-        name = names.parse(request["ResourceId"]).name
+        name = self._table.named(call.region, request["ResourceId"]).name
         call.resource = self._table.arn(call.region, name)
         record = self._table.find(call.region, name)
         if record is None:
