@@ -5,20 +5,24 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from sagehound.pipeline.aws_errors import answer_unless
+from sagehound.pipeline.bucket import list_objects
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.cost.arithmetic import ec2_seconds, exact_seconds, volume, whole
 from sagehound.pipeline.cost.history import History
 from sagehound.pipeline.cost.timeline import Period, after, runs
 from sagehound.pipeline.cost.usage import Running, Usage, Usages
+from sagehound.pipeline.instance_plan import INSTANCE_TAG, OUTCOME, result_prefix
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.pricing.prices import Use
 
 _SAID = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) GMT\)")
 _UP = ("running", "stopping", "shutting-down")
 _SAME = timedelta(seconds=60)
+_NO_CONSOLE = ("InvalidInstanceID.NotFound", "UnauthorizedOperation", "AccessDenied")
 
 
 def machine_usages(clients: Clients, names: Names, history: History, since: datetime | None, now: datetime) -> Usages:
@@ -30,17 +34,27 @@ def machine_usages(clients: Clients, names: Names, history: History, since: date
     )
     instances = [one for page in pages for reservation in page["Reservations"] for one in reservation["Instances"]]
     for instance in instances:
-        found.add(_of_instance(ec2, instance, history, since, now))
+        up = instance["State"]["Name"] in _UP
+        ended = None if up else ended_at(clients, names, ec2, instance)
+        found.add(instance_usages(ec2, instance, history, ended, since, now))
+    known = {tag["Value"] for one in instances for tag in one.get("Tags", []) if tag["Key"] == INSTANCE_TAG}
+    begin = result_prefix(names, "").rstrip("/") + "/"
+    for key in list_objects(clients, names.bucket, begin):
+        run, _, name = key.removeprefix(begin).partition("/")
+        if name == OUTCOME and run not in known:
+            found.not_counted.append(f"the training {run} on an instance that EC2 has forgotten: its type went with it")
     return found
 
 
-def _of_instance(ec2: Any, instance: dict[str, Any], history: History, since: datetime | None, now: datetime) -> Usages:
+def instance_usages(
+    ec2: Any, instance: dict[str, Any], history: History, ended: datetime | None, since: datetime | None, now: datetime
+) -> Usages:
+    """What one instance has used, and its volumes; ``ended`` is when it ended, where it has."""
     found = Usages()
     name, instance_type = instance["InstanceId"], instance["InstanceType"]
     if instance["State"]["Name"] == "pending":
         return found  # not billed before it runs
     up = instance["State"]["Name"] in _UP
-    ended = None if up else _ended(ec2, instance)
     spans = _ran(instance, history, ended, up=up)
     if spans is None:
         why = instance.get("StateReason", {}).get("Message") or instance["State"]["Name"]
@@ -68,17 +82,21 @@ def _of_instance(ec2: Any, instance: dict[str, Any], history: History, since: da
     return found
 
 
-def _ended(ec2: Any, instance: dict[str, Any]) -> datetime | None:
-    """When an instance ended, as EC2 tells it: of one that somebody stopped in words, of one that shut itself down
-    only by its console, which EC2 takes over at the end."""
+def ended_at(clients: Clients, names: Names, ec2: Any, instance: dict[str, Any]) -> datetime | None:
+    """When an instance ended, as far as anybody tells: EC2 in words where somebody stopped it; of one that shut itself
+    down the last object that its training wrote, or else the console that EC2 took over."""
     if said := _SAID.search(instance.get("StateTransitionReason", "")):
         return datetime.strptime(said[1], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
-    told = answer_unless(
-        lambda: ec2.get_console_output(InstanceId=instance["InstanceId"]),
-        *("InvalidInstanceID.NotFound", "UnauthorizedOperation", "AccessDenied"),
-    )
-    moment = (told or {}).get("Timestamp")
-    return moment if moment is not None and moment > instance["LaunchTime"] else None
+    told = None
+    for tag in instance.get("Tags", []):
+        if tag["Key"] == INSTANCE_TAG:
+            key = f"{result_prefix(names, tag['Value'])}{OUTCOME}"
+            head = partial(clients.s3.head_object, Bucket=names.bucket, Key=key)
+            told = (answer_unless(head, "404", "NoSuchKey", "NoSuchBucket", "403") or {}).get("LastModified")
+    if told is None or told < instance["LaunchTime"]:
+        output = partial(ec2.get_console_output, InstanceId=instance["InstanceId"])
+        told = (answer_unless(output, *_NO_CONSOLE) or {}).get("Timestamp")
+    return told if told is not None and told > instance["LaunchTime"] else None
 
 
 def _ran(instance: dict[str, Any], history: History, ended: datetime | None, *, up: bool) -> list[Period] | None:
