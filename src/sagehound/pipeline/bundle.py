@@ -56,13 +56,17 @@ def bundle_of(files: Mapping[str, bytes]) -> Bundle:
 
 
 def container_requirements() -> list[str]:
-    """What a job needs beside AWS's PyTorch container, from the package's own metadata (torch is in the container)."""
+    """What AWS's PyTorch container lacks, from the package's own metadata.
+
+    torch and numpy are there, and stay as they are: the container's other packages were built for its numpy, and the
+    classifier runs on both majors. Pillow is there too, perhaps older than what the pictures were checked with.
+    """
     needed: list[str] = []
     for requirement in importlib.metadata.requires("sagehound") or []:
         specification, _, marker = requirement.partition(";")
         name = re.split(r"[^A-Za-z0-9._-]", specification.strip(), maxsplit=1)[0].lower()
         for_training = re.search(r"extra\s*==\s*['\"]train['\"]", marker)
-        if (for_training and name != "torch") or (not marker and name in ("numpy", "onnxruntime", "pillow")):
+        if (for_training and name != "torch") or (not marker and name in ("onnxruntime", "pillow")):
             needed.append(specification.strip())
     return sorted(needed)
 
