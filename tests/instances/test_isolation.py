@@ -13,7 +13,7 @@ async def test_the_machine_stays_as_it_is(private_lab: Lab) -> None:
     """Root inside changes programs and accounts of its own only, and keeps them over stop and start."""
     spec = private_lab.spec()
     handle = await private_lab.boot(spec)
-    python = privacy.python_folders()[0]
+    python = (*privacy.python_folders(), "/usr/lib")[0]
     script = f"""
         set -e
         echo changed > /usr/sagehound-test; echo changed > {python}/sagehound-test

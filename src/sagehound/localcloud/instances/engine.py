@@ -85,7 +85,7 @@ class Instances:
         except BaseException:
             listener.close()
             if "program" in handle:
-                await self._supervisor.stop(handle["program"], 0)
+                await self._kill(handle["program"])
             raise
         await self._look_after(spec, metadata, handle, listener, ended)
         return handle
@@ -108,7 +108,7 @@ class Instances:
                 last = self.console(spec)[-500:].decode(errors="replace").strip().rpartition("\n")[2]
                 raise OSError(f"the instance cannot be started: {last}")
         except BaseException:
-            await self._supervisor.stop(program, 0)
+            await self._kill(program)
             raise
         finally:
             for task in (telling, following):
@@ -118,6 +118,10 @@ class Instances:
             os.close(descriptor)
             ready.unlink(missing_ok=True)
         return program
+
+    async def _kill(self, program: Handle) -> None:
+        """In a task of its own: within one that is being cancelled, timeouts of early Pythons 3.11 end it once more."""
+        await asyncio.create_task(self._supervisor.stop(program, 0))
 
     async def _look_after(
         self, spec: InstanceSpec, metadata: Metadata, handle: Handle, listener: socket.socket, ended: Ended

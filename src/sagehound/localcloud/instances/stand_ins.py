@@ -87,7 +87,9 @@ def _aws(path: Path, inside: Inside) -> None:
 
 def _filled(source: Path, inside: Inside) -> str:
     text = source.read_text().replace("@OPT@", inside.opt).replace("@PYTHON@", inside.python)
-    return text.replace("@PYTHON_BIN@", str(Path(inside.python).parent))
+    folder = str(Path(inside.python).parent)
+    # That of the system is on the PATH anyway, behind the programs that take the place of the machine's.
+    return text.replace("@PYTHON_PATH@", "" if folder in SYSTEM_PATH.split(":") else f":{folder}")
 
 
 def _program(path: Path, text: str) -> None:
