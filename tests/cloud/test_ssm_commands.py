@@ -244,8 +244,23 @@ def test_an_instance_that_ends_takes_its_command_along(managed: Managed) -> None
     found = managed.end(command_id, instance_id)
     assert found["Status"] == "Failed"
     assert found["StandardOutputContent"] == "began\n"
-    assert "failed to run commands" in found["StandardErrorContent"] or "not running" in found["StandardErrorContent"]
+    assert "failed to run commands: " in found["StandardErrorContent"]
     sleeper.await_gone()
+
+
+def test_an_instance_that_ends_before_its_turn_runs_nothing(managed: Managed) -> None:
+    first, second, sleeper = managed.up(fleet="turns"), managed.up(fleet="turns"), Sleeper()
+    targets = [{"Key": "tag:fleet", "Values": ["turns"]}]
+    command_id = managed.send(sleeper.command, Targets=targets, MaxConcurrency="1", MaxErrors="1")
+    sleeper.await_up()
+    assert managed.invocation(command_id, second)["Status"] == "Pending"
+    managed.ec2.terminate_instances(InstanceIds=[second])
+    managed.wait(second, "terminated")
+    for process in sleeper.processes():
+        process.kill()
+    assert managed.end(command_id, first)["Status"] == "Failed"
+    found = managed.end(command_id, second)
+    assert (found["Status"], found["StatusDetails"], found["ResponseCode"]) == ("Failed", "Undeliverable", -1)
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,10 @@ class Delivery:
         if now > command["RequestedDateTime"] + timedelta(seconds=command["TimeoutSeconds"]):
             self._advance(command, instance_id, "TimedOut", "DeliveryTimedOut")
             return
+        if all(machine.instance_id != instance_id for machine in self._machines.running(command["region"])):
+            told = {"StandardErrorContent": "The instance was not running when its turn came."}
+            self._advance(command, instance_id, "Failed", "Undeliverable", **told)
+            return
         if not self._advance(command, instance_id, "InProgress", Started=now):
             return  # cancelled meanwhile
         output = self.output(command, instance_id)
@@ -131,7 +135,7 @@ class Delivery:
             said = "failed to run commands: exit status 137 (executionTimeout)"
             return "TimedOut", "ExecutionTimedOut", STOPPED_PREEMPTIVELY, said
         if isinstance(error, NotRunning):
-            return "Failed", "Undeliverable", -1, "The instance is not running (any more)."
+            return "Failed", "Failed", -1, "failed to run commands: the instance has ended"
         if error is not None:
             logger.error("a command could not be run", exc_info=error)
             return "Failed", "Failed", -1, f"failed to run commands: {error}"
