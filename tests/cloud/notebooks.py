@@ -120,7 +120,7 @@ class Browser:
         kernel = self.send("POST", "/api/kernels", {"name": "python3", "path": ""}).json()["id"]
         cookie = "; ".join(f"{name}={value}" for name, value in self.session.cookies.items())
         address = f"{self.base.replace('http', 'ws')}/api/kernels/{kernel}/channels"
-        channel = websocket.create_connection(address, cookie=cookie, timeout=60, origin=self.base)
+        channel = websocket.create_connection(address, cookie=cookie, timeout=300, origin=self.base)
         try:
             header = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "username": "", "session": "s"}
             content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}}

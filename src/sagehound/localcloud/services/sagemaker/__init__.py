@@ -14,6 +14,11 @@ Covered
   DescribeEndpoint, ListEndpoints, UpdateEndpoint (blue-green), UpdateEndpointWeightsAndCapacities, DeleteEndpoint;
   variants as scalable targets (sagemaker:variant:DesiredInstanceCount); MetricsConfig with EnableEnhancedMetrics and
   MetricPublishFrequencyInSeconds.
+- CreateNotebookInstance, DescribeNotebookInstance, ListNotebookInstances, StartNotebookInstance, StopNotebookInstance,
+  UpdateNotebookInstance, DeleteNotebookInstance, CreatePresignedNotebookInstanceUrl: JupyterLab as a process, its
+  folder kept over stop and start. CreateNotebookInstanceLifecycleConfig, DescribeNotebookInstanceLifecycleConfig,
+  ListNotebookInstanceLifecycleConfigs, UpdateNotebookInstanceLifecycleConfig, DeleteNotebookInstanceLifecycleConfig:
+  scripts that really run.
 - AddTags, ListTags, DeleteTags for every resource.
 - The execution role decides what is done with it: s3:ListBucket and s3:GetObject for channels, code, checkpoints and
   model data, s3:PutObject for artefacts and checkpoints, logs:CreateLogGroup, logs:CreateLogStream and
@@ -28,6 +33,8 @@ Not covered, and refused by name
 - Of hosting: inference pipelines, multi-model containers, uncompressed model data, inference components, serverless and
   asynchronous inference, data capture, RoutingStrategy RANDOM, canary and linear traffic shifting, detailed
   observability, instance counts of 0.
+- Of notebook instances: subnets and security groups, KMS keys, accelerators, code repositories, RootAccess Disabled,
+  DirectInternetAccess Disabled, dualstack addresses.
 
 Accepted without effect, which a job's log or its description says
 - VpcConfig, network isolation, traffic encryption; Debugger and profiler rules (stored, never evaluated); volume sizes;
@@ -36,6 +43,8 @@ Accepted without effect, which a job's log or its description says
 
 To know
 - MemoryUtilization and DiskUtilization of endpoints are percentages of this machine, not of the instance type.
+- A link into a notebook instance works once, where AWS's works for five minutes; the instance's programs are this
+  machine's, its vCPUs, memory and volume size limit nothing, and it has no metadata service.
 - Permissions for the container image (ecr) are not asked for. A role that may not write its model is told before the
   training, where AWS tells it after. Logs and metrics are asked for when a stream or the first metric begins.
 - CheckpointConfig of a tuning job is a folder for each training job: S3Uri/TRAINING-JOB-NAME.

@@ -1,0 +1,78 @@
+"""JupyterLab as it runs inside a notebook instance: sessions end, strangers and other pages see nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from sagehound.localcloud.notebooks.inside import links, state
+from tests.cloud.notebooks import Browser
+from tests.waiting import wait_for
+
+pytestmark = pytest.mark.timeout(200)
+KEY = b"k" * 32
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a JupyterLab of an instance whose key we know."""
+    own, home = tmp_path_factory.mktemp("own"), tmp_path_factory.mktemp("home")
+    (own / state.KEY_FILE).write_bytes(KEY)
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
+    inside = str(Path(state.__file__).parent)
+    process = subprocess.Popen([sys.executable, inside, "jupyter", str(own), str(home)], env=environment)
+    port = own / state.PORT_FILE
+
+    def answers() -> bool:
+        try:
+            return bool(requests.get(f"http://127.0.0.1:{port.read_text()}/api", timeout=60).ok)
+        except (OSError, ValueError):
+            return False
+
+    try:
+        wait_for(answers, "JupyterLab to answer", limit=120)
+        yield f"http://127.0.0.1:{port.read_text()}"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def link(base: str, seconds: int) -> str:
+    return f"{base}/login?authToken={links.issue(KEY, time.time(), seconds)}"
+
+
+def test_a_session_ends_at_its_time_though_the_browser_keeps_its_cookie(base) -> None:
+    lasting, short = Browser(link(base, 3600)), Browser(link(base, 3))
+    kept = {cookie.name: str(cookie.value) for cookie in short.session.cookies}
+    assert requests.get(f"{base}/api/contents", cookies=kept, timeout=60).status_code == 200
+    wait_for(
+        lambda: requests.get(f"{base}/api/contents", cookies=kept, timeout=60).status_code == 403, "the session to end"
+    )
+    assert lasting.get("/api/contents").status_code == 200
+
+
+def test_without_a_session_there_is_nothing_but_a_sentence(base) -> None:
+    for path in ("/", "/lab", "/lab/tree/x", "/login", "/login?authToken=", "/login?authToken=x.y", "/lab?token="):
+        answer = requests.get(base + path, timeout=60)
+        assert answer.status_code == 403, path
+        assert "sagehound notebook" in answer.text, path
+    for path in ("/api/contents", "/api/kernels", "/api/terminals", "/api/sessions", "/lab/api/settings"):
+        assert requests.get(base + path, timeout=60).status_code == 403, path
+    posted = requests.post(f"{base}/login", data={"password": ""}, timeout=60)
+    assert posted.status_code in (403, 405)
+
+
+def test_another_page_cannot_use_the_session(base) -> None:
+    """No token against forgery, no kernel; and no name but the loopback's leads here."""
+    browser = Browser(link(base, 3600))
+    forged = browser.session.post(f"{base}/api/kernels", json={"name": "python3"}, timeout=60)
+    assert forged.status_code == 403
+    elsewhere = browser.session.get(f"{base}/api/contents", headers={"Host": "evil.example"}, timeout=60)
+    assert elsewhere.status_code == 403
