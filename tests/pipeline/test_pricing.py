@@ -12,11 +12,14 @@ import pytest
 
 from sagehound.errors import StepFailed
 from sagehound.pipeline.clients import connect_endpoint
+from sagehound.pipeline.cost.bill import price_usages
+from sagehound.pipeline.cost.summarising import chosen, from_aws
+from sagehound.pipeline.cost.usage import Usage, Usages
 from sagehound.pipeline.pricing.hardware import Hardware, burstable, hardware_of, has_local_storage
 from sagehound.pipeline.pricing.offers import prices_of, products_of_answer
 from sagehound.pipeline.pricing.packaged import DamagedTable, packaged_prices, parse_table
 from sagehound.pipeline.pricing.prices import UNITS, Use
-from sagehound.pipeline.pricing.query import ask_prices, read_offers
+from sagehound.pipeline.pricing.query import ask_prices, connect_price_list, read_offers
 from tests.pipeline.function_shop import Endpoint, Reply, aws_error, endpoint, json_reply
 
 REGION = "us-east-1"
@@ -325,3 +328,56 @@ def test_types_with_a_disk_of_their_own_have_no_volume() -> None:
     assert has_local_storage("ml.g4dn.xlarge")
     assert not has_local_storage("ml.m5.xlarge")
     assert not has_local_storage("ml.p3.2xlarge")
+
+
+def test_the_persons_own_keys_ask_for_what_was_used_and_for_what_it_is_compared_with(
+    price_list: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "AWS_ENDPOINT_URL_PRICING": price_list.url,
+        "AWS_ACCESS_KEY_ID": "AKIATEST",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+    }.items():
+        monkeypatch.setenv(name, value)
+    entry = Usage("train", "job", Use.TRAINING, "ml.m5.large", Decimal(3600))
+    table = from_aws(REGION, "")(Usages([entry]))
+    bill = price_usages(Usages([entry]), table, charged=True)
+    # an hour of 0.115
+    assert bill.usd == Decimal("0.115")
+    assert bill.missing == []
+    assert table.find(Use.EC2, "m5.large") is not None
+    asked = {item["Value"] for _, _, body in price_list.asked for item in json.loads(body)["Filters"]}
+    assert {"ml.m5.large", "m5.large", "ml.g4dn.xlarge", REGION} <= asked
+
+
+def test_without_keys_the_price_list_is_not_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(StepFailed, match="credentials") as refused:
+        connect_price_list("")
+    assert "without --prices" in refused.value.hint
+    with pytest.raises(StepFailed, match="nobody"):
+        connect_price_list("nobody")
+
+
+def test_prices_may_be_a_folder_of_offer_files(tmp_path: Path) -> None:
+    assert chosen("table", REGION, "") is None
+    with pytest.raises(StepFailed, match="no offer file"):
+        chosen(str(tmp_path), REGION, "")
+    (sku,) = [one for one in LIST if one["product"]["sku"].startswith("HOST")]
+    offer = {
+        "products": {"HOST000000000001": sku["product"]},
+        "terms": {"OnDemand": {"HOST000000000001": sku["terms"]["OnDemand"]}},
+    }
+    (tmp_path / "sagemaker.json").write_text(json.dumps(offer))
+    prices = chosen(str(tmp_path), REGION, "")
+    assert prices is not None
+    table = prices(Usages())
+    assert table.prices[Use.HOSTING, "ml.m5.large"].usd == Decimal("0.116")
+    # of another region than the table's only what the files say is known
+    elsewhere = chosen(str(tmp_path), "eu-west-1", "")
+    assert elsewhere is not None
+    assert elsewhere(Usages()).prices == {}

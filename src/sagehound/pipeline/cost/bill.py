@@ -84,7 +84,6 @@ class Bill:
     at: datetime | None = None
     clock: str = ""
     """That the cloud's clock was fast, so that its seconds are no real ones."""
-    region: str = ""
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -140,7 +139,6 @@ def price_usages(
     charged: bool,
     at: datetime | None = None,
     clock: str = "",
-    region: str = "",
     notes: Iterable[str] = (),
 ) -> Bill:
     """Put prices on what was used. What has none stands on the bill without an amount, and is told."""
@@ -158,7 +156,6 @@ def price_usages(
         charged=charged,
         at=at,
         clock=clock,
-        region=region,
         notes=list(notes),
     )
 

@@ -43,7 +43,6 @@ def summarise(
         charged=not clients.local,
         at=now,
         clock=clients.clock.sentence_for(moments),
-        region=clients.region,
         notes=[_SHARED] if clients.local and usages.jobs else [],
     )
     return CostSummary.of(bill)

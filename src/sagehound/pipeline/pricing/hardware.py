@@ -11,8 +11,12 @@ _ODD = {"t2.nano": 1, "t2.micro": 1, "t2.small": 1, "p3.2xlarge": 8, "p3.8xlarge
 _GPUS = {
     **{f"g4dn.{size}": 1 for size in ("xlarge", "2xlarge", "4xlarge", "8xlarge", "16xlarge")},
     **{f"{family}.{size}": 1 for family in ("g5", "g6") for size in ("xlarge", "2xlarge", "4xlarge", "8xlarge")},
-    "g4dn.12xlarge": 4, "g5.12xlarge": 4, "g6.12xlarge": 4,
-    "p3.2xlarge": 1, "p3.8xlarge": 4, "p3.16xlarge": 8,
+    "g4dn.12xlarge": 4,
+    "g5.12xlarge": 4,
+    "g6.12xlarge": 4,
+    "p3.2xlarge": 1,
+    "p3.8xlarge": 4,
+    "p3.16xlarge": 8,
 }
 _KIND = {"g4dn": "NVIDIA T4", "g5": "NVIDIA A10G", "g6": "NVIDIA L4", "p3": "NVIDIA V100"}
 _OWN_DISK = re.compile(r"^(?:g4dn|g5|g6|p3dn|p4d|p4de|p5|m5d|c5d|r5d|trn1)$")
