@@ -6,11 +6,12 @@ import base64
 import os
 import secrets
 from pathlib import Path
-
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from typing import TYPE_CHECKING
 
 from sagehound.localcloud.errors import AwsError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_ID = "alias/aws/ssm"
 """The one key there is: AWS's own for Systems Manager."""
@@ -31,6 +32,8 @@ class Cipher:
 
     def decrypt(self, text: str, arn: str) -> str:
         """The inverse; AwsError when the key is not the one that it was encrypted with."""
+        from cryptography.exceptions import InvalidTag
+
         data = base64.b64decode(text)
         try:
             return self._cipher().decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], arn.encode()).decode()
@@ -40,6 +43,9 @@ class Cipher:
 
     def _cipher(self) -> AESGCM:
         if self._key is None:
+            # Takes a tenth of a second, for which no start of a server needs to wait.
+            from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
             self._key = AESGCM(load_or_make_key(self._path))
         return self._key
 
