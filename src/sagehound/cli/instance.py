@@ -13,6 +13,7 @@ from sagehound.cli.options import (
     DataDirOption,
     EntryPointOption,
     JsonOption,
+    PlanOption,
     SetOption,
     SourceDirOption,
     TargetOption,
@@ -51,6 +52,7 @@ def train(
     target: TargetOption = "local",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
+    plan: PlanOption = False,
 ) -> None:
     """Launch an instance that fetches data and code, trains, uploads the model and is gone; Ctrl-C terminates it."""
     from sagehound.pipeline.code import is_ours
@@ -62,7 +64,9 @@ def train(
     # As texts: a value that begins like a number, or holds a quote, is still a text.
     own = {"archive": archive, "instance_type": instance_type}
     said = [f"instance.{name}={value}" for name, value in own.items() if value]
-    with opened(config, [*(overrides or []), *said], target, data_dir, as_json, console, given=given) as here:
+    with opened(
+        config, [*(overrides or []), *said], target, data_dir, as_json, console, given=given, plan=plan
+    ) as here:
         data = None
         if not here.settings.instance.archive:
             data = stored_data(here.clients, here.names, here.settings.data.name, step="instance")

@@ -41,6 +41,14 @@ def _lines(call: Call, prices: PriceTable, settings: PipelineSettings) -> Iterat
         for variant in params["ProductionVariants"]:
             what = f"{variant['InitialInstanceCount']} x {variant['InstanceType']}"
             yield _standing(f"an endpoint with {params['EndpointConfigName']}, {what}", Use.HOSTING, variant, prices)
+    elif call.operation == "RunInstances":
+        price = prices.find(Use.EC2, params["InstanceType"])
+        if price is None:
+            yield f"  an instance: {prices.why_missing(Use.EC2, params['InstanceType'])}"
+        else:
+            limit = settings.instance.max_runtime_seconds
+            most = f"at most {cents(money(price, Decimal(limit)))} (instance.max_runtime_seconds {limit:,})"
+            yield f"  an instance: {params['InstanceType']}, {money(price, HOUR):.4f} an hour, {most}"
     elif call.operation == "PutProvisionedConcurrencyConfig":
         price = prices.find(Use.LAMBDA_PROVISIONED)
         if price is not None:

@@ -86,6 +86,17 @@ class Permissions:
             elif name == "VpcConfig":
                 for action in _NETWORK:
                     yield action, "", "*"
+        if call.name == "iam:AddRoleToInstanceProfile":
+            # Who launches an instance with a profile passes the role that is in it.
+            yield (
+                "iam:PassRole",
+                "ec2.amazonaws.com",
+                f"arn:{self._partition}:iam::{self._account_id}:role/{call.params['RoleName']}",
+            )
+        if call.name == "iam:CreateInstanceProfile":
+            yield "iam:TagInstanceProfile", "", next(iter(self._resources(call)))
+        if call.service == "ec2" and call.params.get("TagSpecifications"):
+            yield "ec2:CreateTags", "", "*"
         if call.name in ("s3:HeadObject", "s3:GetObject"):
             # Without it S3 says 403 of what is not there, and no step could tell.
             yield "s3:ListBucket", "", f"arn:{self._partition}:s3:::{call.params['Bucket']}"

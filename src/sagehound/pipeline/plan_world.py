@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from sagehound.pipeline.instance_planned import PlannedInstances
 from sagehound.pipeline.plan_calls import Call, Refusal
 from sagehound.pipeline.plan_jobs import PlannedJobs
 
@@ -30,6 +31,7 @@ class PlannedWorld:
         self._buckets: dict[str, dict[str, Any]] = {}
         self._made: dict[tuple[str, str], dict[str, Any]] = {}
         self._now = datetime.now(UTC)
+        self._instances = PlannedInstances(self.arn, self._now, self._put_object)
         self._jobs = PlannedJobs(self.arn, self._now, self._put_object)
 
     def arn(self, service: str, rest: str) -> str:
@@ -42,6 +44,8 @@ class PlannedWorld:
         """What the planned world knows; None for a read about what it did not make."""
         found: _Answer
         if call.service == "sagemaker" and (found := self._jobs.answer(call)) is not None:
+            return found
+        if (found := self._instances.answer(call)) is not None:
             return found
         method: Callable[[Any], _Answer] | None = getattr(
             self, f"_{call.service}_{call.operation}".replace("-", "_"), None
