@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sagehound.cli.opening import Opened, opened
-from sagehound.cli.options import ConfigOption, DataDirOption, JsonOption, PlanOption, SetOption, TargetOption
+from sagehound.cli.options import (
+    ConfigOption,
+    DataDirOption,
+    JsonOption,
+    PlanOption,
+    ProfileOption,
+    RegionOption,
+    SetOption,
+    TargetOption,
+)
 from sagehound.errors import StepFailed
 
 if TYPE_CHECKING:
@@ -39,6 +48,8 @@ def function(
     overrides: SetOption = None,
     plan: PlanOption = False,
     target: TargetOption = "local",
+    profile: ProfileOption = "",
+    region: RegionOption = "",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -46,7 +57,9 @@ def function(
     from sagehound.pipeline.function import deploy_function
 
     given = {"function_source_dir": entry_point, "function_handler": handler}
-    with opened(config, overrides, target, data_dir, as_json, given=given, plan=plan) as here:
+    with opened(
+        config, overrides, target, data_dir, as_json, given=given, plan=plan, profile=profile, region=region
+    ) as here:
         if sum((bool(event), picture is not None, no_invoke)) > 1:
             raise StepFailed("function", "--event, --picture and --no-invoke exclude each other", "Give one of them.")
         with here.reporter.step("function") as step:

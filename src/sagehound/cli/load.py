@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sagehound.cli.opening import Opened, opened
-from sagehound.cli.options import ConfigOption, DataDirOption, JsonOption, SetOption, TargetOption
+from sagehound.cli.options import (
+    ConfigOption,
+    DataDirOption,
+    JsonOption,
+    ProfileOption,
+    RegionOption,
+    SetOption,
+    TargetOption,
+)
 from sagehound.cli.telling import INTERRUPTED
 from sagehound.errors import StepFailed
 
@@ -60,6 +68,8 @@ def load(
     config: ConfigOption = None,
     overrides: SetOption = None,
     target: TargetOption = "local",
+    profile: ProfileOption = "",
+    region: RegionOption = "",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -68,7 +78,9 @@ def load(
     Latency counts from the moment that a request was due, so that a slow server is not forgiven. Ctrl-C ends the load
     and keeps what was measured. --capacity measures what one instance holds, for `sagehound scale --from-load`.
     """
-    with opened(config, overrides, target, data_dir, as_json, tells_clock=False) as here:
+    with opened(
+        config, overrides, target, data_dir, as_json, tells_clock=False, profile=profile, region=region
+    ) as here:
         _require_fitting(
             {
                 "--endpoint": endpoint,

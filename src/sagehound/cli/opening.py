@@ -49,6 +49,8 @@ def opened(
     given: Mapping[str, object] | None = None,
     tells_clock: bool = True,
     plan: bool = False,
+    profile: str = "",
+    region: str = "",
 ) -> Iterator[Opened]:
     """Read the settings, connect, and tell errors in three lines; ``given`` are options that are short for settings.
 
@@ -57,7 +59,7 @@ def opened(
     That a local cloud's clock is fast is said first, unless the step says so itself (``tells_clock``).
     """
     with telling(as_json, verbose) as reporter:
-        settings = load(config, overrides, **(given or {}))
+        settings = load(config, overrides, profile=profile, region=region, **(given or {}))
         clients = connect(target, settings, data_dir_of(data_dir))
         if plan:
             yield from _planned(settings, clients, as_json)

@@ -23,6 +23,10 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting, as in train.epochs=3.")
 ]
 TargetOption = Annotated[str, typer.Option(help="Where the AWS calls go: local or aws.", metavar="local|aws")]
+ProfileOption = Annotated[
+    str, typer.Option("--profile", help="Profile of your AWS configuration, with --target aws.", metavar="NAME")
+]
+RegionOption = Annotated[str, typer.Option("--region", help="AWS region (default: the settings').", metavar="REGION")]
 DataDirOption = Annotated[
     Path | None, typer.Option(help="The local cloud's data directory (default: SAGEHOUND_DATA_DIR or ~/.sagehound).")
 ]
@@ -70,6 +74,8 @@ def load(config: Path | None, overrides: list[str] | None, **given: object) -> P
         "skip_unreadable": "data.skip_unreadable",
         "duplicates": "data.duplicates",
         "spot": "spot.enabled",
+        "profile": "profile",
+        "region": "region",
         "tune_entry_point": "tune.entry_point",
         "tune_source_dir": "tune.source_dir",
         "train_entry_point": "train.entry_point",

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sagehound.cli.opening import opened
-from sagehound.cli.options import ConfigOption, DataDirOption, JsonOption, PlanOption, SetOption
+from sagehound.cli.options import (
+    ConfigOption,
+    DataDirOption,
+    JsonOption,
+    PlanOption,
+    ProfileOption,
+    RegionOption,
+    SetOption,
+)
 from sagehound.errors import StepFailed
 
 if TYPE_CHECKING:
@@ -61,6 +69,8 @@ def scale(
     config: ConfigOption = None,
     overrides: SetOption = None,
     plan: PlanOption = False,
+    profile: ProfileOption = "",
+    region: RegionOption = "",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -82,7 +92,9 @@ def scale(
         "scale_out_cooldown": scale_out_cooldown,
     }
     short = [f"scale.{key}={one}" for key, one in given.items() if one is not None]
-    with opened(config, [*(overrides or []), *short], place, data_dir, as_json, plan=plan) as here:
+    with opened(
+        config, [*(overrides or []), *short], place, data_dir, as_json, plan=plan, profile=profile, region=region
+    ) as here:
         if show and remove:
             raise StepFailed("scale", "--show and --remove exclude each other", "Give one of them.")
         asked = _asked(endpoint, function, None if show or remove else from_load, take_target=value is None)

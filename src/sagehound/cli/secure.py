@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from sagehound.cli.opening import opened
-from sagehound.cli.options import ConfigOption, DataDirOption, JsonOption, PlanOption, SetOption, TargetOption
+from sagehound.cli.options import (
+    ConfigOption,
+    DataDirOption,
+    JsonOption,
+    PlanOption,
+    ProfileOption,
+    RegionOption,
+    SetOption,
+    TargetOption,
+)
 
 _DAYS = 90
 
@@ -33,6 +42,8 @@ def secure(
     overrides: SetOption = None,
     plan: PlanOption = False,
     target: TargetOption = "local",
+    profile: ProfileOption = "",
+    region: RegionOption = "",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -43,7 +54,10 @@ def secure(
     """
     from sagehound.pipeline.secure import step as step_module
 
-    with opened(config, overrides, target, data_dir, as_json, plan=plan) as here, here.reporter.step("secure") as step:
+    with (
+        opened(config, overrides, target, data_dir, as_json, plan=plan, profile=profile, region=region) as here,
+        here.reporter.step("secure") as step,
+    ):
         if restore is not None:
             step_module.restore_roles(here.clients, restore, step)
             return

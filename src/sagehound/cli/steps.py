@@ -17,6 +17,8 @@ from sagehound.cli.options import (
     JsonOption,
     MirrorOption,
     PlanOption,
+    ProfileOption,
+    RegionOption,
     SetOption,
     SkipOption,
     TargetOption,
@@ -52,6 +54,8 @@ def upload(
     duplicates: DuplicatesOption = None,
     plan: PlanOption = False,
     target: TargetOption = "local",
+    profile: ProfileOption = "",
+    region: RegionOption = "",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -60,7 +64,9 @@ def upload(
     from sagehound.pipeline.intake.source import take_in
 
     given = {"skip_unreadable": skip_unreadable, "duplicates": duplicates}
-    with opened(config, overrides, target, data_dir, as_json, given=given, plan=plan) as here:
+    with opened(
+        config, overrides, target, data_dir, as_json, given=given, plan=plan, profile=profile, region=region
+    ) as here:
         clients, settings, reporter = here.clients, here.settings, here.reporter
         source = data or sample_pictures()
         with reporter.step("check") as step:
@@ -78,13 +84,18 @@ def invoke(
     overrides: SetOption = None,
     plan: PlanOption = False,
     target: TargetOption = "local",
+    profile: ProfileOption = "",
+    region: RegionOption = "",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask the endpoint what is on pictures: names and scores."""
     from sagehound.pipeline import invoke as step_module
 
-    with opened(config, overrides, target, data_dir, as_json, plan=plan) as here, here.reporter.step("invoke") as step:
+    with (
+        opened(config, overrides, target, data_dir, as_json, plan=plan, profile=profile, region=region) as here,
+        here.reporter.step("invoke") as step,
+    ):
         name = endpoint or here.names.endpoint
         step_module.invoke(here.clients, name, step_module.questions_of(pictures), step)
 
@@ -94,13 +105,15 @@ def delete(
     config: ConfigOption = None,
     overrides: SetOption = None,
     target: TargetOption = "local",
+    profile: ProfileOption = "",
+    region: RegionOption = "",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Delete everything that the project made: endpoints, models, its bucket, its role."""
     from sagehound.pipeline.cleanup import delete_belongings, find_belongings
 
-    with opened(config, overrides, target, data_dir, as_json) as here:
+    with opened(config, overrides, target, data_dir, as_json, profile=profile, region=region) as here:
         found = find_belongings(here.clients, here.names)
         if found.lines() and not yes:
             if as_json:

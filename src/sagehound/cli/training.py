@@ -15,6 +15,8 @@ from sagehound.cli.options import (
     EntryPointOption,
     JsonOption,
     PlanOption,
+    ProfileOption,
+    RegionOption,
     SetOption,
     SourceDirOption,
     SpotOption,
@@ -31,6 +33,8 @@ def features(
     spot: SpotOption = False,
     plan: PlanOption = False,
     target: TargetOption = "local",
+    profile: ProfileOption = "",
+    region: RegionOption = "",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
@@ -42,7 +46,18 @@ def features(
 
     given = {"spot": spot}
     with (
-        opened(config, overrides, target, data_dir, as_json, verbose, given=given, plan=plan) as here,
+        opened(
+            config,
+            overrides,
+            target,
+            data_dir,
+            as_json,
+            verbose,
+            given=given,
+            plan=plan,
+            profile=profile,
+            region=region,
+        ) as here,
         here.reporter.step("features") as step,
     ):
         check_quotas(here.clients, wanted_by(here.settings, ["features"]), here.reporter, "features")
@@ -60,6 +75,8 @@ def tune(
     spot: SpotOption = False,
     plan: PlanOption = False,
     target: TargetOption = "local",
+    profile: ProfileOption = "",
+    region: RegionOption = "",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
@@ -72,7 +89,9 @@ def tune(
     from sagehound.pipeline.upload import stored_data
 
     given = own_script("tune", entry_point, source_dir) | {"spot": spot}
-    with opened(config, overrides, target, data_dir, as_json, verbose, given=given, plan=plan) as here:
+    with opened(
+        config, overrides, target, data_dir, as_json, verbose, given=given, plan=plan, profile=profile, region=region
+    ) as here:
         clients, settings, reporter = here.clients, here.settings, here.reporter
         step_module.space_of(settings)
         code = find_code(settings.tune.entry_point, settings.tune.source_dir, "tune", local=clients.local)
@@ -98,6 +117,8 @@ def train(
     spot: SpotOption = False,
     plan: PlanOption = False,
     target: TargetOption = "local",
+    profile: ProfileOption = "",
+    region: RegionOption = "",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
@@ -111,7 +132,9 @@ def train(
     from sagehound.pipeline.upload import stored_data
 
     given = own_script("train", entry_point, source_dir) | {"spot": spot}
-    with opened(config, overrides, target, data_dir, as_json, verbose, given=given, plan=plan) as here:
+    with opened(
+        config, overrides, target, data_dir, as_json, verbose, given=given, plan=plan, profile=profile, region=region
+    ) as here:
         clients, settings, reporter = here.clients, here.settings, here.reporter
         code = find_code(settings.train.entry_point, settings.train.source_dir, "train", local=clients.local)
         count = instance_count or settings.train.instance_count
@@ -149,6 +172,8 @@ def deploy(
     overrides: SetOption = None,
     plan: PlanOption = False,
     target: TargetOption = "local",
+    profile: ProfileOption = "",
+    region: RegionOption = "",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -159,7 +184,10 @@ def deploy(
     from sagehound.pipeline.quotas import check_quotas, wanted_by
     from sagehound.pipeline.train import latest_model
 
-    with opened(config, overrides, target, data_dir, as_json, plan=plan) as here, here.reporter.step("deploy") as step:
+    with (
+        opened(config, overrides, target, data_dir, as_json, plan=plan, profile=profile, region=region) as here,
+        here.reporter.step("deploy") as step,
+    ):
         clients, settings, names = here.clients, here.settings, here.names
         check_quotas(clients, wanted_by(settings, ["deploy"]), here.reporter, "deploy")
         usual = settings.train.instance_count

@@ -22,6 +22,8 @@ from sagehound.cli.options import (
     MirrorOption,
     PlanOption,
     PortOption,
+    ProfileOption,
+    RegionOption,
     SetOption,
     SkipOption,
     SpotOption,
@@ -72,6 +74,8 @@ def run(
     spot: SpotOption = False,
     plan: PlanOption = False,
     target: TargetOption = "local",
+    profile: ProfileOption = "",
+    region: RegionOption = "",
     port: PortOption = _PORT,
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
@@ -88,13 +92,32 @@ def run(
 
     if plan:
         given = {"skip_unreadable": skip_unreadable, "duplicates": duplicates, "spot": spot}
-        with opened(config, overrides, target, data_dir, as_json, verbose, given=given, plan=True) as here:
+        with opened(
+            config,
+            overrides,
+            target,
+            data_dir,
+            as_json,
+            verbose,
+            given=given,
+            plan=True,
+            profile=profile,
+            region=region,
+        ) as here:
             options = walk.Options(mirror=mirror, again=again, anyway=anyway)
             source = data or sample_pictures()
             walk.run(here.clients, here.settings, source, cache_directory(), here.reporter, options)
         return
     with telling(as_json, verbose) as reporter, reporter.step("run") as whole:
-        settings = load(config, overrides, skip_unreadable=skip_unreadable, duplicates=duplicates, spot=spot)
+        settings = load(
+            config,
+            overrides,
+            skip_unreadable=skip_unreadable,
+            duplicates=duplicates,
+            spot=spot,
+            profile=profile,
+            region=region,
+        )
         folder = data_dir_of(data_dir)
         own = _Own.started(target, folder, port, settings, reporter)
         temporary = own is not None and not keep
@@ -148,6 +171,8 @@ def report(
     config: ConfigOption = None,
     overrides: SetOption = None,
     target: TargetOption = "local",
+    profile: ProfileOption = "",
+    region: RegionOption = "",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -156,7 +181,7 @@ def report(
     from sagehound.pipeline.load.result import LoadResult
 
     with (
-        opened(config, overrides, target, data_dir, as_json, tells_clock=False) as here,
+        opened(config, overrides, target, data_dir, as_json, tells_clock=False, profile=profile, region=region) as here,
         here.reporter.step("report") as step,
     ):
         results = [LoadResult.read(file, "report") for file in loads or []]
