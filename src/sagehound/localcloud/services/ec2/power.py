@@ -31,10 +31,11 @@ class Power:
         for record in records:
             if record["InstanceState"] not in ("stopped", "pending", "running"):
                 raise errors.wrong_state(record["InstanceId"], "in a state from which it can be started")
+        together = self._table.all(call.region)
         for record in records:
             if record["InstanceState"] == "stopped":
-                others = self._table.all(call.region)
-                quotas.admitted(self._limits, others, record["InstanceType"], 1, 1)
+                quotas.admitted(self._limits, together, record["InstanceType"], 1, 1)
+                together.append({**record, "InstanceState": "pending"})
         now = self._clock.now().replace(microsecond=0)
         return self._changed(
             "StartingInstances",

@@ -12,11 +12,10 @@ from sagehound.localcloud.services.ec2 import errors, ids, quotas
 from sagehound.localcloud.services.ec2.launch import Launch, Launches
 from sagehound.localcloud.services.ec2.machines import Machines
 from sagehound.localcloud.services.ec2.presentation import Presentation
-from sagehound.localcloud.services.ec2.table import InstanceTable
+from sagehound.localcloud.services.ec2.table import TOKENS, InstanceTable
 from sagehound.localcloud.state.clock import Clock
 from sagehound.localcloud.state.store import Store, dumps
 
-TOKENS = "ec2-client-token"
 Record = dict[str, Any]
 
 

@@ -15,6 +15,8 @@ from sagehound.localcloud.state.store import Store
 KIND = "ec2-instance"
 CONSOLE = "ec2-console"
 """What a terminated instance has left: its console."""
+TOKENS = "ec2-client-token"
+"""Which reservation a ClientToken has made."""
 REMEMBERED = timedelta(hours=1)
 """How long a terminated instance is told of."""
 Record = dict[str, Any]
@@ -116,6 +118,7 @@ class InstanceTable:
     def _forget(self, record: Record) -> None:
         for kind in (KIND, CONSOLE):
             self._store.delete(kind, record["Region"], record["InstanceId"])
+        self._store.delete(TOKENS, record["Region"], record.get("ClientToken", ""))
         self.tags.remove(record["Region"], record["InstanceId"])
 
 
