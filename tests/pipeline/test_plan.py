@@ -20,6 +20,7 @@ from sagehound.pipeline.names import Names
 from sagehound.pipeline.plan import Plan, QuietReporter, shown
 from sagehound.pipeline.plan_calls import Call
 from sagehound.pipeline.plan_cost import estimate_lines
+from sagehound.pipeline.plan_permissions import Permissions
 from sagehound.pipeline.progress import Reporter
 from sagehound.pipeline.run import Options, run
 from sagehound.pipeline.train import train
@@ -146,9 +147,7 @@ def test_a_whole_run_is_planned_to_its_end(walked, clients) -> None:
         "sagemaker.amazonaws.com",
         "lambda.amazonaws.com",
     }
-    assert clients.lambda_.list_functions()["Functions"] == [] or names.function not in [
-        one["FunctionName"] for one in clients.lambda_.list_functions()["Functions"]
-    ]
+    assert names.function not in [one["FunctionName"] for one in clients.lambda_.list_functions()["Functions"]]
     out = io.StringIO()
     plan.write(out, names, settings)
     text = out.getvalue()
@@ -157,6 +156,47 @@ def test_a_whole_run_is_planned_to_its_end(walked, clients) -> None:
     assert "4 trials, 2 at once, 1 x ml.m5.large, 0.2300 an hour, at most 0.46" in text
     document = json.loads(json.dumps(plan.as_dict(names, settings)))
     assert len(document["calls"]) == len(plan.calls)
+
+
+def test_keys_networks_and_roles_come_with_the_calls_that_name_them() -> None:
+    key = "arn:aws:kms:eu-west-1:123456789012:key/1"
+    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
+    bucket = Call(
+        "s3",
+        "PutBucketEncryption",
+        {"Bucket": "b", "ServerSideEncryptionConfiguration": {"Rules": [rule]}},
+        None,
+    )
+    job = Call(
+        "sagemaker",
+        "CreateTrainingJob",
+        {
+            "TrainingJobName": "dogs-train-0123456789ab",
+            "RoleArn": "arn:aws:iam::123456789012:role/r",
+            "ResourceConfig": {"VolumeKmsKeyId": "1"},
+            "VpcConfig": {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]},
+            "Tags": [{"Key": "a", "Value": "b"}],
+        },
+        None,
+    )
+    policy = Permissions("aws", "eu-west-1", "123456789012", "dogs").policy([bucket, job])
+    granted = {
+        (action, str(one["Resource"]))
+        for one in policy["Statement"]
+        for action in ([one["Action"]] if isinstance(one["Action"], str) else one["Action"])
+    }
+    jobs = "arn:aws:sagemaker:eu-west-1:123456789012:training-job/dogs-*"
+    for action, resource in (
+        ("kms:Decrypt", key),
+        ("kms:GenerateDataKey", key),
+        ("kms:CreateGrant", key),
+        ("s3:PutEncryptionConfiguration", "arn:aws:s3:::b"),
+        ("sagemaker:CreateTrainingJob", jobs),
+        ("sagemaker:AddTags", jobs),
+        ("ec2:DescribeSubnets", "*"),
+        ("iam:PassRole", "arn:aws:iam::123456789012:role/r"),
+    ):
+        assert (action, resource) in granted, (action, granted)
 
 
 def test_a_type_without_a_price_and_a_region_without_a_table_are_said() -> None:

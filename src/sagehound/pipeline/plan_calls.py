@@ -10,7 +10,7 @@ import copy
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 _READING = re.compile(r"^(Get|List|Describe|Head|Lookup|Filter|Search)(?![a-z])")
@@ -95,4 +95,4 @@ class _Http:
     """What botocore looks at of an answer: its status."""
 
     status_code: int
-    headers: Mapping[str, str] = None  # type: ignore[assignment]
+    headers: Mapping[str, str] = field(default_factory=dict)

@@ -80,8 +80,10 @@ class Permissions:
         for name, value in _members(call.params):
             if name in _PASSED and isinstance(value, str) and ":role/" in value:
                 yield "iam:PassRole", f"{_PASSED[name]}.amazonaws.com", value
-            elif _KEYS.search(name) and value and name != "KMSMasterKeyID":
-                for action in ("kms:CreateGrant", "kms:DescribeKey"):
+            elif _KEYS.search(name) and value:
+                # What lies in a bucket is read and written with its key; a volume's is used by grant.
+                content = ("kms:Decrypt", "kms:GenerateDataKey")
+                for action in content if name == "KMSMasterKeyID" else ("kms:CreateGrant", "kms:DescribeKey"):
                     yield action, "", self._key(str(value))
             elif name == "VpcConfig":
                 for action in _NETWORK:
