@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.services.ssm import command_status, output
 from sagehound.localcloud.services.ssm.command_status import LIFECYCLE, summary
+from sagehound.localcloud.services.ssm.command_table import CommandTable
+from sagehound.localcloud.state.clock import Clock
+from sagehound.localcloud.state.store import Store
 
 
 def _invocations(*details: str) -> list[dict[str, Any]]:
@@ -81,3 +86,18 @@ def test_output_that_goes_nowhere_takes_no_room(tmp_path: Path) -> None:
 def test_output_of_other_encodings_is_told() -> None:
     assert output.of_plugin("ok", "") == "ok"
     assert output.cut("é" * 30, 25) == "é" * 5 + "--output truncated--"
+
+
+def test_commands_are_forgotten_after_thirty_days(tmp_path: Path) -> None:
+    clock, store = Clock(), Store(tmp_path / "cloud.sqlite")
+    table = CommandTable(store, clock)
+    for name, days in (("new", 29), ("old", 31)):
+        requested = clock.now() - timedelta(days=days)
+        command = {"region": "r", "CommandId": name, "instances": ["i"], "RequestedDateTime": requested}
+        table.add(command, [{"CommandId": name, "InstanceId": "i", "Status": "Success"}])
+    assert table.forget_old() == ["old"]
+    assert table.invocation("r", "new", "i")["Status"] == "Success"
+    with pytest.raises(AwsError, match="InvocationDoesNotExist"):
+        table.invocation("r", "old", "i")
+    assert [command["CommandId"] for command in table.commands()] == ["new"]
+    store.close()
