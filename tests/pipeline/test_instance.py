@@ -240,6 +240,38 @@ def test_ctrl_c_terminates_the_instance_and_leaves_nothing(clients, names, scrip
     assert len(ended(clients, names)) == 1
 
 
+def command(cloud: CloudProcess, settings: PipelineSettings, *words: str) -> tuple[int, str, str]:
+    """`sagehound instance ...` to its end: exit code, output, errors."""
+    told = [word for name in ("project", "bucket") for word in ("--set", f"{name}={getattr(settings, name)}")]
+    done = subprocess.run(
+        [*(sys.executable, "-m", "sagehound.cli.main", "instance", *words), "--data-dir", str(cloud.data_dir), *told],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_instances_are_listed_and_ended_by_a_command(clients, cloud, names, settings, script, cli) -> None:
+    client = cli(script(WAITS))
+    client.read_until("waits")
+    (machine,) = project_machines(clients, names)
+    code, out, err = command(cloud, settings, "list", "--json")
+    assert code == 0, err
+    (listed,) = json.loads(out.splitlines()[-1])["result"]["instances"]
+    assert (listed["instance_id"], listed["state"]) == (machine.instance_id, "running")
+    code, _, err = command(cloud, settings, "terminate", "i-0123456789abcdef0")
+    assert (code, "has no instance i-0123456789abcdef0" in err) == (1, True)
+    code, out, err = command(cloud, settings, "terminate", machine.instance_id)
+    assert code == 0, err
+    assert f"instance {machine.instance_id} (running, t2.small)" in out
+    assert f"role, instance profile and security group {machine.run}" in out
+    client.communicate(timeout=120)
+    assert client.returncode == 1
+    assert len(ended(clients, names)) == 1
+    assert "nothing to end" in command(cloud, settings, "terminate")[1]
+
+
 def test_a_command_that_was_killed_is_taken_up_by_the_next(clients, names, data, script, train, cli, recorded) -> None:
     waiting = script(WAITS + WRITES)
     client = cli(waiting)
