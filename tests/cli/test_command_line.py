@@ -24,7 +24,7 @@ def test_every_command_and_option_has_its_sentence() -> None:
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     assert set(commands) == {
         *("run", "init", "upload", "features", "tune", "train", "deploy", "invoke", "function"),
-        *("secure", "scale", "load", "report", "delete"),
+        *("secure", "scale", "load", "report", "cost", "instance", "notebook", "delete"),
         *("up", "down", "status", "env", "logs"),
     }
     for name, command in commands.items():
