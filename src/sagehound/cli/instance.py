@@ -14,6 +14,8 @@ from sagehound.cli.options import (
     EntryPointOption,
     JsonOption,
     PlanOption,
+    ProfileOption,
+    RegionOption,
     SetOption,
     SourceDirOption,
     TargetOption,
@@ -50,6 +52,8 @@ def train(
     config: ConfigOption = None,
     overrides: SetOption = None,
     target: TargetOption = "local",
+    profile: ProfileOption = "",
+    region: RegionOption = "",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
     plan: PlanOption = False,
@@ -65,7 +69,16 @@ def train(
     own = {"archive": archive, "instance_type": instance_type}
     said = [f"instance.{name}={value}" for name, value in own.items() if value]
     with opened(
-        config, [*(overrides or []), *said], target, data_dir, as_json, console, given=given, plan=plan
+        config,
+        [*(overrides or []), *said],
+        target,
+        data_dir,
+        as_json,
+        console,
+        given=given,
+        plan=plan,
+        profile=profile,
+        region=region,
     ) as here:
         data = None
         if not here.settings.instance.archive:
@@ -93,6 +106,8 @@ def list_(
     config: ConfigOption = None,
     overrides: SetOption = None,
     target: TargetOption = "local",
+    profile: ProfileOption = "",
+    region: RegionOption = "",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -100,7 +115,10 @@ def list_(
     from sagehound.pipeline.aws_errors import aws_step
     from sagehound.pipeline.instance_machine import age, project_machines
 
-    with opened(config, overrides, target, data_dir, as_json) as here, here.reporter.step("instances") as step:
+    with (
+        opened(config, overrides, target, data_dir, as_json, profile=profile, region=region) as here,
+        here.reporter.step("instances") as step,
+    ):
         with aws_step("instance"):
             machines = project_machines(here.clients, here.names, ended=True)
         ages = [age(here.clients, machine) for machine in machines]
@@ -130,13 +148,18 @@ def terminate(
     config: ConfigOption = None,
     overrides: SetOption = None,
     target: TargetOption = "local",
+    profile: ProfileOption = "",
+    region: RegionOption = "",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """End the project's instances, and remove the roles and security groups that were made for them."""
     from sagehound.pipeline.instance_cleanup import delete_instances, find_instances
 
-    with opened(config, overrides, target, data_dir, as_json) as here, here.reporter.step("terminate") as step:
+    with (
+        opened(config, overrides, target, data_dir, as_json, profile=profile, region=region) as here,
+        here.reporter.step("terminate") as step,
+    ):
         found = find_instances(here.clients, here.names)
         if instances:
             unknown = set(instances) - {machine.instance_id for machine in found.machines}
