@@ -39,6 +39,19 @@ def test_kill_9_of_the_server_leaves_the_session_open(own_cloud) -> None:
     notebooks.delete(name)
 
 
+def test_kill_9_while_a_script_runs_neither_ends_nor_repeats_it(own_cloud, tmp_path) -> None:
+    notebooks, go = Notebooks(own_cloud), tmp_path / "go"
+    script = f"echo began >> {tmp_path}/runs; until [ -e {go} ]; do sleep 0.05; done; echo the script is through"
+    name = notebooks.create(LifecycleConfigName=notebooks.config(OnCreate=script))
+    wait_for((tmp_path / "runs").exists, "the script to begin")
+    own_cloud.restart(kill=True)
+    assert notebooks.describe(name)["NotebookInstanceStatus"] == "Pending"
+    go.touch()
+    notebooks.wait(name, "InService")
+    assert (tmp_path / "runs").read_text() == "began\n"
+    assert notebooks.lines(name, "LifecycleConfigOnCreate") == ["the script is through"]
+
+
 def test_it_goes_down_with_the_server_and_comes_back_with_the_next(own_cloud) -> None:
     notebooks = Notebooks(own_cloud)
     config = notebooks.config(OnStart="echo start >> /home/ec2-user/SageMaker/starts")
