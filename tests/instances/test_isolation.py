@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pytest
-
 from sagehound.localcloud.instances import privacy
 
 from .conftest import Lab
@@ -14,28 +12,19 @@ from .conftest import Lab
 
 async def test_the_machine_stays_as_it_is(private_lab: Lab) -> None:
     """Root inside changes programs and accounts of its own only, and keeps them over stop and start."""
-    if os.geteuid() != 0:
-        pytest.skip("an ordinary user's kernel lets nobody change the system's folders, not even in an overlay")
     spec = private_lab.spec()
     handle = await private_lab.boot(spec)
-    python = (*privacy.python_folders(), "/usr/lib")[0]
-    script = f"""
-        set -e
-        echo changed > /usr/sagehound-test; echo changed > {python}/sagehound-test
-        rm -f /usr/bin/env; useradd -m someone 2>/dev/null || echo 'someone:x:1500:1500::/:/bin/sh' >> /etc/passwd
-    """
-    assert (await private_lab.sh(handle, script))[0].success
-    assert Path("/usr/bin/env").exists()
-    assert not Path("/usr/sagehound-test").exists()
-    assert not Path(python, "sagehound-test").exists()
+    # An ordinary user's kernel lets nobody change the system's own folders, not even in an overlay.
+    folders = [*(["/usr/lib"] if os.geteuid() == 0 else []), *privacy.python_folders(), "/usr"]
+    script = "".join(f"echo changed > {folder}/sagehound-test\n" for folder in folders)
+    script += "echo 'someone:x:1500:1500::/:/bin/sh' >> /etc/passwd"
+    assert (await private_lab.sh(handle, f"set -e\n{script}"))[0].success
+    assert not any(Path(folder, "sagehound-test").exists() for folder in folders)
     assert "someone" not in Path("/etc/passwd").read_text()
     await private_lab.engine.shut_down(handle, 10)
     handle = await private_lab.boot(spec, first=False)
-    script = f"ls /usr/bin/env; cat /usr/sagehound-test {python}/sagehound-test; id -u someone"
-    said = (await private_lab.sh(handle, script))[1]
-    assert "ls: cannot access '/usr/bin/env'" in said
-    assert said.count("changed\n") == 2
-    assert "no such user" not in said
+    said = (await private_lab.sh(handle, f"cat {'/sagehound-test '.join(folders)}/sagehound-test; id -u someone"))[1]
+    assert said == "changed\n" * len(folders) + "1500\n"
 
 
 async def test_files_of_the_machine_are_not_there(private_lab: Lab, tmp_path: Path) -> None:
