@@ -120,3 +120,14 @@ def test_a_terminated_instance_is_forgotten_after_an_hour(tmp_path: Path) -> Non
         store.close()
 
     asyncio.run(look())
+
+
+def test_an_instance_that_cannot_start_is_terminated_and_says_why(machines: Machines) -> None:
+    (machines.cloud.data_dir / "instances").write_text("in the way")
+    instance_id = machines.run()["InstanceId"]
+    ended = machines.wait(instance_id, "terminated")
+    assert ended["StateReason"]["Code"] == "Server.InternalError"
+    assert "Internal error on launch" in ended["StateReason"]["Message"]
+    (machines.cloud.data_dir / "instances").unlink()
+    machines.wait(machines.run()["InstanceId"], "running")
+    machines.remove()

@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 Record = dict[str, Any]
 GRACE = 30.0
 """Seconds that programs have between SIGTERM and SIGKILL when their instance is stopped or terminated."""
+AGAIN = 5.0
+"""Seconds until this machine is asked again for what it has refused (a full disk, a folder that is in use)."""
 MetadataOf = Callable[[str, str], Metadata]
 
 
@@ -113,13 +115,21 @@ class Machines:
                 state = record["InstanceState"]
                 if state not in states.UNSETTLED:
                     return
-                if state == "pending":
-                    await self._boot(record)
-                elif state == "stopping":
-                    await self._shut_down(record)
-                    self._become(region, instance_id, "stopping", "stopped")
-                else:
-                    await self._terminate(record)
+                try:
+                    await self._step(record)
+                except OSError as reason:
+                    logger.error("instance %s, %s, is tried again: %s", instance_id, state, reason)
+                    await asyncio.sleep(AGAIN)
+
+    async def _step(self, record: Record) -> None:
+        state = record["InstanceState"]
+        if state == "pending":
+            await self._boot(record)
+        elif state == "stopping":
+            await self._shut_down(record)
+            self._become(record["Region"], record["InstanceId"], "stopping", "stopped")
+        else:
+            await self._terminate(record)
 
     async def _boot(self, record: Record) -> None:
         region, instance_id = record["Region"], record["InstanceId"]
@@ -159,8 +169,10 @@ class Machines:
     async def _terminate(self, record: Record) -> None:
         region, instance_id = record["Region"], record["InstanceId"]
         await self._shut_down(record)
-        self._table.keep_console(record, self._engine.console(self.spec(record)))
-        await self._engine.remove(self.spec(record))
+        spec = self.spec(record)
+        if spec.root.is_dir():  # of a start that failed there may be nothing
+            self._table.keep_console(record, self._engine.console(spec))
+            await self._engine.remove(spec)
         gone = ("PrivateIpAddress", "NetworkInterfaces", "Volume", "SubnetId", "VpcId", "Profile", "IamInstanceProfile")
         nothing = dict.fromkeys(gone)
         ended = {"TerminatedAt": self._clock.now(), "PrivateDnsName": "", "GroupIds": [], "UserData": None}
