@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -45,7 +46,7 @@ class Instance:
 
     def _run_hook(self, hook: str, path: str) -> bool:
         """A script as AWS runs it: as a program of its own, by its `#!` line. What it leaves running goes on."""
-        process, pump = self._start(["/bin/bash", "-c", f"'{path}'"], hook)
+        process, pump = self._start(["/bin/bash", "-c", shlex.quote(path)], hook)
         try:
             code = process.wait(timeout=self._spec["limit"])
         except subprocess.TimeoutExpired:
