@@ -8,7 +8,7 @@ from typing import Any
 
 from sagehound.localcloud.call import Call, Request, Response
 from sagehound.localcloud.errors import AwsError
-from sagehound.localcloud.services.ec2 import catalogue, errors, instance_types, launch_checks, selection, states
+from sagehound.localcloud.services.ec2 import errors, instance_types, launch_checks, selection, states
 from sagehound.localcloud.services.ec2.presentation import Presentation, mappings
 from sagehound.localcloud.services.ec2.security_groups import GroupTable
 from sagehound.localcloud.services.ec2.table import InstanceTable
@@ -166,8 +166,7 @@ def _boolean(value: Any) -> bool:
 
 def _with_type(record: Record, value: Any) -> Record:
     kind = instance_types.known(str(value))
-    image = catalogue.images(record["Region"])[record["ImageId"]]
-    launch_checks.instance_type({"InstanceType": str(value)}, image)
+    launch_checks.instance_type({"InstanceType": str(value)}, record["Architecture"])
     cpu = kind["VCpuInfo"]
     changed = {
         **record,

@@ -8,7 +8,6 @@ from typing import Any
 
 from sagehound.localcloud.instances.spec import BytesSink, Command, InstanceEngine, NotRunning
 from sagehound.localcloud.processes.supervisor import Exit
-from sagehound.localcloud.services.ec2 import catalogue
 from sagehound.localcloud.services.ec2.profiles import Profiles
 from sagehound.localcloud.services.ec2.table import InstanceTable
 from sagehound.localcloud.state import arns
@@ -59,7 +58,7 @@ class Commands:
     def _told(self, record: dict[str, Any]) -> RunningInstance:
         return RunningInstance(
             instance_id=record["InstanceId"],
-            image=catalogue.images(record["Region"])[record["ImageId"]].name,
+            image=record["ImageName"],
             hostname=record["PrivateDnsName"],
             private_ip=record["PrivateIpAddress"],
             role_arn=self._profiles.role_arn(record.get("IamInstanceProfile")),

@@ -57,7 +57,7 @@ class Launches:
         image_id = request["ImageId"]
         image = known_image(region, image_id)
         described = catalogue.described(image_id, image)
-        kind = launch_checks.instance_type(request, image)
+        kind = launch_checks.instance_type(request, image.architecture)
         default_tokens = {"HttpTokens": "required" if "2023" in image.name else "optional"}
         metadata = {
             **default_tokens,
@@ -100,6 +100,7 @@ class Launches:
             "DisableApiStop": bool(request.get("DisableApiStop", False)),
             "InstanceInitiatedShutdownBehavior": request.get("InstanceInitiatedShutdownBehavior", "stop"),
             "GroupIds": launch.group_ids,
+            "ImageName": launch.image.name,
             "InstanceId": instance_id,
             "AmiLaunchIndex": index,
             "ImageId": launch.image_id,

@@ -63,7 +63,7 @@ def check_members(request: Record) -> None:
         raise errors.invalid(most, "maxCount", "maxCount must be equal to or greater than minCount")
 
 
-def instance_type(request: Record, image: Image) -> Record:
+def instance_type(request: Record, architecture: str) -> Record:
     """The facts of the type; AwsError where the image does not run on it."""
     name = request.get("InstanceType", _OLDEST)
     if name == _OLDEST:
@@ -74,10 +74,10 @@ def instance_type(request: Record, image: Image) -> Record:
         raise errors.combination(message)
     record = instance_types.known(name)
     supported = record["ProcessorInfo"]["SupportedArchitectures"]
-    if image.architecture not in supported:
+    if architecture not in supported:
         message = (
             f"The architecture '{','.join(supported)}' of the specified instance type does not match the architecture "
-            f"'{image.architecture}' of the specified AMI. Specify an instance type and an AMI that have matching "
+            f"'{architecture}' of the specified AMI. Specify an instance type and an AMI that have matching "
             "architectures, and try again. You can use 'describe-instance-types' or 'describe-images' to discover the "
             "architecture of the instance type or AMI."
         )

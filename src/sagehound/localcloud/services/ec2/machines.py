@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sagehound.localcloud.instances.spec import Ending, Handle, InstanceEngine, InstanceSpec, Metadata
-from sagehound.localcloud.services.ec2 import catalogue, instance_types, states
+from sagehound.localcloud.services.ec2 import instance_types, states
 from sagehound.localcloud.services.ec2.states import LIFECYCLE
 from sagehound.localcloud.services.ec2.table import InstanceTable
 from sagehound.localcloud.state.clock import Clock
@@ -57,7 +57,11 @@ class Machines:
                     record["Handle"] = handle
                     self._table.put(record)
             if "Handle" in record:
-                await self._adopt(record)
+                try:
+                    await self._adopt(record)
+                except OSError as reason:
+                    # One instance that cannot be looked after keeps nobody from the others.
+                    logger.error("instance %s is not adopted: %s", instance_id, reason)
             if record["InstanceState"] in states.UNSETTLED:
                 self.settle(region, instance_id)
 
@@ -79,11 +83,10 @@ class Machines:
     def spec(self, record: Record) -> InstanceSpec:
         """An instance as the engine knows it."""
         kind = instance_types.known(record["InstanceType"])
-        image = catalogue.images(record["Region"])[record["ImageId"]]
         return InstanceSpec(
             instance_id=record["InstanceId"],
             region=record["Region"],
-            image=image.name,
+            image=record["ImageName"],
             instance_type=record["InstanceType"],
             vcpus=kind["VCpuInfo"]["DefaultVCpus"],
             memory_mib=kind["MemoryInfo"]["SizeInMiB"],

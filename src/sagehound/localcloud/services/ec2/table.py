@@ -37,6 +37,7 @@ _OWN = (
     "CpuCredits",
     "Profile",
     "GroupIds",
+    "ImageName",
 )
 """Members of a record that are no members of an Instance."""
 
