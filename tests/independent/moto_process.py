@@ -68,7 +68,8 @@ class Made:
     @property
     def refused(self) -> bool:
         """Whether the server did not take it."""
-        absent = self.code in ABSENCE or (self.code == "ValidationException" and "ould not find" in self.message)
+        says_none = any(words in self.message for words in ("ould not find", "RecordNotFound", "does not exist"))
+        absent = self.code in ABSENCE or (self.code == "ValidationException" and says_none)
         # An operation that moto lacks is answered by its web framework, with a page and no code of AWS's.
         return self.status >= 400 and (not absent or "<!doctype html>" in self.message)
 

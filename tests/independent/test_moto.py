@@ -30,6 +30,7 @@ from sagehound.pipeline.instance_plan import OUTCOME, result_prefix
 from sagehound.pipeline.instance_source import transfer
 from sagehound.pipeline.intake.source import take_in
 from sagehound.pipeline.names import Names
+from sagehound.pipeline.notebook import delete_notebook, notebook_name, open_notebook
 from sagehound.pipeline.scaling import Asked, scale
 from sagehound.pipeline.secure.step import secure
 from sagehound.pipeline.train import TrainedModel, train
@@ -43,6 +44,7 @@ pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("moto")]
 
 MISSING = {
     "sagemaker:ListTrainingJobsForHyperParameterTuningJob": "moto keeps a tuning job without making its trials",
+    "sagemaker:CreatePresignedNotebookInstanceUrl": "moto has notebook instances, and nothing in them to open",
     "lambda:GetProvisionedConcurrencyConfig": "moto knows versions and aliases, and no provisioned concurrency",
     "application-autoscaling:DescribeScalingActivities": "nothing scales in moto, so there are no activities",
     "cloudtrail:LookupEvents": "moto records no calls",
@@ -286,6 +288,20 @@ def test_what_an_interruption_leaves_of_an_instance(project: Project, account: A
     assert find_instances(clients, names).lines() == []
     assert project_machines(clients, names) == []
     assert account.refused() == set()
+
+
+def test_a_notebook_instance(project: Project, account: Account) -> None:
+    clients, names = project.clients, project.names
+    # Role, lifecycle configuration and instance are made; then a link is asked for, and no JupyterLab is behind moto's.
+    with pytest.raises(StepFailed, match="CreatePresignedNotebookInstanceUrl"):
+        project.step(lambda step: open_notebook(clients, names, project.settings, step))
+    found = clients.sagemaker.describe_notebook_instance(NotebookInstanceName=notebook_name(names))
+    assert found["NotebookInstanceStatus"] == "InService"
+    assert found["InstanceType"] == project.settings.notebook.instance_type
+    project.step(lambda step: delete_notebook(clients, names, step))
+    left = clients.sagemaker.list_notebook_instances(NameContains=names.project)["NotebookInstances"]
+    assert left == []
+    assert account.refused() == {"sagemaker:CreatePresignedNotebookInstanceUrl"}
 
 
 def _running(clients: Clients, names: Names) -> Any:
