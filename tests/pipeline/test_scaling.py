@@ -358,6 +358,7 @@ def test_the_command(project: Project, tmp_path: Path) -> None:
     assert (seen["resource_id"], seen["max_capacity"]) == (project.endpoint_resource, 3)
     assert seen["policies"][0]["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 100.0
     assert "is above scale.max_capacity 3" in told("--min", "9")["cause"]
+    assert "scale.min_capacity" in told("--min", "0")["cause"]
     assert "scale.target" in told("--target", "many")["cause"]
     assert told("--remove")["result"]["removed"] == [project.endpoint_resource]
     assert told("--show")["result"]["targets"] == []
