@@ -159,7 +159,8 @@ class CapacitySearch:
         result = self._load(plan)
         verdict = verdict_of(result, search.bound, search.tolerance)
         found.steps.append(_step_of(result, verdict))
-        self._tell(f"{what}{rate:.3g}/s {'holds' if verdict.holds else 'does not hold'}: {_words(result)}")
+        said = "holds" if verdict.holds else "does not hold"
+        self._tell(f"{what}{rate:.3g}/s {said}: {_words(result)}{verdict.why}")
         if verdict.limited_by:
             reasons = "; ".join(result.generator["reasons"]) or f"{search.max_in_flight} requests were under way"
             self._tell(f"that was this program, not the target: {reasons}")
