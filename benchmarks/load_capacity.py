@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import uvloop
@@ -119,23 +120,21 @@ def instance(name: str, cloud: CloudProcess, hosting: Hosting, work: Path) -> In
 
 
 def compare(one: Instance, given: argparse.Namespace) -> dict[str, object]:
-    """Both figures in turns, each round beginning with the other one."""
-    through: list[float] = []
-    found: list[dict[str, float | str]] = []
+    """Both figures in turns: each capacity beside the mean of the throughputs before and after it."""
     one.throughput(given.callers, min(5.0, given.seconds))
-    for number in range(given.rounds):
-        for which in (0, 1) if number % 2 == 0 else (1, 0):
-            if which:
-                found.append(one.capacity(given.p99))
-            else:
-                through.append(one.throughput(given.callers, given.seconds))
+    through = [one.throughput(given.callers, given.seconds)]
+    found = []
+    for _ in range(given.rounds):
+        found.append(one.capacity(given.p99))
+        through.append(one.throughput(given.callers, given.seconds))
     rates = [float(each["rate"]) for each in found]
-    ratios = [rate / measured for rate, measured in zip(rates, through, strict=True)]
+    around = [statistics.mean(pair) for pair in pairwise(through)]
+    ratios = [rate / measured for rate, measured in zip(rates, around, strict=True)]
     return {
         "throughput": _told(through),
         "capacity": _told(rates),
         "capacity_over_throughput": _told(ratios),
-        "within_10_percent": abs(statistics.median(rates) / statistics.median(through) - 1) <= 0.1,
+        "within_10_percent": abs(statistics.median(ratios) - 1) <= 0.1,
         "p99_ms": _told([float(each["p99"]) for each in found]),
         "search_seconds": _told([float(each["took"]) for each in found]),
         "limited_by": sorted({str(each["limited_by"]) for each in found if each["limited_by"]}),
