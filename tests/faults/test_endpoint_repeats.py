@@ -12,6 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from tests.cloud.hosting import HOLD, NOTED, Hosting, Traffic
+from tests.cloud.log_lines import messages_in
 from tests.cloud_process import CloudProcess
 from tests.waiting import wait_for
 
@@ -69,8 +70,8 @@ def test_a_hanging_server_keeps_what_it_has_begun(own_cloud: CloudProcess, tmp_p
     hangs = hosting.processes(endpoint)[0]
     os.kill(hangs, signal.SIGSTOP)
     logs = own_cloud.client("logs")
-    group = {"logGroupName": f"/aws/sagemaker/Endpoints/{endpoint}", "filterPattern": '"/ping has failed"'}
-    wait_for(lambda: logs.filter_log_events(**group)["events"], "it is given up", limit=90)
+    group = f"/aws/sagemaker/Endpoints/{endpoint}"
+    wait_for(lambda: messages_in(logs, group, '"/ping has failed"'), "it is given up", limit=90)
     os.kill(hangs, signal.SIGCONT)
     for body in bodies:
         body.touch()
