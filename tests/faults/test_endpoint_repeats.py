@@ -54,8 +54,8 @@ def test_no_request_is_handled_twice(own_cloud: CloudProcess, tmp_path: Path) ->
     assert handled.most_common(1)[0][1] == 1
     lost = {answer: count for answer, count in traffic.answers.items() if answer != "x"}
     killed = [answer for answer in lost if answer.startswith("no connection")]
-    # Each instance works on one request at a time, so that each of the four that were killed has lost one at most.
-    assert sum(count for answer, count in lost.items() if answer not in killed) <= 4, lost
+    # Each instance works on one request at a time while it writes the answer of the one before: four were killed.
+    assert sum(count for answer, count in lost.items() if answer not in killed) <= 4 * 2, lost
     assert len(handled) >= traffic.answers["x"]
 
 
