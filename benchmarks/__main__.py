@@ -23,6 +23,7 @@ ORDER = (
     "function_invoke",
     "function_load",
     "load_generator",
+    "load_capacity",
     "endpoint_changes",
 )
 

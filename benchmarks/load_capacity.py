@@ -2,8 +2,9 @@
 
 One endpoint with one instance, once with a handler of fixed processor work and once with the real classifier (untrained
 head: its speed is the same). Each round takes both, in turns: answers a second of callers that never pause, as wrk
-counts them (Debian's package `wrk`; without it a lean client of our own), and the command itself with its p99 bound, of
-whose file the rate is taken that `sagehound scale --from-load` takes.
+counts them (Debian's package `wrk`; without it a lean client of our own), the same by `sagehound load --concurrency`,
+which shares the machine with the instance as the search does, and the search itself with its p99 bound, of whose file
+the rate is taken that `sagehound scale --from-load` takes.
 Run from the project's folder: `python -m benchmarks.load_capacity [--seconds 15] [--rounds 3] [--callers 16]
 [--p99 500] [--models work,classifier]`.
 """
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import uvloop
@@ -78,20 +80,27 @@ class Instance:
 
     def capacity(self, p99: float) -> dict[str, float | str]:
         """What the command finds, and how long it took."""
-        save = self.folder / "capacity.json"
-        pictures = [part for file in self.files for part in ("--picture", str(file))]
-        command = [sys.executable, "-m", "sagehound.cli.main", "load", "--capacity", "--p99", f"{p99:g}"]
-        place = ["--endpoint", self.endpoint, "--data-dir", str(self.cloud.data_dir), "--save", str(save)]
         began = time.monotonic()
-        done = subprocess.run([*command, *place, *pictures], capture_output=True, text=True)
+        result = self._load("--capacity", "--p99", f"{p99:g}")
         took = time.monotonic() - began
-        print(done.stdout, file=sys.stderr, flush=True)
-        if done.returncode:
-            raise SystemExit(f"{done.stdout}\n{done.stderr}")
-        result = LoadResult.read(save)
         assert result.capacity is not None
         full = recommend(result, INVOCATIONS, 1.0).full / 60
         return {"rate": full, "p99": result.capacity.p99, "took": took, "limited_by": result.capacity.limited_by}
+
+    def callers(self, callers: int, seconds: float) -> float:
+        """Answers a second of so many callers of the command, which wait for their answers."""
+        return self._load("--concurrency", str(callers), "--duration", f"{seconds:g}", "--after", "0").rate
+
+    def _load(self, *options: str) -> LoadResult:
+        save = self.folder / "load.json"
+        pictures = [part for file in self.files for part in ("--picture", str(file))]
+        command = [sys.executable, "-m", "sagehound.cli.main", "load", *options]
+        place = ["--endpoint", self.endpoint, "--data-dir", str(self.cloud.data_dir), "--save", str(save)]
+        done = subprocess.run([*command, *place, *pictures], capture_output=True, text=True)
+        print(done.stdout, file=sys.stderr, flush=True)
+        if done.returncode:
+            raise SystemExit(f"{done.stdout}\n{done.stderr}")
+        return LoadResult.read(save)
 
 
 def _lua(requests: list[tuple[str, dict[str, str]]], files: list[Path]) -> str:
@@ -119,27 +128,32 @@ def instance(name: str, cloud: CloudProcess, hosting: Hosting, work: Path) -> In
 
 
 def compare(one: Instance, given: argparse.Namespace) -> dict[str, object]:
-    """Both figures in turns, each round beginning with the other one."""
-    through: list[float] = []
-    found: list[dict[str, float | str]] = []
+    """The figures in turns: each capacity beside the mean of the throughputs before and after it."""
     one.throughput(given.callers, min(5.0, given.seconds))
-    for number in range(given.rounds):
-        for which in (0, 1) if number % 2 == 0 else (1, 0):
-            if which:
-                found.append(one.capacity(given.p99))
-            else:
-                through.append(one.throughput(given.callers, given.seconds))
+    through = [one.throughput(given.callers, given.seconds)]
+    own = [one.callers(given.callers, given.seconds)]
+    found = []
+    for _ in range(given.rounds):
+        found.append(one.capacity(given.p99))
+        own.append(one.callers(given.callers, given.seconds))
+        through.append(one.throughput(given.callers, given.seconds))
     rates = [float(each["rate"]) for each in found]
-    ratios = [rate / measured for rate, measured in zip(rates, through, strict=True)]
+    ratios, own_ratios = _ratios(rates, through), _ratios(rates, own)
     return {
         "throughput": _told(through),
+        "throughput_of_load": _told(own),
         "capacity": _told(rates),
         "capacity_over_throughput": _told(ratios),
-        "within_10_percent": abs(statistics.median(rates) / statistics.median(through) - 1) <= 0.1,
+        "capacity_over_throughput_of_load": _told(own_ratios),
         "p99_ms": _told([float(each["p99"]) for each in found]),
         "search_seconds": _told([float(each["took"]) for each in found]),
         "limited_by": sorted({str(each["limited_by"]) for each in found if each["limited_by"]}),
     }
+
+
+def _ratios(rates: list[float], around: list[float]) -> list[float]:
+    """Each rate over the mean of what was measured before and after it."""
+    return [rate / statistics.mean(pair) for rate, pair in zip(rates, pairwise(around), strict=True)]
 
 
 def _told(values: list[float]) -> list[float]:

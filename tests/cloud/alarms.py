@@ -31,6 +31,22 @@ def settings(name: str, **members: Any) -> dict[str, Any]:
     return {key: value for key, value in {**given, **members}.items() if value is not None}
 
 
+def breaching(name: str, **members: Any) -> dict[str, Any]:
+    """An alarm on a metric that has no data, which counts as too high: it is in ALARM as soon as it is evaluated."""
+    return {
+        "AlarmName": name,
+        "Namespace": "N",
+        "MetricName": "m",
+        "Statistic": "Sum",
+        "Period": 60,
+        "EvaluationPeriods": 1,
+        "Threshold": 5.0,
+        "ComparisonOperator": "GreaterThanThreshold",
+        "TreatMissingData": "breaching",
+        **members,
+    }
+
+
 @asynccontextmanager
 async def evaluating(cloudwatch: CloudWatch) -> AsyncIterator[None]:
     """Inside, the loops of metrics and alarms run."""

@@ -148,11 +148,12 @@ def test_refused_data(cloudwatch: Any, namespace: str, change: dict[str, Any], c
 
 
 def test_refused_requests(cloudwatch: Any, namespace: str, start: datetime) -> None:
-    for words, arguments in [
+    refused: list[tuple[str, dict[str, Any]]] = [
         ("1,440", {"EndTime": start + timedelta(days=2)}),
         ("Period", {"Period": 61}),
         ("StartTime must be less", {"EndTime": start}),
-    ]:
+    ]
+    for words, arguments in refused:
         with pytest.raises(ClientError, match=words):
             _statistics(cloudwatch, namespace, start, **arguments)
     with pytest.raises(ClientError, match="Statistics and ExtendedStatistics"):

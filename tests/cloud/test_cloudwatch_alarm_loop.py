@@ -21,7 +21,7 @@ from sagehound.localcloud.services.cloudwatch.service import CloudWatch
 from sagehound.localcloud.state.clock import Clock
 from sagehound.localcloud.state.store import Store
 from sagehound.settings import LocalCloudSettings
-from tests.cloud.alarms import evaluating
+from tests.cloud.alarms import breaching, evaluating
 
 REGION = "us-east-1"
 POLICY = "arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:dogs"
@@ -38,21 +38,9 @@ def store(tmp_path: Path) -> Iterator[Store]:
     store.close()
 
 
-def settings(name: str, **members: Any) -> dict[str, Any]:
-    """An alarm on a metric that has no data and counts as too high then."""
-    return {
-        "AlarmName": name,
-        "Namespace": "N",
-        "MetricName": "m",
-        "Statistic": "Sum",
-        "Period": 60,
-        "EvaluationPeriods": 1,
-        "Threshold": 5.0,
-        "ComparisonOperator": "GreaterThanThreshold",
-        "TreatMissingData": "breaching",
-        "AlarmActions": [POLICY],
-        **members,
-    }
+def calling(name: str, **members: Any) -> dict[str, Any]:
+    """An alarm that calls a policy at once."""
+    return breaching(name, **{"AlarmActions": [POLICY], **members})
 
 
 class Policies:
@@ -85,7 +73,7 @@ async def test_scaling_policies_are_called_at_the_change_and_each_minute_after(s
     cloudwatch.alarms.add_action("arn:aws:autoscaling:", policies)
     async with evaluating(cloudwatch):
         begun = clock.time()
-        arn = cloudwatch.alarms.put(REGION, settings("high"))
+        arn = cloudwatch.alarms.put(REGION, calling("high"))
         first, second, third = [await policies.next() for _ in range(3)]
     assert 3 + policies.events.qsize() <= minutes_between(begun, clock.time()), "once for each minute"
     assert (first.previous, second.previous, third.previous) == ("INSUFFICIENT_DATA", "ALARM", "ALARM")
@@ -103,9 +91,9 @@ async def test_nothing_is_called_without_enabled_actions_or_in_another_state(sto
     cloudwatch, policies = CloudWatch(store, Clock(SPEED), "123456789012"), Policies()
     cloudwatch.alarms.add_action("arn:aws:autoscaling:", policies)
     async with evaluating(cloudwatch):
-        cloudwatch.alarms.put(REGION, settings("disabled", ActionsEnabled=False))
-        cloudwatch.alarms.put(REGION, settings("fine", TreatMissingData="notBreaching"))
-        cloudwatch.alarms.put(REGION, settings("high"))
+        cloudwatch.alarms.put(REGION, calling("disabled", ActionsEnabled=False))
+        cloudwatch.alarms.put(REGION, calling("fine", TreatMissingData="notBreaching"))
+        cloudwatch.alarms.put(REGION, calling("high"))
         names = {(await policies.next()).name for _ in range(3)}
     assert names == {"high"}
     states = {alarm.name: alarm.state for alarm in AlarmTable(store).all()}
@@ -121,7 +109,7 @@ async def test_an_action_that_fails_is_told_and_stops_nobody(store: Store) -> No
     cloudwatch.alarms.add_action("arn:aws:autoscaling:us-east-1:123456789012:scalingPolicy:broken", broken)
     cloudwatch.alarms.add_action(POLICY, policies)
     async with evaluating(cloudwatch):
-        cloudwatch.alarms.put(REGION, settings("a", AlarmActions=[POLICY.replace("dogs", "broken"), POLICY]))
+        cloudwatch.alarms.put(REGION, calling("a", AlarmActions=[POLICY.replace("dogs", "broken"), POLICY]))
         for _ in range(2):
             await policies.next()
     summary, data = history(store, "a")[2]
@@ -133,11 +121,11 @@ async def test_an_alarm_that_cannot_be_evaluated_stops_nobody(store: Store, capl
     cloudwatch, policies = CloudWatch(store, Clock(SPEED), "123456789012"), Policies()
     cloudwatch.alarms.add_action("arn:aws:autoscaling:", policies)
     async with evaluating(cloudwatch):
-        cloudwatch.alarms.put(REGION, settings("a"))
+        cloudwatch.alarms.put(REGION, calling("a"))
         metric = cloudwatch.alarms.describe(REGION, "a") or {}
         del metric["Threshold"]
         AlarmTable(store).put(Alarm(REGION, metric))
-        cloudwatch.alarms.put(REGION, settings("b"))
+        cloudwatch.alarms.put(REGION, calling("b"))
         names = {(await policies.next()).name for _ in range(2)}
     assert names == {"b"}
     assert "alarm a is not evaluated" in caplog.text
@@ -149,7 +137,7 @@ async def test_the_value_that_a_policy_is_told_and_values_that_come_late(store: 
     cloudwatch, policies = CloudWatch(store, clock, "123456789012"), Policies()
     cloudwatch.alarms.add_action("arn:aws:autoscaling:", policies)
     async with evaluating(cloudwatch):
-        cloudwatch.alarms.put(REGION, settings("late", TreatMissingData="missing", Period=3600, DatapointsToAlarm=1))
+        cloudwatch.alarms.put(REGION, calling("late", TreatMissingData="missing", Period=3600, DatapointsToAlarm=1))
         earlier = clock.now() - timedelta(minutes=30)
         cloudwatch.put(REGION, "N", "m", 7.5, {}, earlier)
         event = await policies.next()
@@ -171,7 +159,7 @@ async def test_a_thousand_alarms_are_each_evaluated_every_minute(store: Store) -
     cloudwatch.alarms.add_action("arn:aws:autoscaling:", called)
     with store.transaction():
         for number in range(1000):
-            cloudwatch.alarms.put(REGION, settings(f"alarm-{number:04}", MetricName=f"m{number}"))
+            cloudwatch.alarms.put(REGION, calling(f"alarm-{number:04}", MetricName=f"m{number}"))
     begun = clock.time()
     async with evaluating(cloudwatch):
         async with asyncio.timeout(LIMIT):
@@ -210,7 +198,7 @@ async def test_alarms_act_only_while_all_services_are_up(tmp_path: Path) -> None
         acted.set()
 
     cloudwatch.alarms.add_action("arn:aws:sns:", called)
-    cloudwatch.alarms.put(REGION, settings("high", AlarmActions=["arn:aws:sns:us-east-1:123456789012:dogs"]))
+    cloudwatch.alarms.put(REGION, calling("high", AlarmActions=["arn:aws:sns:us-east-1:123456789012:dogs"]))
     cloud.services["slow"] = Slow(cloud.clock, told)
     await cloud.start()
     try:
@@ -227,10 +215,10 @@ async def test_an_alarm_that_is_deleted_or_made_meanwhile(store: Store) -> None:
     cloudwatch, policies = CloudWatch(store, Clock(SPEED), "123456789012"), Policies()
     cloudwatch.alarms.add_action("arn:aws:autoscaling:", policies)
     async with evaluating(cloudwatch):
-        cloudwatch.alarms.put(REGION, settings("first"))
+        cloudwatch.alarms.put(REGION, calling("first"))
         assert (await policies.next()).name == "first"
         cloudwatch.alarms.delete(REGION, ["first", "nobody"])
-        cloudwatch.alarms.put(REGION, settings("second", Period=10))
+        cloudwatch.alarms.put(REGION, calling("second", Period=10))
         while not policies.events.empty():
             policies.events.get_nowait()
         assert {(await policies.next()).name for _ in range(3)} == {"second"}
@@ -239,10 +227,10 @@ async def test_an_alarm_that_is_deleted_or_made_meanwhile(store: Store) -> None:
 
 def test_a_transaction_that_is_rolled_back_leaves_no_alarm_and_loses_none(store: Store) -> None:
     cloudwatch = CloudWatch(store, Clock(), "123456789012")
-    cloudwatch.alarms.put(REGION, settings("there"))
+    cloudwatch.alarms.put(REGION, calling("there"))
     with pytest.raises(ValueError, match="not after all"), store.transaction():
-        cloudwatch.alarms.put(REGION, settings("new"))
-        cloudwatch.alarms.put(REGION, settings("there", Threshold=7.0, ActionsEnabled=False))
+        cloudwatch.alarms.put(REGION, calling("new"))
+        cloudwatch.alarms.put(REGION, calling("there", Threshold=7.0, ActionsEnabled=False))
         cloudwatch.alarms.delete(REGION, ["there"])
         raise ValueError("not after all")
     assert cloudwatch.alarms.describe(REGION, "new") is None
@@ -254,7 +242,7 @@ def test_a_transaction_that_is_rolled_back_leaves_no_alarm_and_loses_none(store:
 def test_what_application_auto_scaling_looks_up(store: Store) -> None:
     cloudwatch = CloudWatch(store, Clock(), "123456789012")
     for name, actions in (("b", [POLICY]), ("a", [POLICY + "-more"]), ("c", [])):
-        cloudwatch.alarms.put(REGION, settings(name, AlarmActions=actions))
+        cloudwatch.alarms.put(REGION, calling(name, AlarmActions=actions))
     assert [alarm["AlarmName"] for alarm in cloudwatch.alarms.with_action(REGION, POLICY)] == ["a", "b"]
     assert cloudwatch.alarms.with_action("eu-west-1", POLICY) == []
     described = cloudwatch.alarms.describe(REGION, "b")

@@ -230,6 +230,18 @@ def test_histories_by_type_time_and_page(cloudwatch: Any, name: str) -> None:
     assert cloudwatch.describe_alarm_history(AlarmName=name, AlarmTypes=["CompositeAlarm"])["AlarmHistoryItems"] == []
 
 
+def test_the_history_of_a_long_configuration_names_the_alarm(cloudwatch: Any, name: str) -> None:
+    """HistoryData holds 4,095 characters."""
+    description = "d" * 1024
+    actions = [f"arn:aws:sns:us-east-1:123456789012:{'t' * 200}-{number}" for number in range(5)]
+    parts = dict.fromkeys(("OKActions", "AlarmActions", "InsufficientDataActions"), actions)
+    total = {"Id": "e1", "Expression": "m1 * 2", "ReturnData": True}
+    cloudwatch.put_metric_alarm(**on_math(name, query("m1", "m"), total, AlarmDescription=description, **parts))
+    (created,) = history(cloudwatch, name, "ConfigurationUpdate")
+    arn = described(cloudwatch, name)["AlarmArn"]
+    assert json.loads(created["HistoryData"])["createdAlarm"] == {"alarmName": name, "alarmArn": arn}
+
+
 def test_alarms_that_are_not_there(cloudwatch: Any, name: str) -> None:
     cloudwatch.put_metric_alarm(**settings(name))
     missing = f"{name}-nobody"

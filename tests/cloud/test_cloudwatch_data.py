@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,7 +23,7 @@ def cloudwatch(cloud: CloudProcess) -> Any:
 
 
 @pytest.fixture(scope="module")
-def namespace(cloudwatch: Any) -> Iterator[str]:
+def namespace(cloudwatch: Any) -> str:
     """Two metrics over five minutes, each with one gap."""
     name = f"Math/{uuid.uuid4()}"
     data = [

@@ -14,7 +14,7 @@ import pytest
 from sagehound.localcloud.services.cloudwatch.aggregator import MetricAggregator
 from sagehound.localcloud.services.cloudwatch.tables import Metric, MetricTables
 from sagehound.localcloud.services.sagemaker.endpoint_instance import Instance
-from sagehound.localcloud.services.sagemaker.endpoint_metrics import INVOCATIONS, EndpointMetrics
+from sagehound.localcloud.services.sagemaker.endpoint_metrics import INVOCATIONS, EndpointMetrics, Invoked
 from sagehound.localcloud.services.sagemaker.endpoint_router import Router, Variant
 from sagehound.localcloud.services.sagemaker.endpoint_sampling import EndpointSampling
 from sagehound.localcloud.state.clock import Clock
@@ -100,7 +100,7 @@ async def test_a_minute_without_invocations_is_a_zero_even_if_the_next_one_had_s
     """The second moment is one that is rounded into the next minute."""
     aggregator = MetricAggregator(tables)
     metrics = EndpointMetrics(Stopped(moment), aggregator)
-    metrics.count(REGION, "dogs", VARIANT, None, 0.1, 0.1, 200)
+    metrics.count(Invoked(REGION, "dogs", VARIANT, None, 0.1, 0.1, 200))
     await asyncio.sleep(0)
     for minute in (9, 10, 11, 12):
         metrics.passed(minute, [(REGION, "dogs", "AllTraffic")])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -237,14 +239,17 @@ def test_requests_on_their_way_are_sampled_on_each_instance(fast_cloud: CloudPro
 
 
 def test_requests_that_wait_for_an_instance_count_too(fast_cloud: CloudProcess, tmp_path: Path) -> None:
-    """One instance takes one request and refuses the next: it is the instance's death that makes callers wait."""
+    """The only instance has been killed, and its successor loads its model: who calls now waits, and is answered."""
     hosting = Hosting(fast_cloud)
-    endpoint = hosting.endpoint("e", HOLD, InitialInstanceCount=1)
-    (pid,) = hosting.processes(endpoint)
-    import psutil
-
-    psutil.Process(pid).suspend()
-    wait_for(lambda: counts(hosting, endpoint)[1] == 0, "it does not answer")
+    gate = tmp_path / "gate"
+    gate.touch()
+    load = f"def model_fn(model_dir):\n    while not os.path.exists({str(gate)!r}): time.sleep(0.01)"
+    endpoint = hosting.endpoint("e", HOLD.replace("def model_fn(model_dir): return None", load))
+    (killed,) = hosting.processes(endpoint)
+    gate.unlink()
+    os.kill(killed, signal.SIGKILL)
+    wait_for(lambda: set(hosting.processes(endpoint)) - {killed}, "another one has been started")
+    assert counts(hosting, endpoint) == ("InService", 1, 1)
     callers = [threading.Thread(target=hosting.invoke, args=(endpoint, f"{tmp_path}/go")) for _ in range(4)]
     for caller in callers:
         caller.start()
@@ -256,10 +261,12 @@ def test_requests_that_wait_for_an_instance_count_too(fast_cloud: CloudProcess, 
         ),
         "four requests wait",
     )
-    psutil.Process(pid).resume()
+    assert begun(tmp_path) == 0
+    gate.touch()
     (tmp_path / "go").touch()
     for caller in callers:
         caller.join(60)
+    assert begun(tmp_path) == 4
 
 
 def test_a_minute_without_invocations_is_a_zero(fast_cloud: CloudProcess) -> None:

@@ -13,6 +13,7 @@ import requests
 from botocore.exceptions import ClientError
 
 from tests.cloud.hosting import HOLD, Hosting, answering, begun
+from tests.cloud.log_lines import messages_in
 from tests.cloud_process import CloudProcess
 from tests.waiting import wait_for
 
@@ -80,7 +81,7 @@ def test_an_exception_of_the_handler_is_a_model_error(hosting: Hosting, mirror: 
         f"{group} in account 123456789012 for more information."
     )
     logs = hosting.cloud.client("logs")
-    wait_for(lambda: "ValueError: no such breed" in _messages(logs, group), "the traceback is in the log")
+    wait_for(lambda: _line_of(logs, group, "ValueError: no such breed"), "the traceback is in the log")
 
 
 def test_a_status_of_the_handler_is_told(hosting: Hosting, mirror: str) -> None:
@@ -195,6 +196,5 @@ def _answers(hosting: Hosting, endpoint: str, body: str) -> bool:
         return False
 
 
-def _messages(logs: object, group: str) -> list[str]:
-    events = logs.filter_log_events(logGroupName=group)["events"]  # type: ignore[attr-defined]
-    return "\n".join(event["message"] for event in events).splitlines()
+def _line_of(logs: object, group: str, line: str) -> bool:
+    return line in "\n".join(messages_in(logs, group)).splitlines()

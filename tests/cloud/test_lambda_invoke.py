@@ -8,10 +8,10 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from tests.cloud.lambda_callers import allow, call, caller, metric, refusal, refused, wait_for
 from tests.cloud.lambda_functions import ECHO, Bench, unique, zipped
+from tests.cloud.log_lines import messages_in
 from tests.cloud_process import CloudProcess
 
 TELLS = """
@@ -251,10 +251,7 @@ def test_a_role_that_may_not_make_the_group_logs_once_it_is_there(bench: Bench) 
 
 
 def _messages(logs: Any, group: str) -> list[str]:
-    try:
-        found = [event["message"] for event in logs.filter_log_events(logGroupName=group)["events"]]
-    except ClientError:
-        return []
+    found = messages_in(logs, group)
     return found if found and "REPORT" in found[-1] else []
 
 

@@ -16,7 +16,7 @@ from sagehound.localcloud.services.cloudwatch.alarm_table import KIND
 from sagehound.localcloud.services.cloudwatch.service import CloudWatch
 from sagehound.localcloud.state.clock import Clock
 from sagehound.localcloud.state.store import Store
-from tests.cloud.alarms import evaluating
+from tests.cloud.alarms import breaching, evaluating
 from tests.cloud_process import START_LIMIT, CloudProcess
 
 REGION = "us-east-1"
@@ -28,22 +28,6 @@ def store(tmp_path: Path) -> Iterator[Store]:
     store = Store(tmp_path / "cloud.sqlite")
     yield store
     store.close()
-
-
-def settings(name: str, **members: Any) -> dict[str, Any]:
-    """An alarm without data, which is ALARM then."""
-    return {
-        "AlarmName": name,
-        "Namespace": "N",
-        "MetricName": "m",
-        "Statistic": "Sum",
-        "Period": 60,
-        "EvaluationPeriods": 1,
-        "Threshold": 5.0,
-        "ComparisonOperator": "GreaterThanThreshold",
-        "TreatMissingData": "breaching",
-        **members,
-    }
 
 
 def states(cloudwatch: Any) -> dict[str, str]:
@@ -77,13 +61,13 @@ def test_kill_9_loses_no_alarm_and_no_state_without_its_history(fast_cloud: Clou
     cloudwatch = fast_cloud.client("cloudwatch")
     names = [f"alarm-{number:03}" for number in range(100)]
     for name in names:
-        cloudwatch.put_metric_alarm(**settings(name, Tags=[{"Key": "made", "Value": "before"}]))
+        cloudwatch.put_metric_alarm(**breaching(name, Tags=[{"Key": "made", "Value": "before"}]))
     until(lambda: "ALARM" in states(cloudwatch).values())
     for round_number in range(3):
         cloudwatch.set_alarm_state(AlarmName=names[0], StateValue="OK", StateReason=f"round {round_number}")
         for name in names[1::2]:
             treat = "notBreaching" if round_number % 2 == 0 else "breaching"
-            cloudwatch.put_metric_alarm(**settings(name, TreatMissingData=treat))
+            cloudwatch.put_metric_alarm(**breaching(name, TreatMissingData=treat))
         fast_cloud.kill()
         kept, told = kept_and_told(fast_cloud.data_dir)
         assert list(kept) == names
@@ -96,12 +80,12 @@ def test_kill_9_loses_no_alarm_and_no_state_without_its_history(fast_cloud: Clou
 
 def test_evaluation_goes_on_after_a_restart(fast_cloud: CloudProcess) -> None:
     cloudwatch = fast_cloud.client("cloudwatch")
-    cloudwatch.put_metric_alarm(**settings("high"))
+    cloudwatch.put_metric_alarm(**breaching("high"))
     until(lambda: states(cloudwatch) == {"high": "ALARM"})
     for kill, before, treat, after in ((True, "ALARM", "notBreaching", "OK"), (False, "OK", "breaching", "ALARM")):
         fast_cloud.restart(kill=kill)
         assert states(cloudwatch) == {"high": before}
-        cloudwatch.put_metric_alarm(**settings("high", TreatMissingData=treat))
+        cloudwatch.put_metric_alarm(**breaching("high", TreatMissingData=treat))
         until(lambda wanted=after: states(cloudwatch) == {"high": wanted})  # type: ignore[misc]
 
 
@@ -110,13 +94,13 @@ async def test_a_store_that_cannot_be_written_delays_a_state_and_ends_nothing(st
     cloudwatch = CloudWatch(store, clock, "123456789012")
     called: asyncio.Queue[AlarmEvent] = asyncio.Queue()
     cloudwatch.alarms.add_action("arn:aws:autoscaling:", called.put_nowait)
-    cloudwatch.alarms.put(REGION, settings("high", AlarmActions=[POLICY], TreatMissingData="notBreaching"))
-    cloudwatch.alarms.put(REGION, settings("witness", AlarmActions=[], OKActions=[POLICY]))
-    cloudwatch.alarms.put(REGION, settings("reader", OKActions=[POLICY], TreatMissingData="notBreaching"))
+    cloudwatch.alarms.put(REGION, breaching("high", AlarmActions=[POLICY], TreatMissingData="notBreaching"))
+    cloudwatch.alarms.put(REGION, breaching("witness", AlarmActions=[], OKActions=[POLICY]))
+    cloudwatch.alarms.put(REGION, breaching("reader", OKActions=[POLICY], TreatMissingData="notBreaching"))
     async with evaluating(cloudwatch):
         async with asyncio.timeout(START_LIMIT):
             assert (await called.get()).name == "reader"
-            cloudwatch.alarms.put(REGION, settings("high", AlarmActions=[POLICY]))
+            cloudwatch.alarms.put(REGION, breaching("high", AlarmActions=[POLICY]))
             store.execute("PRAGMA query_only = ON")
             while not called.empty():
                 called.get_nowait()
@@ -142,11 +126,11 @@ async def test_a_policy_that_changes_its_own_alarms_while_it_is_called(store: St
         if event.name == "again":
             done.set()
         else:
-            cloudwatch.alarms.put(REGION, settings("again", AlarmActions=[POLICY]))
+            cloudwatch.alarms.put(REGION, breaching("again", AlarmActions=[POLICY]))
 
     cloudwatch.alarms.add_action("arn:aws:autoscaling:", called)
-    cloudwatch.alarms.put(REGION, settings("first", AlarmActions=[POLICY]))
-    cloudwatch.alarms.put(REGION, settings("second", AlarmActions=[POLICY]))
+    cloudwatch.alarms.put(REGION, breaching("first", AlarmActions=[POLICY]))
+    cloudwatch.alarms.put(REGION, breaching("second", AlarmActions=[POLICY]))
     async with evaluating(cloudwatch):
         async with asyncio.timeout(START_LIMIT):
             await done.wait()

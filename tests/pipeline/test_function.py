@@ -33,6 +33,7 @@ from sagehound.pipeline.roles import inline_policy
 from sagehound.pipeline.train import train
 from sagehound.pipeline.upload import StoredData, upload
 from sagehound.settings import FunctionSettings, PipelineSettings, TrainSettings
+from tests.cloud.log_lines import messages_in
 from tests.cloud_process import CloudProcess
 from tests.pipeline.conftest import Recorded
 from tests.pipeline.test_function_code import WRITE_UP
@@ -213,8 +214,8 @@ def test_ctrl_c_while_it_is_denied_puts_the_policy_back(shop, recorded, tmp_path
     def press() -> None:
         """Ctrl-C once the second call has begun: it waits where the endpoint refuses it."""
         while True:
-            events = streams.filter_log_events(logGroupName="/aws/lambda/fn-waits", filterPattern="START")["events"]
-            if inline_policy(shop.clients, names.function_role, names.function_policy) != policy or len(events) > 1:
+            begun = len(messages_in(streams, "/aws/lambda/fn-waits", "START"))
+            if inline_policy(shop.clients, names.function_role, names.function_policy) != policy or begun > 1:
                 os.kill(os.getpid(), signal.SIGINT)
                 return
             time.sleep(0.005)

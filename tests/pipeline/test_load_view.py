@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from sagehound.pipeline.live_table import LiveTable
 from sagehound.pipeline.load.standing import Standing
-from sagehound.pipeline.load.view import LoadLines, LoadTable, clock_words
+from sagehound.pipeline.load.view import LoadLines, clock_words, load_table
 from sagehound.pipeline.progress import LineReporter
 
 ACTIVITY = {"second": 20.4, "description": "Setting desired to 2. [red]", "status": "Successful"}
@@ -46,8 +47,8 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def drawn(one: Standing) -> str:
     out = io.StringIO()
-    table = LoadTable(out)
-    table.show(one)
+    table = LiveTable(out)
+    table.show(load_table(one))
     table.stop()
     return out.getvalue()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,114 +14,27 @@ from typer.testing import CliRunner
 from sagehound.cli.main import app
 from sagehound.errors import StepFailed
 from sagehound.pipeline.cleanup import delete_belongings, find_belongings
-from sagehound.pipeline.clients import Clients, connect_endpoint, connect_local
 from sagehound.pipeline.deploy import Placement, deploy
-from sagehound.pipeline.load.result import LoadResult
-from sagehound.pipeline.names import Names
-from sagehound.pipeline.scaling import Asked, scale, show, unscale
-from sagehound.pipeline.scaling_cleanup import find_scaling
-from sagehound.pipeline.scaling_permissions import ACTIONS
+from sagehound.pipeline.scaling import Asked, unscale
 from sagehound.pipeline.scaling_requests import CONCURRENCY
 from sagehound.pipeline.train import TrainedModel
-from sagehound.settings import PipelineSettings
 from tests.cloud.hosting import Hosting, answering
-from tests.cloud.lambda_callers import allow, user_keys
-from tests.cloud.lambda_functions import Bench, unique
+from tests.cloud.lambda_functions import unique
 from tests.cloud_process import CloudProcess
 from tests.pipeline.conftest import Recorded
-from tests.pipeline.test_scaling_requests import measured
+from tests.pipeline.scaling_project import Project, endpoint_and_function, scaling_project
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("scaling")]
-ALL = [f"{service}:{action}" for service, actions in ACTIONS.items() for action in actions]
-
-
-@dataclass
-class Project:
-    """An endpoint and a function with an alias, as a project has them."""
-
-    cloud: CloudProcess
-    clients: Clients
-    settings: PipelineSettings
-    hosting: Hosting
-    recorded: Recorded
-
-    @property
-    def names(self) -> Names:
-        return Names.of(self.settings, self.clients.account_id)
-
-    @property
-    def endpoint_resource(self) -> str:
-        return f"endpoint/{self.names.endpoint}/variant/AllTraffic"
-
-    @property
-    def function_resource(self) -> str:
-        return f"function:{self.names.function}:live"
-
-    def put(self, asked: Asked = Asked(), *, clients: Clients | None = None, **changes: Any) -> dict[str, Any]:  # noqa: B008
-        """What `scale` says of its step, with some settings of [scale] changed."""
-        settings = dataclasses.replace(self.settings, scale=dataclasses.replace(self.settings.scale, **changes))
-        with self.recorded.reporter.step("scale") as step:
-            scale(clients or self.clients, self.names, settings, self.recorded.reporter, step, asked)
-            self.lines = step.lines
-        result: dict[str, Any] = self.recorded.steps()["scale"]["result"]
-        return result
-
-    def measured(self) -> LoadResult:
-        """A capacity as `sagehound load --capacity` finds it at this endpoint."""
-        return dataclasses.replace(measured(), target={"kind": "endpoint", "name": self.names.endpoint})
-
-    def registered(self) -> dict[str, dict[str, Any]]:
-        """Resource -> scalable target, of this project's endpoint and function."""
-        found: dict[str, dict[str, Any]] = {}
-        for namespace in ("sagemaker", "lambda"):
-            answer = self.clients.autoscaling.describe_scalable_targets(ServiceNamespace=namespace)
-            found |= {one["ResourceId"]: one for one in answer["ScalableTargets"]}
-        ours = (self.endpoint_resource, self.function_resource)
-        return {resource: one for resource, one in found.items() if resource in ours}
-
-    def as_user(self, actions: list[str]) -> Clients:
-        """Clients of a new user who may do this and nothing else."""
-        keys = user_keys(self.cloud, *([allow(actions, "*")] if actions else []))
-        return connect_endpoint(
-            self.cloud.endpoint_url, keys["AccessKeyId"], keys["SecretAccessKey"], self.cloud.region
-        )
-
-    def alarms(self) -> list[str]:
-        """Names of the alarms on the two."""
-        names = []
-        for resource in (self.endpoint_resource, self.function_resource):
-            answer = self.clients.cloudwatch.describe_alarms(AlarmNamePrefix=f"TargetTracking-{resource}-")
-            names += [alarm["AlarmName"] for alarm in answer["MetricAlarms"]]
-        return names
 
 
 @pytest.fixture(scope="module")
 def made(cloud: CloudProcess) -> tuple[Hosting, str, str]:
-    """An endpoint and a function with an alias, for all tests here."""
-    hosting, bench = Hosting(cloud), Bench(cloud)
-    endpoint = hosting.endpoint("dogs", answering("woof"))
-    function = bench.create()
-    version = bench.client.publish_version(FunctionName=function)["Version"]
-    bench.active(function, Qualifier=version)
-    bench.client.create_alias(FunctionName=function, Name="live", FunctionVersion=version)
-    return hosting, endpoint, function
+    return endpoint_and_function(cloud)
 
 
 @pytest.fixture
-def project(cloud: CloudProcess, made: tuple[Hosting, str, str], recorded: Recorded) -> Any:
-    """The two as those of a project that has nothing registered; deregistered afterwards."""
-    hosting, endpoint, function = made
-    usual = PipelineSettings()
-    settings = dataclasses.replace(
-        usual,
-        project=unique("p")[:20],
-        deploy=dataclasses.replace(usual.deploy, endpoint_name=endpoint),
-        function=dataclasses.replace(usual.function, name=function),
-    )
-    found = Project(cloud, connect_local(cloud.data_dir, cloud.region), settings, hosting, recorded)
-    yield found
-    with recorded.reporter.step("remove") as step:
-        unscale(found.clients, found.names, settings, step)
+def project(cloud: CloudProcess, made: tuple[Hosting, str, str], recorded: Recorded) -> Iterator[Project]:
+    yield from scaling_project(cloud, made, recorded)
 
 
 def test_both_are_registered_once(project: Project) -> None:
@@ -197,78 +110,6 @@ def test_the_target_comes_from_a_measured_capacity(project: Project) -> None:
     # What the settings say goes, and is not lost in silence.
     assert project.put(Asked(measured=project.measured()), target=50.0)["targets"][0]["target"] == 420.0
     assert project.recorded.notes()[1:] == ["the measured target 420 replaces scale.target = 50"]
-
-
-def test_a_capacity_of_something_else_is_refused(project: Project) -> None:
-    with pytest.raises(StepFailed, match=f"measured on endpoint dogs, and endpoint {project.names.endpoint} is to"):
-        project.put(Asked(measured=measured()))
-    with pytest.raises(StepFailed, match="is an endpoint's, and only function hound is to scale"):
-        project.put(Asked(function="hound", measured=project.measured()))
-    assert project.registered() == {}
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"min_capacity": 4}, "is above scale.max_capacity 3"),
-        ({"target": 0.0}, "nothing can be kept at or below 0"),
-        ({"min_capacity": 0}, "scale.min_capacity 0"),
-        ({"function_target": 5.0}, "scale.function_target 5"),
-    ],
-)
-def test_what_means_nothing_is_not_even_asked_for(project: Project, changes: dict[str, Any], words: str) -> None:
-    with pytest.raises(StepFailed, match=words):
-        project.put(**changes)
-    assert project.registered() == {}
-
-
-def test_endpoints_that_cannot_scale_are_named_before_aws_is_asked(project: Project) -> None:
-    with pytest.raises(StepFailed, match="there is no endpoint nobody") as caught:
-        project.put(Asked(endpoint="nobody"))
-    assert "sagehound deploy" in caught.value.hint
-    small = project.hosting.endpoint(unique("small"), answering("yip"), InstanceType="ml.t2.medium")
-    with pytest.raises(StepFailed, match=r"runs on ml.t2.medium, and AWS scales no burstable instances"):
-        project.put(Asked(endpoint=small))
-    project.hosting.delete(small)
-    deploy = dataclasses.replace(project.settings.deploy, variant_name="blue")
-    project.settings = dataclasses.replace(project.settings, deploy=deploy)
-    with pytest.raises(StepFailed, match="has no variant blue, only AllTraffic"):
-        project.put()
-
-
-def test_what_aws_refuses_is_said_in_its_own_words(project: Project) -> None:
-    with pytest.raises(StepFailed, match="PutScalingPolicy was refused with ValidationException"):
-        project.put(Asked(endpoint=project.names.endpoint), target=1e150)
-
-
-def test_an_alias_that_cannot_be_kept_ready_leaves_the_endpoint_alone(project: Project) -> None:
-    project.clients.lambda_.create_alias(FunctionName=project.names.function, Name="next", FunctionVersion="$LATEST")
-    both = Asked(endpoint=project.names.endpoint, function=f"{project.names.function}:next")
-    with pytest.raises(StepFailed, match=r"alias next of function .* is none of a single published version"):
-        project.put(both)
-    assert project.registered() == {}
-
-
-def test_who_may_not_scale_is_told_what_is_needed(project: Project) -> None:
-    stranger = project.as_user(["sagemaker:Describe*", "lambda:Get*"])
-    with pytest.raises(StepFailed, match="AccessDeniedException") as caught:
-        project.put(clients=stranger)
-    for service, actions in ACTIONS.items():
-        assert f"{service}: {', '.join(actions)}" in caught.value.hint
-    # Nobody who may not list them is kept from deleting the rest.
-    assert find_scaling(project.as_user([]), project.names, [project.names.endpoint], []) == []
-
-
-def test_who_has_just_what_is_said_to_be_needed_can_scale_look_and_remove(project: Project) -> None:
-    caller = project.as_user(ALL)
-    first = project.put(clients=caller)
-    assert [one["how"] for one in first["targets"]] == ["registered", "registered"]
-    project.put(clients=caller, max_capacity=2, metric=CONCURRENCY)
-    with project.recorded.reporter.step("scale") as step:
-        assert len(show(caller, project.names, project.settings, step)) == 2
-        assert len(find_scaling(caller, project.names, [], [])) == 2
-        unscale(caller, project.names, project.settings, step)
-    assert (project.registered(), project.alarms()) == ({}, [])
 
 
 def test_removal_leaves_nothing_behind(project: Project) -> None:
@@ -358,6 +199,7 @@ def test_the_command(project: Project, tmp_path: Path) -> None:
     assert (seen["resource_id"], seen["max_capacity"]) == (project.endpoint_resource, 3)
     assert seen["policies"][0]["TargetTrackingScalingPolicyConfiguration"]["TargetValue"] == 100.0
     assert "is above scale.max_capacity 3" in told("--min", "9")["cause"]
+    assert "scale.min_capacity" in told("--min", "0")["cause"]
     assert "scale.target" in told("--target", "many")["cause"]
     assert told("--remove")["result"]["removed"] == [project.endpoint_resource]
     assert told("--show")["result"]["targets"] == []

@@ -102,13 +102,7 @@ def load(
                 result = _capacity(here, asked, payloads, p99, step)
             else:
                 result = _once(here, asked, payloads, _plan(here, rate, concurrency, duration, ramp, after), step)
-            try:
-                result.write(save)
-            except StepFailed:
-                here.reporter.note(step.text, **step.result)  # the figures at least, in place of the step's own line
-                raise
-            step.text += f"; {save}"
-            step.result["path"] = str(save)
+            _keep(here, result, save, step)
         if result.ended == "interrupted":
             raise typer.Exit(INTERRUPTED)
 
@@ -126,6 +120,17 @@ def _require_place(save: Path) -> None:
     from sagehound.pipeline.load.result import require_place
 
     require_place(save)
+
+
+def _keep(here: Opened, result: LoadResult, save: Path, step: Any) -> None:
+    """Write the result; where that fails after all, its figures are told in place of the step's own line."""
+    try:
+        result.write(save)
+    except StepFailed:
+        here.reporter.note(step.text, **step.result)
+        raise
+    step.text += f"; {save}"
+    step.result["path"] = str(save)
 
 
 def _target(here: Opened, endpoint: str, function: str) -> Target:

@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from typing import Any, Protocol, TextIO
 
 from sagehound.errors import StepFailed
+from sagehound.pipeline.live_table import LiveTable
 from sagehound.pipeline.load.standing import Standing as LoadStanding
-from sagehound.pipeline.load.view import LoadLines, LoadTable
-from sagehound.pipeline.trial_table import Standing, TrialEvents, TrialLines, TrialTable
+from sagehound.pipeline.load.view import LoadLines, load_table
+from sagehound.pipeline.trial_table import Standing, TrialEvents, TrialLines, trial_table
 
 
 class Step:
@@ -112,7 +113,7 @@ class LineReporter:
         self._out, self._err, self._verbose = out, err, verbose
         self._bar: Any = None
         self._tasks: dict[str, Any] = {}
-        self._table: TrialTable | LoadTable | None = None
+        self._table: LiveTable | None = None
         self._trial_lines = TrialLines()
         self._load_lines = LoadLines()
 
@@ -151,10 +152,7 @@ class LineReporter:
             for line in self._trial_lines.new(standing):
                 self._print(f"{'':10} {'trial':>8}  {line}")
             return
-        if not isinstance(self._table, TrialTable):
-            self._close_bar()
-            self._table = TrialTable(self._err)
-        self._table.show(standing)
+        self._draw(trial_table(standing))
 
     def load(self, standing: LoadStanding) -> None:
         """Move the table on a terminal; otherwise print a line every few seconds."""
@@ -162,10 +160,13 @@ class LineReporter:
             for line in self._load_lines.new(standing):
                 self._print(f"{'':10} {'load':>8}  {line}")
             return
-        if not isinstance(self._table, LoadTable):
+        self._draw(load_table(standing))
+
+    def _draw(self, table: Any) -> None:
+        if self._table is None:
             self._close_bar()
-            self._table = LoadTable(self._err)
-        self._table.show(standing)
+            self._table = LiveTable(self._err)
+        self._table.show(table)
 
     def _move(self, what: str, done: int, total: int | None, shown: str) -> None:
         if not self._err.isatty() or self._table is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any
 
 from sagehound.pipeline.trials import Trial
 
@@ -62,26 +62,8 @@ class TrialEvents:
                 yield event
 
 
-class TrialTable:
-    """A table that is drawn anew in place while the tuning goes on; its last state stays on the terminal."""
-
-    def __init__(self, err: TextIO) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
-        self._live: Any = Live(console=Console(file=err), auto_refresh=False)
-        self._live.start()
-
-    def show(self, standing: Standing) -> None:
-        """Draw the trials as they stand."""
-        self._live.update(_table(standing), refresh=True)
-
-    def stop(self) -> None:
-        """Leave the last state and give the terminal back."""
-        self._live.stop()
-
-
-def _table(standing: Standing) -> Any:
+def trial_table(standing: Standing) -> Any:
+    """The trials as they stand, as a rich table."""
     from rich.table import Table
 
     names = sorted({name for trial in standing.trials for name in trial.tuned})

@@ -72,11 +72,10 @@ class CapacitySearch:
         A closed loop warms the target up and says about where it is full. From there the rate goes up or down, in
         steps that grow, until it is between one that holds and one that does not, and is then halved between them
         until both are within the tolerance. A step that fails by little is asked once more. The rate that held is run
-        again for as long as it takes to see that it does not fall behind; if it does, a little less is tried.
+        again for as long as it takes to see that it does not fall behind; if it does, the search goes on below it.
         """
         try:
-            self._narrow(min(self._warm_up(), self._search.max_rate))
-            return self._verify()
+            return self._verified(min(self._warm_up(), self._search.max_rate))
         except KeyboardInterrupt:  # between two loads; the first has its own way to end
             if self.found.last is None:
                 raise
@@ -118,16 +117,21 @@ class CapacitySearch:
                 rate = (found.holds + found.fails) / 2
             factor = min(factor * factor, _MOST_FACTOR)
 
-    def _verify(self) -> LoadResult:
-        """The rate that held, for twice as long and until an excess of the tolerance would have met the bound."""
+    def _verified(self, rate: float) -> LoadResult:
+        """The rate that held, for twice as long and until an excess of the tolerance would have met the bound.
+
+        One that does not hold any more is the new limit; what was answered meanwhile says where to look below it.
+        """
         search, found = self._search, self.found
         behind = min(search.bound / 1000 / search.tolerance, _LONGEST_STEP)
         for _ in range(_TRIES):
-            rate = found.holds
-            result, held = self._try(rate, max(2 * self._step_seconds(rate), behind), "verify ")
+            self._narrow(rate)
+            held_once = found.holds
+            result, held = self._try(held_once, max(2 * self._step_seconds(held_once), behind), "verify ")
             if held:
                 return result
-            found.holds = min(rate, result.rate or rate) * (1 - search.tolerance)
+            rate = min(held_once, result.rate or held_once) * (1 - search.tolerance)
+            found.holds = 0.0
         raise StepFailed(
             "load",
             f"no rate below {found.fails or 0:.3g} a second held the bound twice: the target's speed changes too much",
@@ -159,7 +163,8 @@ class CapacitySearch:
         result = self._load(plan)
         verdict = verdict_of(result, search.bound, search.tolerance)
         found.steps.append(_step_of(result, verdict))
-        self._tell(f"{what}{rate:.3g}/s {'holds' if verdict.holds else 'does not hold'}: {_words(result)}")
+        said = "holds" if verdict.holds else "does not hold"
+        self._tell(f"{what}{rate:.3g}/s {said}: {_words(result)}{verdict.why}")
         if verdict.limited_by:
             reasons = "; ".join(result.generator["reasons"]) or f"{search.max_in_flight} requests were under way"
             self._tell(f"that was this program, not the target: {reasons}")

@@ -104,9 +104,9 @@ def measure_capacity(
 def _interrupted(found: Found, step: Step) -> LoadResult:
     """The load that was cut off, with every step before it in its remarks."""
     assert found.last is not None
-    result = replace(found.last, ended="interrupted", remarks=[*found.last.remarks, *found.told])
+    result = replace(found.last, ended="interrupted")
     tell(result, step)
     held = f"{found.holds:.3g} a second held so far" if found.holds else "no rate was found that holds"
     step.text = f"interrupted before a capacity was found; {held}"
     step.result |= {"steps": found.steps}
-    return result
+    return replace(result, remarks=[*result.remarks, *found.told])

@@ -11,7 +11,7 @@ _SECOND = dict.fromkeys(("second", "sent", "answered"), _COUNT) | {"errors": {st
 _CAPACITY = dict.fromkeys(("rate", "per_instance", "p99", "bound", "tolerance"), _NUMBER)
 SHAPE: dict[Any, Any] = {
     "target": {"kind": _TEXT, "name": _TEXT},
-    "plan": dict.fromkeys(("rate", "concurrency", "duration", "ramp", "max_in_flight"), _NUMBER),
+    "plan": dict.fromkeys(("rate", "concurrency", "duration", "ramp", "max_in_flight", "after"), _NUMBER),
     "started": _TEXT,
     "speed": _NUMBER,
     "ended": _TEXT,

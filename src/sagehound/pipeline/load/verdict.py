@@ -22,6 +22,8 @@ class Verdict:
     holds: bool
     clear: bool
     limited_by: str = ""
+    why: str = ""
+    """What the 99th percentile does not say."""
 
 
 def verdict_of(result: LoadResult, bound: float, tolerance: float) -> Verdict:
@@ -32,11 +34,24 @@ def verdict_of(result: LoadResult, bound: float, tolerance: float) -> Verdict:
     """
     p99 = result.percentiles.get("p99")
     if p99 is None or result.failed or result.generator["not_sent"]:
-        return Verdict(False, clear=True, limited_by=_limited_by(result, bound))
-    missed = max(p99 / bound, growth(result) / (tolerance / 2))
+        return Verdict(False, clear=True, limited_by=_most_here(result, bound))
+    grew = growth(result)
+    missed = _missed(p99, grew, bound, tolerance)
     if missed <= 1:
         return Verdict(True, clear=True)
-    return Verdict(False, clear=missed > _CLEAR, limited_by=_limited_by(result, bound))
+    limited_by = _most_here(result, bound)
+    if not limited_by and not result.generator["kept_up"]:
+        # It was late. What remains of the latencies without that is the target's.
+        late = result.generator["lateness"].get("p99", 0.0)
+        grew_there = grew - late / 1000 / float(result.plan["duration"])
+        limited_by = GENERATOR if _missed(p99 - late, grew_there, bound, tolerance) <= 1 else ""
+    why = f", and latency grew by {grew * 1000:.0f} ms each second" if p99 <= bound else ""
+    return Verdict(False, missed > _CLEAR, limited_by, why)
+
+
+def _missed(p99: float, grew: float, bound: float, tolerance: float) -> float:
+    """How many times over what is asked for was missed; up to 1 it was not."""
+    return max(p99 / bound, grew / (tolerance / 2))
 
 
 def growth(result: LoadResult) -> float:
@@ -49,15 +64,11 @@ def growth(result: LoadResult) -> float:
     return linear_regression(seconds, medians).slope / 1000
 
 
-def _limited_by(result: LoadResult, bound: float) -> str:
+def _most_here(result: LoadResult, bound: float) -> str:
     """What of this program was full, so that the step says nothing of the target."""
     generator = result.generator
     if generator["cores"] > _FULL_CORE:
         return GENERATOR
-    if generator["held_back"] and float(result.plan["rate"]) * bound / 1000 > int(result.plan["max_in_flight"]):
-        return IN_FLIGHT  # as many would have been under way in a target that keeps the bound
-    if result.failed or not result.percentiles or generator["kept_up"]:
-        return ""
-    # It was late. What remains of a latency without that is the target's.
-    late = generator["lateness"].get("p99", 0.0)
-    return GENERATOR if result.percentiles["p99"] - late <= bound else ""
+    # As many would have been under way in a target that keeps the bound.
+    under_way = float(result.plan["rate"]) * bound / 1000
+    return IN_FLIGHT if generator["held_back"] and under_way > int(result.plan["max_in_flight"]) else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import Any
 
 from sagehound.pipeline.clients import CloudClock
 from sagehound.pipeline.load.standing import Standing
@@ -34,25 +34,6 @@ class LoadLines:
         if standing.second >= self._next:
             self._next = standing.second - standing.second % _LINE_SECONDS + _LINE_SECONDS
             yield load_line(standing)
-
-
-class LoadTable:
-    """A table that is drawn anew in place; its last state stays on the terminal."""
-
-    def __init__(self, err: TextIO) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
-        self._live: Any = Live(console=Console(file=err), auto_refresh=False)
-        self._live.start()
-
-    def show(self, standing: Standing) -> None:
-        """Draw the load as it stands."""
-        self._live.update(_table(standing), refresh=True)
-
-    def stop(self) -> None:
-        """Leave the last state and give the terminal back."""
-        self._live.stop()
 
 
 def load_line(standing: Standing) -> str:
@@ -102,7 +83,8 @@ def _capacity(standing: Standing) -> str:
     return ""
 
 
-def _table(standing: Standing) -> Any:
+def load_table(standing: Standing) -> Any:
+    """The load as it stands, as a rich table."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text

@@ -63,7 +63,8 @@ def _interruption(result: LoadResult) -> str:
     """What Ctrl-C has ended, and what became of the requests that were under way then."""
     cut = result.generator["unanswered"]
     if not cut and result.elapsed >= result.plan["duration"]:
-        return "interrupted when all requests had been answered, while the instances were watched"
+        watching = "; only the watching afterwards was cut short" if result.plan["after"] else ""
+        return f"interrupted when every request had been answered{watching}"
     what = f"interrupted after {result.elapsed:.0f} s; this is what was measured so far"
     return f"{what}, with {cut:,} under way, which count as what they had waited" if cut else what
 

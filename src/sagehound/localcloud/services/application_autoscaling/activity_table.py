@@ -55,6 +55,14 @@ class Activity:
     number: int = 0
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
+    @classmethod
+    def of(
+        cls, region: str, target: Record, description: str, cause: str, began: float, status: str, **more: Any
+    ) -> Activity:
+        """One of a scalable target, from the target's record."""
+        what = (target["ServiceNamespace"], target["ResourceId"], target["ScalableDimension"])
+        return cls(region, *what, description, cause, began, status, **more)
+
     @property
     def added(self) -> int:
         """The units that it adds; below 0 for those that it takes away."""

@@ -75,18 +75,16 @@ class Changes:
         activity is left. A change of the bounds that is refused while another is under way waits for its end."""
         dimension = DIMENSIONS[target["ScalableDimension"]]
         earlier = self._open(region, target["ResourceId"], dimension.name)
-        activity = Activity(
+        activity = Activity.of(
             region,
-            target["ServiceNamespace"],
-            target["ResourceId"],
-            dimension.name,
+            target,
             f"Setting {dimension.quantity} to {change.after}.",
             change.cause,
             self._clock.time(),
             status.PENDING,
-            _measured_at(change, earlier),
-            change.after,
-            change.policy,
+            before=_measured_at(change, earlier),
+            after=change.after,
+            policy=change.policy,
             details=change.details,
         )
         activity = replace(activity, number=self._activities.add(activity))

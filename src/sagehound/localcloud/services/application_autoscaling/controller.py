@@ -128,11 +128,9 @@ class Controller:
             return
         now = self._clock.time()
         self._activities.add(
-            Activity(
+            Activity.of(
                 region,
-                target["ServiceNamespace"],
-                target["ResourceId"],
-                target["ScalableDimension"],
+                target,
                 _ATTEMPT,
                 cause,
                 now,

@@ -121,11 +121,9 @@ class Scheduler:
         what = " and ".join(f"{word} capacity to {value}" for word, value in named if value is not None)
         now = self._clock.time()
         self._activities.add(
-            Activity(
+            Activity.of(
                 region,
-                target["ServiceNamespace"],
-                target["ResourceId"],
-                target["ScalableDimension"],
+                target,
                 f"Setting {what}",
                 f"scheduled action name {action['ScheduledActionName']} was triggered",
                 now,

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
-from sagehound.localcloud.services.cloudwatch.alarm_history import Item, acted
-from sagehound.localcloud.services.cloudwatch.alarm_table import Alarm
+from sagehound.localcloud.services.cloudwatch.alarm_checks import ACTIONS
+from sagehound.localcloud.services.cloudwatch.alarm_history import acted
+from sagehound.localcloud.services.cloudwatch.alarm_table import Alarm, Item
 
 logger = logging.getLogger(__name__)
-
-_MEMBERS = {"OK": "OKActions", "ALARM": "AlarmActions", "INSUFFICIENT_DATA": "InsufficientDataActions"}
 
 
 class AlarmEvent(NamedTuple):
@@ -81,4 +80,4 @@ class AlarmActions:
 
 
 def _actions(alarm: Alarm) -> list[str]:
-    return list(alarm.metric[_MEMBERS[alarm.state]]) if alarm.metric["ActionsEnabled"] else []
+    return list(alarm.metric[ACTIONS[alarm.state]]) if alarm.metric["ActionsEnabled"] else []

@@ -6,7 +6,17 @@ import math
 from typing import Any
 
 from sagehound.localcloud.errors import not_implemented
-from sagehound.localcloud.scaling.alarm import BREACHING, COMPARISONS, IGNORE, MISSING, NOT_BREACHING, AlarmRule
+from sagehound.localcloud.scaling.alarm import (
+    ALARM,
+    BREACHING,
+    COMPARISONS,
+    IGNORE,
+    INSUFFICIENT_DATA,
+    MISSING,
+    NOT_BREACHING,
+    OK,
+    AlarmRule,
+)
 from sagehound.localcloud.services.cloudwatch.alarm_math import check_metrics, period_of
 from sagehound.localcloud.services.cloudwatch.errors import invalid_query
 from sagehound.localcloud.services.cloudwatch.periods import check_percentile
@@ -21,7 +31,8 @@ _NOT_IMPLEMENTED = (
     "EvaluationInterval",
     "ActionConfiguration",
 )
-_ACTIONS = ("OKActions", "AlarmActions", "InsufficientDataActions")
+ACTIONS = {OK: "OKActions", ALARM: "AlarmActions", INSUFFICIENT_DATA: "InsufficientDataActions"}
+"""The member that says what is done at the change to each state."""
 _KEPT = (
     "Metrics",
     "AlarmDescription",
@@ -52,14 +63,14 @@ def configuration_of(request: dict[str, Any]) -> dict[str, Any]:
     _check_threshold(request)
     _check_periods(request)
     _check_choices(request)
-    for member in _ACTIONS:
+    for member in ACTIONS.values():
         for action in request.get(member, []):
             if not action.startswith("arn:"):
                 raise invalid_query(f"Invalid arn syntax: {action}")
     return {
         "AlarmName": request["AlarmName"],
         "ActionsEnabled": request.get("ActionsEnabled", True),
-        **{member: list(request.get(member, [])) for member in _ACTIONS},
+        **{member: list(request.get(member, [])) for member in ACTIONS.values()},
         **{member: request[member] for member in _KEPT if member in request},
         "Dimensions": [dict(dimension) for dimension in request.get("Dimensions", [])],
     }

@@ -7,16 +7,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sagehound.localcloud.call import Call
-from sagehound.localcloud.services.cloudwatch.alarm_table import Alarm, AlarmTable, HistoryRow
+from sagehound.localcloud.services.cloudwatch.alarm_table import Alarm, AlarmTable, HistoryRow, Item
 from sagehound.localcloud.services.cloudwatch.listing import make_token, parse_token
 from sagehound.localcloud.services.cloudwatch.tables import DAY
-
-Item = tuple[float, str, str, str]
-"""When, AWS's HistoryItemType, the summary, the data as JSON."""
 
 HISTORY_KEPT = 30 * DAY
 """https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/AlarmThatSendsEmail.html: 30 days."""
 PAGE = 100
+_NAMING = ("alarmName", "alarmArn", "namespace", "metricName")
 _MOST_DATA, _MOST_SUMMARY = 4095, 255
 
 
@@ -115,7 +113,7 @@ def _dump(data: dict[str, Any]) -> str:
         data.get(state, {}).pop("stateReasonData", None)
     for name in ("createdAlarm", "updatedAlarm", "deletedAlarm"):
         if name in data:
-            data[name] = {key: data[name][key] for key in ("alarmName", "alarmArn", "namespace", "metricName")}
+            data[name] = {key: value for key, value in data[name].items() if key in _NAMING}
     return json.dumps(data, separators=(",", ":"))
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from sagehound.localcloud.call import Call
 from sagehound.localcloud.errors import AwsError, not_implemented
+from sagehound.localcloud.services.cloudwatch.alarm_checks import ACTIONS
 from sagehound.localcloud.services.cloudwatch.alarm_table import Alarm, AlarmTable
 from sagehound.localcloud.services.cloudwatch.errors import invalid_query
 
 PAGE = 50
-_ACTIONS = ("OKActions", "AlarmActions", "InsufficientDataActions")
 
 
 class AlarmListing:
@@ -62,7 +62,7 @@ class AlarmListing:
 
 def has_action(alarm: Alarm, prefix: str) -> bool:
     """Whether any action of the alarm, in whatever state, begins with `prefix`."""
-    return any(action.startswith(prefix) for member in _ACTIONS for action in alarm.metric[member])
+    return any(action.startswith(prefix) for member in ACTIONS.values() for action in alarm.metric[member])
 
 
 def _fits(alarm: Alarm, request: dict[str, Any]) -> bool:

@@ -91,7 +91,8 @@ class AlarmLoop:
         now = self._clock.time()
         if now - self._tidied > HOUR:
             self._tidied = now
-            self._table.forget_history(now - HISTORY_KEPT)
+            with _logged("old history is not dropped"):
+                self._table.forget_history(now - HISTORY_KEPT)
 
     async def _wait(self) -> None:
         """Until the next end of a step, or until there is another alarm."""

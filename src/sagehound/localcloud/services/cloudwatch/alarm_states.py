@@ -32,38 +32,27 @@ class AlarmStates:
         rule = alarm.rule
         points = self._points.read(alarm.region, alarm.metric, rule.evaluation_range, end)
         value = next((point.value for point in reversed(points) if point.value is not None), None)
-        if _too_few_samples(alarm.metric, points[-rule.evaluation_periods :]):
-            self._act_again(alarm, value)
-            return
         values = [point.value for point in points]
         verdict = evaluate(rule, values, alarm.state, [point.begin for point in points])
-        if verdict.state == alarm.state:
-            self._act_again(alarm, value)
+        if verdict.state == alarm.state or _too_few_samples(alarm.metric, points[-rule.evaluation_periods :]):
+            self._table.tell(alarm, self._actions.lasting(alarm, value, self._clock.now()))
             return
-        self.change(alarm, verdict.state, verdict.reason, self._reason_data(alarm, verdict.reason_data, points), value)
+        data = self._reason_data(alarm, verdict.reason_data, points)
+        self.change(alarm, verdict.state, verdict.reason, data, value)
 
     def change(self, alarm: Alarm, state: str, reason: str, data: str | None, value: float | None) -> None:
         """Bring an alarm into a state and carry out what it does there."""
         now = self._clock.now()
-        metric = {**alarm.metric, "StateValue": state, "StateReason": reason[:MOST_REASON]}
-        metric |= {"StateReasonData": data} if data is not None else {}
+        metric = {**alarm.metric, "StateValue": state, "StateReason": reason[:MOST_REASON], "StateReasonData": data}
         if data is None:
-            metric.pop("StateReasonData", None)
+            del metric["StateReasonData"]
         metric["StateUpdatedTimestamp"] = now
         if state == alarm.state:
             self._table.put(replace(alarm, metric=metric))
             return
         after = replace(alarm, metric={**metric, "StateTransitionedTimestamp": now})
         self._table.put(after, [changed(alarm, after, now.timestamp())])
-        items = self._actions.changed(after, alarm.state, value, now)
-        with self._table.transaction():
-            self._table.tell(after.region, after.name, items)
-
-    def _act_again(self, alarm: Alarm, value: float | None) -> None:
-        items = self._actions.lasting(alarm, value, self._clock.now())
-        if items:
-            with self._table.transaction():
-                self._table.tell(alarm.region, alarm.name, items)
+        self._table.tell(after, self._actions.changed(after, alarm.state, value, now))
 
     def _reason_data(self, alarm: Alarm, known: dict[str, Any], points: list[AlarmPoint]) -> str:
         """StateReasonData: what was asked, and the points that had data; fewer of them if they do not fit."""

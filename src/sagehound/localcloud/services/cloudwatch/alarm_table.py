@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -20,6 +19,10 @@ CREATE TABLE IF NOT EXISTS alarm_history (
 CREATE INDEX IF NOT EXISTS alarm_history_name ON alarm_history (region, name, id);
 CREATE INDEX IF NOT EXISTS alarm_history_at ON alarm_history (at);
 """
+
+
+Item = tuple[float, str, str, str]
+"""Of the history: when, AWS's HistoryItemType, the summary, the data as JSON."""
 
 
 @dataclass(slots=True)
@@ -67,12 +70,6 @@ class AlarmTable:
         store.create_tables(_SCHEMA)
         self._parsed: dict[tuple[str, str], tuple[str, Alarm]] = {}
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """What is written inside is there after kill -9 together or not at all."""
-        with self._store.transaction():
-            yield
-
     def get(self, region: str, name: str) -> Alarm | None:
         """An alarm, or None. Whoever changes it makes another and puts that."""
         sql = "SELECT body FROM records WHERE kind = ? AND region = ? AND name = ?"
@@ -106,29 +103,32 @@ class AlarmTable:
         self._parsed[(region, name)] = (body, alarm)
         return alarm
 
-    def put(self, alarm: Alarm, items: Iterable[tuple[float, str, str, str]] = ()) -> None:
-        """Keep an alarm and what happened to it (at, type, summary, data) in one transaction."""
+    def put(self, alarm: Alarm, items: Iterable[Item] = ()) -> None:
+        """Keep an alarm and what happened to it in one transaction."""
         self.put_all([(alarm, items)])
 
-    def put_all(self, alarms: Iterable[tuple[Alarm, Iterable[tuple[float, str, str, str]]]]) -> None:
+    def put_all(self, alarms: Iterable[tuple[Alarm, Iterable[Item]]]) -> None:
         """Keep several alarms; all of them or, when that fails, none."""
         with self._store.transaction():
             for alarm, items in alarms:
                 self._store.put(KIND, alarm.region, alarm.name, {"MetricAlarm": alarm.metric, "Tags": alarm.tags})
-                self.tell(alarm.region, alarm.name, items)
+                self.tell(alarm, items)
 
-    def delete(self, alarms: Iterable[tuple[Alarm, tuple[float, str, str, str]]]) -> None:
+    def delete(self, alarms: Iterable[tuple[Alarm, Item]]) -> None:
         """Forget alarms; their history stays and says so. All of them or, when that fails, none."""
         with self._store.transaction():
             for alarm, item in alarms:
                 self._store.delete(KIND, alarm.region, alarm.name)
-                self.tell(alarm.region, alarm.name, [item])
+                self.tell(alarm, [item])
 
-    def tell(self, region: str, name: str, items: Iterable[tuple[float, str, str, str]]) -> None:
-        """Add items to the history of an alarm."""
+    def tell(self, alarm: Alarm, items: Iterable[Item]) -> None:
+        """Add items to the history of an alarm, together."""
         sql = "INSERT INTO alarm_history (region, name, at, type, summary, data) VALUES (?, ?, ?, ?, ?, ?)"
-        for item in items:
-            self._store.execute(sql, (region, name, *item))
+        rows = [(alarm.region, alarm.name, *item) for item in items]
+        if not rows:
+            return  # most evaluations have nothing to tell
+        with self._store.transaction() as connection:
+            connection.executemany(sql, rows)
 
     def history(self, region: str, filters: dict[str, Any], ascending: bool, limit: int) -> list[HistoryRow]:
         """Items of one region by name, type, from when, until when, and behind the id `after`."""

@@ -8,6 +8,7 @@ from typing import Any
 from sagehound.localcloud.call import Call
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.services.cloudwatch.alarm_table import Alarm, AlarmTable
+from sagehound.localcloud.services.cloudwatch.errors import invalid_value
 from sagehound.localcloud.state import arns
 
 MOST_TAGS = 50
@@ -63,18 +64,14 @@ def checked(tags: dict[str, str]) -> dict[str, str]:
     """The same tags, refused where AWS refuses them."""
     reserved = [key for key in tags if key.lower().startswith("aws:")]
     if reserved:
-        raise _invalid(f"Tag keys starting with 'aws:' are reserved for system use: {', '.join(reserved)}.")
+        raise invalid_value(f"Tag keys starting with 'aws:' are reserved for system use: {', '.join(reserved)}.")
     if len(tags) > MOST_TAGS:
-        raise _invalid(f"The number of tags exceeds the limit of {MOST_TAGS}.")
+        raise invalid_value(f"The number of tags exceeds the limit of {MOST_TAGS}.")
     return tags
 
 
 def _pairs(tags: list[dict[str, str]]) -> dict[str, str]:
     found = {tag["Key"]: tag["Value"] for tag in tags}
     if len(found) < len(tags):
-        raise _invalid("Duplicate tag keys found.")
+        raise invalid_value("Duplicate tag keys found.")
     return found
-
-
-def _invalid(message: str) -> AwsError:
-    return AwsError("InvalidParameterValue", message)

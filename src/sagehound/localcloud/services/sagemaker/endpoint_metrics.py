@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from sagehound.localcloud.services.sagemaker.needs import MetricCounter
 from sagehound.localcloud.state.clock import Clock
@@ -32,6 +32,21 @@ class Counted(Protocol):
         """How many of its instances are in service."""
 
 
+class Invoked(NamedTuple):
+    """An invocation of an endpoint as it ended."""
+
+    region: str
+    endpoint: str
+    variant: Counted
+    instance_id: str | None
+    total: float
+    """Seconds that it took in all."""
+    model_seconds: float | None
+    """Of those, the model server's; None when none answered."""
+    status: int
+    """Of HTTP; 0 stands for no answer."""
+
+
 class EndpointMetrics:
     """Counts invocations beside their answers, and keeps the samples of requests on their way."""
 
@@ -50,20 +65,9 @@ class EndpointMetrics:
             for metric in ("Invocations", "InvocationsPerInstance"):
                 self._counter.put(region, INVOCATIONS, metric, 0.0, dimensions, moment, "None")
 
-    def count(
-        self,
-        region: str,
-        endpoint: str,
-        variant: Counted,
-        instance_id: str | None,
-        total: float,
-        model_seconds: float | None,
-        status: int,
-    ) -> None:
-        """Count an invocation of so many seconds once its answer is on its way; status 0 stands for no answer."""
-        asyncio.get_running_loop().call_soon(
-            self._count, region, endpoint, variant, instance_id, total, model_seconds, status
-        )
+    def count(self, invocation: Invoked) -> None:
+        """Count an invocation once its answer is on its way."""
+        asyncio.get_running_loop().call_soon(self._count, invocation)
 
     def concurrent(self, region: str, endpoint: str, variant: Counted, on_their_way: dict[str, float]) -> None:
         """Keep one sample of each instance: its requests in flight and its share of those that wait for an instance.
@@ -93,16 +97,8 @@ class EndpointMetrics:
             for metric, value, unit in values:
                 self._counter.put(region, namespace, metric, value, dimensions, now, unit)
 
-    def _count(
-        self,
-        region: str,
-        endpoint: str,
-        variant: Counted,
-        instance_id: str | None,
-        total: float,
-        model_seconds: float | None,
-        status: int,
-    ) -> None:
+    def _count(self, invocation: Invoked) -> None:
+        region, endpoint, variant, instance_id, total, model_seconds, status = invocation
         now = self._clock.now()
         self._asked.setdefault(int(now.timestamp()) // 60, set()).add((region, endpoint, variant.name))
         values = [

@@ -12,7 +12,7 @@ from sagehound.localcloud.container import ledger
 from sagehound.localcloud.container.invocations import Lost, Reply, Unreachable
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.services.sagemaker.endpoint_instance import Instance
-from sagehound.localcloud.services.sagemaker.endpoint_metrics import PUBLISH_SECONDS, EndpointMetrics
+from sagehound.localcloud.services.sagemaker.endpoint_metrics import PUBLISH_SECONDS, EndpointMetrics, Invoked
 from sagehound.localcloud.services.sagemaker.endpoint_status import Record
 
 INVOCATION_LIMIT = 60.0
@@ -214,7 +214,7 @@ class Router:
         status: int,
     ) -> None:
         total, instance_id = time.perf_counter() - began, instance.instance_id if instance else None
-        self._metrics.count(region, name, variant, instance_id, total, model_seconds, status)
+        self._metrics.count(Invoked(region, name, variant, instance_id, total, model_seconds, status))
 
 
 async def _send(
