@@ -46,8 +46,8 @@ REPORT = Path("sagehound-report.html")
 _PORT = LocalCloudSettings().port
 # A failure from here on leaves something in the cloud that is worth looking at.
 _WORTH_KEEPING = (
-    *("features", "tune", "train", "deploy", "invoke", "function", "secure", "denial"),
-    *("scale", "load", "report", "delete"),
+    *("features", "tune", "train", "instance", "deploy", "invoke", "function", "secure", "denial"),
+    *("scale", "load", "report", "cost", "delete"),
 )
 
 
@@ -71,6 +71,13 @@ def run(
             help="Show scaling under a load (default: in a local cloud that is started for this walk and not kept).",
         ),
     ] = None,
+    instance: Annotated[
+        bool | None,
+        typer.Option(
+            "--instance/--no-instance",
+            help="Train on an EC2 instance too (default: in a local cloud that is started for this walk and not kept).",
+        ),
+    ] = None,
     spot: SpotOption = False,
     plan: PlanOption = False,
     target: TargetOption = "local",
@@ -81,8 +88,8 @@ def run(
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """The whole walk: check, upload, tune, train on one and on several instances, deploy both, ask, put a function
-    in front, look at permissions, let both scale, report.
+    """The whole walk: check, upload, tune, train on one and on several instances and on EC2, deploy, ask, put a
+    function in front, look at permissions, let both scale, report, tell the cost.
 
     Without --data it is about the packaged Fashion-MNIST sample. Where no local cloud is running, one is started
     for the walk; then everything is deleted and the cloud is stopped at the end, unless --keep. In a cloud that was
@@ -104,7 +111,7 @@ def run(
             profile=profile,
             region=region,
         ) as here:
-            options = walk.Options(mirror=mirror, again=again, anyway=anyway)
+            options = walk.Options(mirror=mirror, again=again, anyway=anyway, instance=bool(instance))
             source = data or sample_pictures()
             walk.run(here.clients, here.settings, source, cache_directory(), here.reporter, options)
         return
@@ -136,6 +143,7 @@ def run(
                     mirror=mirror,
                     again=again,
                     anyway=anyway,
+                    instance=temporary if instance is None else instance,
                     delete=temporary,
                     report=report,
                     scale_demo=scale_demo,

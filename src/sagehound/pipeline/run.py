@@ -1,4 +1,4 @@
-"""The whole walk: check, upload, features, tune, train twice, deploy, ask, function, secure, scale, report."""
+"""The whole walk: check, upload, features, tune, train, deploy, ask, function, secure, scale, report, cost."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from sagehound.pipeline.admission import admit
 from sagehound.pipeline.cleanup import delete_belongings, find_belongings
 from sagehound.pipeline.clients import Clients, CloudClock
 from sagehound.pipeline.code import Code, find_code
+from sagehound.pipeline.cost.step import cost
+from sagehound.pipeline.cost.summary import CostSummary
 from sagehound.pipeline.deploy import Endpoint, Placement, deploy
 from sagehound.pipeline.features import FeatureChannel, features_for, uses_features
 from sagehound.pipeline.function import DeployedFunction, Trial, deploy_function
 from sagehound.pipeline.function_denial import prove_denial
 from sagehound.pipeline.function_event import stored_picture
+from sagehound.pipeline.instance import InstanceModel, train_on_instance
 from sagehound.pipeline.intake.manifest import DataManifest, ManifestEntry
 from sagehound.pipeline.intake.source import take_in
 from sagehound.pipeline.invoke import Answer, Question, invoke
@@ -45,6 +48,8 @@ class Options:
     mirror: bool = False
     again: bool = False
     anyway: bool = False
+    instance: bool = False
+    """Whether an EC2 instance trains too, as a person would by hand, to compare."""
     delete: bool = False
     report: Path | None = None
     """Where the report goes; None writes none."""
@@ -62,12 +67,14 @@ class Walk:
     features: FeatureChannel | None
     tuning: Tuning
     models: list[TrainedModel]
+    instance: InstanceModel | None
     endpoints: list[Endpoint]
     answers: list[Answer]
     function: DeployedFunction
     findings: Findings
     scaling: Scaling
     shown: Shown | None
+    cost: CostSummary
 
 
 def run(
@@ -101,6 +108,11 @@ def run(
         again, anyway = options.again, options.anyway
         tuning = tune(clients, names, settings, data, features, reporter, step, again=again, anyway=anyway)
     models = _train_both(clients, names, settings, data, features, tuning, reporter, again=options.again)
+    on_instance = None
+    if options.instance:
+        with reporter.step("instance") as step:
+            tuned, again = tuning.hyperparameters, options.again
+            on_instance = train_on_instance(clients, names, settings, data, reporter, step, tuned=tuned, again=again)
     with reporter.step("deploy") as step:
         for model in models:
             admit(model, data, reporter, anyway=options.anyway)
@@ -128,10 +140,14 @@ def run(
                 data.uri, tuning.name, trained, features.job_name if features else None, shown.loads if shown else ()
             )
             report(clients, names, jobs, options.report, step)
+    with reporter.step("cost") as step:
+        spent = cost(clients, names, step)
     if options.delete:
         with reporter.step("delete") as step:
             delete_belongings(clients, names, find_belongings(clients, names), step)
-    return Walk(data, features, tuning, models, endpoints, answers, function, findings, scaling, shown)
+    return Walk(
+        data, features, tuning, models, on_instance, endpoints, answers, function, findings, scaling, shown, spent
+    )
 
 
 def _check_quotas(clients: Clients, settings: PipelineSettings, codes: list[Code], reporter: Reporter) -> None:
