@@ -14,6 +14,7 @@ from typing import Any
 import boto3
 
 from sagehound.pipeline.clients import Clients
+from sagehound.pipeline.place import LOCAL_CLOUD
 
 REGION = "us-east-1"
 ABSENCE = frozenset(
@@ -85,7 +86,7 @@ class Account:
         """Clients as the pipeline has them."""
         session = boto3.Session(aws_access_key_id="moto", aws_secret_access_key="moto", region_name=REGION)
         session.events.register("after-call", self._record)
-        return Clients(session, REGION, endpoint_url=self.url)
+        return Clients(session, REGION, endpoint_url=self.url, place=LOCAL_CLOUD)
 
     def _record(self, http_response: Any, parsed: dict[str, Any], model: Any, **_: Any) -> None:
         error = parsed.get("Error", {})

@@ -15,6 +15,7 @@ from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.deploy import allowed_url_hosts
 from sagehound.pipeline.function_code import find_function_code, zip_of
 from sagehound.pipeline.names import Names
+from sagehound.pipeline.place import LOCAL_CLOUD, aws_in
 from sagehound.settings import DeploySettings, FunctionSettings, PipelineSettings
 
 # In the style of the projects that this is for, as users bring it.
@@ -180,8 +181,8 @@ def test_names_of_function_and_role_come_from_the_project_or_are_checked() -> No
 
 
 def test_the_local_cloud_s_own_address_may_be_fetched_from_there_and_nothing_else_unasked() -> None:
-    local = Clients(None, "us-east-1", endpoint_url="http://127.0.0.1:4566")
-    aws = Clients(None, "us-east-1", endpoint_url=None)
+    local = Clients(None, "us-east-1", endpoint_url="http://127.0.0.1:4566", place=LOCAL_CLOUD)
+    aws = Clients(None, "us-east-1", endpoint_url=None, place=aws_in("us-east-1"))
     some = DeploySettings(allowed_url_hosts="pictures.internal, 10.0.0.1:80,")
     assert allowed_url_hosts(local, DeploySettings()) == "127.0.0.1:4566"
     assert allowed_url_hosts(local, some) == "pictures.internal,10.0.0.1:80,127.0.0.1:4566"

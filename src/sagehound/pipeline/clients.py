@@ -14,9 +14,11 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from sagehound.errors import StepFailed
 from sagehound.pipeline.aws_errors import aws_step
+from sagehound.pipeline.place import LOCAL_CLOUD, Place, aws_in
 from sagehound.settings import PipelineSettings
 
 _UP = "Start it with `sagehound up --detach`, or use --target aws."
@@ -58,7 +60,10 @@ class CloudClock:
 
 
 class Clients:
-    """One client per service, made when first asked for; each may be used from several threads."""
+    """One client per service, made when first asked for; each may be used from several threads.
+
+    ``place`` says what is true where they lead; ``endpoint_url`` is None where botocore knows the addresses itself.
+    """
 
     def __init__(
         self,
@@ -66,12 +71,14 @@ class Clients:
         region: str,
         *,
         endpoint_url: str | None,
+        place: Place,
         connections: int = 32,
         clock: CloudClock = CloudClock(),
     ) -> None:
         from botocore.config import Config
 
         self.region = region
+        self.place = place
         self.clock = clock
         self.endpoint_url = endpoint_url
         self._session = session
@@ -107,6 +114,18 @@ class Clients:
     def local(self) -> bool:
         """Whether this is the local cloud, which is polled faster than AWS."""
         return self.endpoint_url is not None
+
+    @property
+    def own_host(self) -> str:
+        """host:port where every service answers, an address that is not public; empty: each has a public one."""
+        return urlsplit(self.endpoint_url).netloc if self.endpoint_url else ""
+
+    def presigned(self, bucket: str, key: str, seconds: int) -> str:
+        """An address that gives an object to whoever has it, for so long."""
+        # Only the bucket's own host name answers in every region without leading elsewhere first.
+        style = {} if self.own_host else {"s3": {"addressing_style": "virtual"}}
+        signer = self.client("s3", signature_version="s3v4", **style)
+        return str(signer.generate_presigned_url("get_object", {"Bucket": bucket, "Key": key}, ExpiresIn=seconds))
 
     @cached_property
     def s3(self) -> Any:
@@ -180,7 +199,7 @@ class Clients:
 
 
 def connect_aws(settings: PipelineSettings, endpoint_url: str | None = None) -> Clients:
-    """Clients for AWS itself, or what answers at ``endpoint_url``, with the keys of the usual chain.
+    """Clients for AWS itself, or the local cloud at ``endpoint_url``, with the keys of the usual chain.
 
     Raises StepFailed where the profile or the credentials are missing.
     """
@@ -193,7 +212,10 @@ def connect_aws(settings: PipelineSettings, endpoint_url: str | None = None) -> 
         raise StepFailed("connect", str(error), "Set `profile` in pipeline.toml, or run `aws configure`.") from error
     if session.get_credentials() is None:
         raise StepFailed("connect", "no AWS credentials were found", "Run `aws configure`, or use --target local.")
-    return Clients(session, settings.region, endpoint_url=endpoint_url, connections=settings.upload_workers + 4)
+    place = aws_in(settings.region) if endpoint_url is None else LOCAL_CLOUD
+    return Clients(
+        session, settings.region, endpoint_url=endpoint_url, place=place, connections=settings.upload_workers + 4
+    )
 
 
 def connect_local(data_dir: Path, region: str, workers: int = 16) -> Clients:
@@ -216,11 +238,11 @@ def connect_endpoint(
     workers: int = 16,
     clock: CloudClock = CloudClock(),
 ) -> Clients:
-    """Clients for an AWS endpoint at an address, with these keys."""
+    """Clients for a local cloud at an address, with these keys."""
     import boto3
 
     session = boto3.Session(aws_access_key_id=access_key, aws_secret_access_key=secret_key, region_name=region)
-    return Clients(session, region, endpoint_url=endpoint_url, connections=workers + 4, clock=clock)
+    return Clients(session, region, endpoint_url=endpoint_url, place=LOCAL_CLOUD, connections=workers + 4, clock=clock)
 
 
 def read_credentials(path: Path) -> tuple[str, str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from sagehound.errors import StepFailed
 from sagehound.pipeline.aws_errors import aws_step, is_missing
@@ -67,7 +66,8 @@ def deploy(
             _wait_in_service(clients, endpoint.name, endpoint.config_name)
     hosts = allowed_url_hosts(clients, settings)
     if hosts:
-        own = " (the local cloud's own: what is public there and what is signed can be had)" if clients.local else ""
+        own = f" ({clients.place.name}'s own: what is public there and what is signed can be had)"
+        own = own if clients.own_host else ""
         step.lines = [f"pictures may be fetched from {hosts} too, although that is no public address{own}"]
     hows = ", ".join(dict.fromkeys(endpoint.how for endpoint in endpoints))
     each = " each" if len(endpoints) > 1 else ""
@@ -97,8 +97,8 @@ def allowed_url_hosts(clients: Clients, settings: DeploySettings) -> str:
     What lies behind it is as closed as before, since every request to it must be signed.
     """
     hosts = [host.strip() for host in settings.allowed_url_hosts.split(",") if host.strip()]
-    if clients.endpoint_url is not None:
-        hosts.append(urlsplit(clients.endpoint_url).netloc)
+    if clients.own_host:
+        hosts.append(clients.own_host)
     return ",".join(dict.fromkeys(hosts))
 
 

@@ -206,7 +206,7 @@ def _said(answer: FunctionAnswer) -> str:
 
 def _way_out(clients: Clients, function: DeployedFunction, answer: FunctionAnswer) -> str:
     body = answer.body if isinstance(answer.body, dict) else {}
-    here = clients.endpoint_url is not None and str(answer.event.get("url", "")).startswith(f"{clients.endpoint_url}/")
+    here = bool(clients.own_host) and f"//{clients.own_host}/" in str(answer.event.get("url", ""))
     if here and "not at a public address" in str(body.get("message")):
         return "Run `sagehound deploy` again: the endpoint was made when this cloud had another address."
     if "hint" in body:

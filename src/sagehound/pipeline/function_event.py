@@ -120,11 +120,7 @@ def stored_picture(clients: Clients, names: Names, data: StoredData | None, data
         hint = "Name a picture: `sagehound function --picture FILE`, or send an event: --event JSON."
         raise StepFailed("function", "the test split is empty", hint)
     key = keys[int(data.digest[:8], 16) % len(keys)]
-    style = {} if clients.local else {"s3": {"addressing_style": "virtual"}}
-    signer = clients.client("s3", signature_version="s3v4", **style)
-    url = signer.generate_presigned_url(
-        "get_object", Params={"Bucket": names.bucket, "Key": key}, ExpiresIn=_PRESIGNED_SECONDS
-    )
+    url = clients.presigned(names.bucket, key, _PRESIGNED_SECONDS)
     address, folder, name = urlsplit(url), *key.split("/")[-2:]
     return EventPicture({"url": url}, f"{address.scheme}://{address.netloc}/.../{folder}/{name}", folder)
 
