@@ -315,7 +315,7 @@ def _do_what_the_instance_would(clients: Clients, names: Names, phases: Path) ->
     """moto's instances execute nothing: the outcome is written by what user data send along, and it is ended here."""
     machine = _running(clients, names)
     uri = f"s3://{names.bucket}/{result_prefix(names, machine.run)}{OUTCOME}"
-    transfer.outcome(clients.s3, uri, "0", str(phases))
+    transfer.outcome(clients.s3, uri, "0", str(phases), machine.instance_type)
     clients.ec2.terminate_instances(InstanceIds=[machine.instance_id])
 
 

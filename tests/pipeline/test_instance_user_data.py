@@ -90,6 +90,7 @@ def work(names: Names, **changes: Any) -> Work:
         "result_prefix": f"{names.project}/instances/run-1/",
         "program": "train_model.py",
         "arguments": [],
+        "instance_type": "t2.small",
         "limit_seconds": 600,
     }
     return Work(**(values | changes))

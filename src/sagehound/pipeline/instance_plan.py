@@ -60,9 +60,14 @@ def run_name(names: Names, plan: InstancePlan) -> str:
     return f"{instance_prefix(names)}{plan.digest()[:12]}"
 
 
+def results_prefix(names: Names) -> str:
+    """Where the models of all the project's EC2 trainings lie in the bucket (ends with a slash)."""
+    return f"{names.project}/instances/"
+
+
 def result_prefix(names: Names, run: str) -> str:
     """Where the training's model lies in the bucket (ends with a slash)."""
-    return f"{names.project}/instances/{run}/"
+    return f"{results_prefix(names)}{run}/"
 
 
 def instance_tags(names: Names, run: str) -> list[dict[str, str]]:
@@ -92,6 +97,7 @@ def work_of(plan: InstancePlan, names: Names, run: str, region: str) -> Work:
         result_prefix=result_prefix(names, run),
         program=plan.program,
         arguments=arguments(plan.hyperparameters),
+        instance_type=plan.instance_type,
         limit_seconds=plan.limit_seconds,
     )
 

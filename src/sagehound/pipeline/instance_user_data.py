@@ -35,6 +35,8 @@ class Work:
     result_prefix: str
     program: str
     arguments: Sequence[str]
+    instance_type: str
+    """For the outcome: EC2 forgets an instance an hour after it has ended."""
     limit_seconds: int
 
 
@@ -49,6 +51,7 @@ def user_data(work: Work) -> str:
         "DATA_ARCHIVE": work.data_archive,
         "RESULT_PREFIX": work.result_prefix,
         "PROGRAM": work.program,
+        "INSTANCE_TYPE": work.instance_type,
         "LIMIT_SECONDS": str(work.limit_seconds),
     }
     text = "\n".join(

@@ -1,5 +1,6 @@
 # What a person would type on this instance, from fetching the data to shutting down. The lines above say what this
-# run is: REGION BUCKET CODE_KEY DATA_PREFIX DATA_ARCHIVE RESULT_PREFIX PROGRAM LIMIT_SECONDS and the array ARGUMENTS.
+# run is: REGION BUCKET CODE_KEY DATA_PREFIX DATA_ARCHIVE RESULT_PREFIX PROGRAM INSTANCE_TYPE LIMIT_SECONDS and
+# the array ARGUMENTS.
 export HOME="${HOME:-/root}" PYTHONUNBUFFERED=1 AWS_DEFAULT_REGION="$REGION"
 export AWS_METADATA_SERVICE_TIMEOUT=5 AWS_METADATA_SERVICE_NUM_ATTEMPTS=5
 export WORK="$HOME/$RUN"
@@ -75,7 +76,7 @@ status=$?
 begins end
 if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then say "was ended after $LIMIT_SECONDS seconds"; fi
 # Written last: where it lies, all else does.
-python3 transfer.py outcome "s3://$BUCKET/${RESULT_PREFIX}outcome.json" "$status" phases ||
+python3 transfer.py outcome "s3://$BUCKET/${RESULT_PREFIX}outcome.json" "$status" phases "$INSTANCE_TYPE" ||
   say "could not write the outcome"
 say "ends with status $status"
 shutdown -h now

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 THREADS = 16
+IN_ONE_REQUEST = 8 * 1024 * 1024
+"""Bytes up to which an object is asked for as a whole; boto3's transfer asks for a larger one in parts."""
 
 
 def client() -> Any:
@@ -17,7 +19,9 @@ def client() -> Any:
     except ImportError:
         subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "boto3"], check=True)
         import boto3
-    return boto3.client("s3")
+    from botocore.config import Config
+
+    return boto3.client("s3", config=Config(max_pool_connections=THREADS))
 
 
 def place(uri: str) -> tuple[str, str]:
@@ -29,20 +33,28 @@ def place(uri: str) -> tuple[str, str]:
 def get(s3: Any, uri: str, target: str) -> None:
     """An object as a file; with a slash at the end everything below a prefix, as files below a folder."""
     bucket, key = place(uri)
-    keys = [key]
-    if key.endswith("/"):
-        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
-        found = (entry["Key"] for page in pages for entry in page.get("Contents", []))
-        keys = [one for one in found if not one.endswith("/")]
-        if not keys:
-            sys.exit(f"sagehound: there is nothing at {uri}")
-    files = [Path(target, one[len(key) :]) for one in keys]
-    for folder in {file.parent for file in files}:
+    if not key.endswith("/"):
+        s3.download_file(bucket, key, target)
+        print(f"sagehound: has fetched {uri}")
+        return
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
+    found = {entry["Key"]: entry["Size"] for page in pages for entry in page.get("Contents", [])}
+    files = {one: Path(target, one[len(key) :]) for one in found if not one.endswith("/")}
+    if not files:
+        sys.exit(f"sagehound: there is nothing at {uri}")
+    for folder in {file.parent for file in files.values()}:
         folder.mkdir(parents=True, exist_ok=True)
+
+    def fetch(one: str) -> None:
+        if found[one] > IN_ONE_REQUEST:
+            s3.download_file(bucket, one, str(files[one]))
+        else:
+            files[one].write_bytes(s3.get_object(Bucket=bucket, Key=one)["Body"].read())
+
     with ThreadPoolExecutor(THREADS) as pool:
-        for _ in pool.map(lambda one, file: s3.download_file(bucket, one, str(file)), keys, files):
+        for _ in pool.map(fetch, files):
             pass
-    print(f"sagehound: has fetched {len(keys)} from {uri}")
+    print(f"sagehound: has fetched {len(files)} from {uri}")
 
 
 def put(s3: Any, uri: str, *sources: str) -> None:
@@ -57,12 +69,13 @@ def put(s3: Any, uri: str, *sources: str) -> None:
             pass
 
 
-def outcome(s3: Any, uri: str, status: str, phases: str) -> None:
-    """How it ended and how long each phase took, from the times at which they began."""
+def outcome(s3: Any, uri: str, status: str, phases: str, instance_type: str) -> None:
+    """How it ended, on what, and how long each phase took, from the times at which they began."""
     begun = [line.split() for line in Path(phases).read_text().splitlines()]
     times = [(name, float(moment)) for name, moment in begun]
     seconds = {times[at][0]: round(times[at + 1][1] - times[at][1], 3) for at in range(len(times) - 1)}
-    body = json.dumps({"status": int(status), "seconds": seconds, "began": times[0][1], "ended": times[-1][1]})
+    span = {"began": times[0][1], "ended": times[-1][1]}
+    body = json.dumps({"status": int(status), "instance_type": instance_type, "seconds": seconds, **span})
     bucket, key = place(uri)
     s3.put_object(Bucket=bucket, Key=key, Body=body.encode(), ContentType="application/json")
 

@@ -31,7 +31,9 @@ _TYPES = {
         "model": "AWS::SageMaker::Model",
         "endpoint-config": "AWS::SageMaker::EndpointConfig",
         "endpoint": "AWS::SageMaker::Endpoint",
+        "notebook-instance": "AWS::SageMaker::NotebookInstance",
     },
+    "ec2": {"instance": "AWS::EC2::Instance"},
     "cloudwatch": {"alarm": "AWS::CloudWatch::Alarm"},
 }
 
