@@ -144,7 +144,6 @@ def test_lines_are_told_once_without_the_machines_own_boot() -> None:
     assert console.new_lines(begun) == ["sagehound: begins"]
     grown = begun + "ing\r\n[   14.0] cloud-init[1623]: sagehound: ends with status 3\n[   15.0] reboot: Power down"
     assert console.new_lines(grown) == ["fetching", "sagehound: ends with status 3"]
-    assert console.status == 3
     assert console.new_lines(grown, last=True) == []
 
 

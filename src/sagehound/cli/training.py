@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import dataclasses
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sagehound.cli.opening import opened
+from sagehound.cli.opening import Opened, opened
 from sagehound.cli.options import (
     AgainOption,
     AnywayOption,
@@ -24,6 +25,10 @@ from sagehound.cli.options import (
     VerboseOption,
     own_script,
 )
+from sagehound.errors import StepFailed
+
+if TYPE_CHECKING:
+    from sagehound.pipeline.deploy import Placement
 
 
 def features(
@@ -164,6 +169,9 @@ def train(
 
 def deploy(
     job: Annotated[str, typer.Option("--job", help="Training job (default: the latest completed one).")] = "",
+    from_instance: Annotated[
+        bool, typer.Option("--from-instance", help="Take the model of the last training on an EC2 instance.")
+    ] = False,
     endpoint: Annotated[
         str, typer.Option("--endpoint", help="Endpoint's name (default: the project's; several instances: NAME-multi).")
     ] = "",
@@ -179,23 +187,44 @@ def deploy(
 ) -> None:
     """Put a trained model behind an endpoint, unless it is no better than guessing."""
     from sagehound.pipeline import deploy as step_module
-    from sagehound.pipeline.admission import admit, data_of
-    from sagehound.pipeline.aws_errors import aws_step
     from sagehound.pipeline.quotas import check_quotas, wanted_by
-    from sagehound.pipeline.train import latest_model
 
     with (
         opened(config, overrides, target, data_dir, as_json, plan=plan, profile=profile, region=region) as here,
         here.reporter.step("deploy") as step,
     ):
+        if job and from_instance:
+            raise StepFailed("deploy", "--job and --from-instance exclude each other", "Give one of them.")
         clients, settings, names = here.clients, here.settings, here.names
         check_quotas(clients, wanted_by(settings, ["deploy"]), here.reporter, "deploy")
-        usual = settings.train.instance_count
-        model = latest_model(clients, names, job, instance_count=usual)
-        with aws_step("deploy"):
-            data = data_of(clients, names, clients.sagemaker.describe_training_job(TrainingJobName=model.job_name))
-        admit(model, data, here.reporter, anyway=anyway)
-        several = bool(job) and model.instance_count not in (1, usual)
-        name = endpoint or (names.multi_endpoint if several else names.endpoint)
-        placement = step_module.Placement(name, model)
+        placement = _of_instance(here, anyway) if from_instance else _of_job(here, job, anyway)
+        if endpoint:
+            placement = dataclasses.replace(placement, endpoint_name=endpoint)
         step_module.deploy(clients, names, settings.deploy, settings.train, [placement], step)
+
+
+def _of_job(here: Opened, job: str, anyway: bool) -> Placement:
+    """The named training job's model, or that of the latest, for the endpoint that it has usually."""
+    from sagehound.pipeline.admission import admit, data_of
+    from sagehound.pipeline.aws_errors import aws_step
+    from sagehound.pipeline.deploy import Placement
+    from sagehound.pipeline.train import latest_model
+
+    clients, names, usual = here.clients, here.names, here.settings.train.instance_count
+    model = latest_model(clients, names, job, instance_count=usual)
+    with aws_step("deploy"):
+        data = data_of(clients, names, clients.sagemaker.describe_training_job(TrainingJobName=model.job_name))
+    admit(model, data, here.reporter, anyway=anyway)
+    several = bool(job) and model.instance_count not in (1, usual)
+    return Placement(names.multi_endpoint if several else names.endpoint, model)
+
+
+def _of_instance(here: Opened, anyway: bool) -> Placement:
+    """The model of the last EC2 training, for the project's endpoint."""
+    from sagehound.pipeline.admission import admit_result
+    from sagehound.pipeline.deploy import Placement
+    from sagehound.pipeline.instance_result import latest_result
+
+    result = latest_result(here.clients, here.names)
+    admit_result(result, here.reporter, anyway=anyway)
+    return Placement(here.names.endpoint, result)

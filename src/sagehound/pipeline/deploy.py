@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from sagehound.errors import StepFailed
 from sagehound.pipeline.aws_errors import aws_step, is_missing
@@ -18,7 +18,6 @@ from sagehound.pipeline.log_tail import LogTail, endpoint_group
 from sagehound.pipeline.names import Names, digest_of
 from sagehound.pipeline.progress import Step
 from sagehound.pipeline.security import ensure_role
-from sagehound.pipeline.train import TrainedModel
 from sagehound.pipeline.training_request import has_storage, vpc_members
 from sagehound.pipeline.waiting import interrupted, poll
 from sagehound.settings import DeploySettings, TrainSettings
@@ -27,12 +26,24 @@ ALLOWED_HOSTS_VARIABLE = "SAGEHOUND_ALLOWED_URL_HOSTS"
 _MOVING = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
 
 
+class Servable(Protocol):
+    """A model that a training job or an instance has trained."""
+
+    @property
+    def job_name(self) -> str:
+        """What trained it."""
+
+    @property
+    def artifact_uri(self) -> str:
+        """Where its model.tar.gz lies."""
+
+
 @dataclass(frozen=True)
 class Placement:
     """A model and the endpoint that it shall answer at."""
 
     endpoint_name: str
-    model: TrainedModel
+    model: Servable
 
 
 @dataclass(frozen=True)
@@ -157,7 +168,7 @@ def describe_endpoint(clients: Clients, name: str) -> dict[str, Any] | None:
 
 
 def _ensure_model(
-    clients: Clients, names: Names, settings: DeploySettings, train: TrainSettings, model: TrainedModel, role_arn: str
+    clients: Clients, names: Names, settings: DeploySettings, train: TrainSettings, model: Servable, role_arn: str
 ) -> str:
     from botocore.exceptions import ClientError
 

@@ -5,12 +5,13 @@ Launched with user data, watched by its console until it is terminated; of all t
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sagehound.errors import Interrupted, StepFailed
+from sagehound.errors import Interrupted, SettingsError, StepFailed
 from sagehound.pipeline.aws_errors import aws_step
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.code import Code, find_code, warn_of_script
@@ -21,13 +22,14 @@ from sagehound.pipeline.instance_machine import (
     age,
     find_image,
     launch,
+    launched_with,
     project_machines,
     terminate,
     watched,
 )
 from sagehound.pipeline.instance_plan import InstancePlan, launch_request, run_name
 from sagehound.pipeline.instance_result import InstanceResult, forget_result, read_result
-from sagehound.pipeline.instance_role import ensure_group, ensure_profile, remove_group, remove_profile
+from sagehound.pipeline.instance_role import ensure_group, ensure_profile, has_role, remove_group, remove_profile
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import Reporter, Step
 from sagehound.pipeline.training_job import ship
@@ -36,6 +38,7 @@ from sagehound.settings import PipelineSettings
 
 _MINIMUM_BILLED = 60.0
 _LAST_LINES = 15
+_ARCHIVE = re.compile(r"^(?:s3://[^/]+/.*[^/]|https?://[^/]+/.+)$")
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,10 @@ def train_on_instance(
     run = run_name(names, plan)
     with aws_step("instance"):
         result = None if again else read_result(clients, names, run)
-        if result is not None and result.status == 0:
+        if result is not None and result.status == 0 and not project_machines(clients, names, run=run):
+            if has_role(clients, run):
+                # The command that launched its instance was killed before it could clean up.
+                remove_surroundings(clients, names, run)
             model = InstanceModel(result, "", plan.instance_type, 0.0)
             step.done(f"{run}  {_told(model)}  (earlier)", **model.as_dict())
             return model
@@ -108,6 +114,11 @@ def instance_plan(
 ) -> InstancePlan:
     """The training that the settings describe; raises SettingsError for a hyperparameter that nobody knows."""
     own = settings.instance
+    if own.archive and not _ARCHIVE.match(own.archive):
+        raise SettingsError(
+            f"instance.archive {own.archive!r} is no address of a zip",
+            "Use s3://BUCKET/KEY or an https address; a folder or zip of this machine goes with `sagehound upload`.",
+        )
     if data is None and not own.archive:
         raise StepFailed("instance", "there are no pictures", "Run `sagehound upload`, or set instance.archive.")
     return InstancePlan(
@@ -126,16 +137,10 @@ def instance_plan(
     )
 
 
-def terminate_machine(clients: Clients, names: Names, machine: Machine) -> None:
-    """End an instance of the project and remove what it was surrounded by; raises StepFailed."""
-    with aws_step("instance"):
-        terminate(clients, machine.instance_id)
-        if machine.run and not project_machines(clients, names, run=machine.run):
-            remove_surroundings(clients, machine.run)
-
-
-def remove_surroundings(clients: Clients, run: str) -> None:
-    """Remove a training's profile, role and security group; safe to repeat."""
+def remove_surroundings(clients: Clients, names: Names, run: str, ended: str = "") -> None:
+    """Remove a training's profile, role and security group, unless another instance than ``ended`` has them."""
+    if any(machine.instance_id != ended for machine in project_machines(clients, names, run=run)):
+        return
     remove_profile(clients, run)
     remove_group(clients, run)
 
@@ -151,39 +156,39 @@ def _on_a_machine(
     everything: bool,
 ) -> InstanceModel:
     """Launch or join the training's instance, watch it to its end, and remove what it was surrounded by."""
-    there = project_machines(clients, names, run=run)
-    instance_id = there[0].instance_id if there else ""
+    instance_id, token = "", uuid.uuid4().hex
     try:
-        if instance_id:
+        if there := project_machines(clients, names, run=run):
+            instance_id = there[0].instance_id
             reporter.note(f"{instance_id} does this already: its console follows", instance_id=instance_id)
         else:
-            image_id = find_image(clients, plan.image)
-            ship(clients, names, code.bundle)
-            forget_result(clients, names, run)
-            ensure_profile(clients, names, plan, run)
-            group_id = ensure_group(clients, names, plan, run)
-            token = uuid.uuid4().hex
-            request = launch_request(
-                plan, names, run, clients.region, image_id=image_id, group_id=group_id, token=token
-            )
-            instance_id = launch(clients, request)
-            _say_launched(clients, plan, instance_id, image_id, reporter)
+            instance_id = _launch(clients, names, plan, run, code, token, reporter)
         machine, seconds, lines = _watch(clients, instance_id, reporter, everything=everything)
         if machine is not None and machine.state == "stopped":
             terminate(clients, instance_id)
     except KeyboardInterrupt:
-        raise _called_off(clients, names, run, instance_id) from None
+        raise _called_off(clients, names, run, instance_id, token) from None
     except BaseException:
-        _abandon(clients, run, instance_id, reporter)
+        _abandon(clients, names, run, instance_id, token, reporter)
         raise
-    remove_surroundings(clients, run)
+    remove_surroundings(clients, names, run, instance_id)
     result = read_result(clients, names, run)
     if machine is None or result is None or result.status != 0:
         raise _failed(run, machine, result, lines)
     return InstanceModel(result, instance_id, machine.instance_type, seconds)
 
 
-def _say_launched(clients: Clients, plan: InstancePlan, instance_id: str, image_id: str, reporter: Reporter) -> None:
+def _launch(
+    clients: Clients, names: Names, plan: InstancePlan, run: str, code: Code, token: str, reporter: Reporter
+) -> str:
+    """Id of the instance, launched after all that it needs is there."""
+    image_id = find_image(clients, plan.image)
+    ship(clients, names, code.bundle)
+    forget_result(clients, names, run)
+    ensure_profile(clients, names, plan, run)
+    group_id = ensure_group(clients, names, plan, run)
+    request = launch_request(plan, names, run, clients.region, image_id=image_id, group_id=group_id, token=token)
+    instance_id = launch(clients, request)
     late = "" if clients.local else "; AWS gives the console late, minutes after the lines were written"
     reporter.note(
         f"{instance_id} is launched: {plan.instance_type} with {image_id}{late}",
@@ -191,6 +196,7 @@ def _say_launched(clients: Clients, plan: InstancePlan, instance_id: str, image_
         instance_type=plan.instance_type,
         image_id=image_id,
     )
+    return instance_id
 
 
 def _watch(
@@ -207,35 +213,36 @@ def _watch(
     return machine, seconds, lines
 
 
-def _called_off(clients: Clients, names: Names, run: str, instance_id: str) -> StepFailed:
+def _called_off(clients: Clients, names: Names, run: str, instance_id: str, token: str) -> StepFailed:
     """Ctrl-C: end the instance, remove what is around it, and say so; a second one leaves that to a later command."""
-    left = f"{instance_id or 'its role'} may be left"
     try:
-        if instance_id:
-            terminate(clients, instance_id)
-        elif there := project_machines(clients, names, run=run):
-            # Interrupted while RunInstances was under way.
-            instance_id = there[0].instance_id
-            terminate(clients, instance_id)
-        remove_surroundings(clients, run)
+        ended = _end(clients, names, run, instance_id, token)
     except KeyboardInterrupt:
+        left = f"{instance_id or 'an instance or its role'} may be left"
         return Interrupted("instance", f"interrupted twice; {left}", "Run `sagehound instance terminate`.")
-    what = f"{instance_id} is terminated" if instance_id else "no instance was launched"
+    what = f"{ended} is terminated" if ended else "no instance was launched"
     return Interrupted("instance", f"interrupted; {what}, nothing is left of it", "Run the same command again.")
 
 
-def _abandon(clients: Clients, run: str, instance_id: str, reporter: Reporter) -> None:
+def _abandon(clients: Clients, names: Names, run: str, instance_id: str, token: str, reporter: Reporter) -> None:
     """Something failed on the way: nothing that costs money stays. What cannot be removed is said, not hidden."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
-        if instance_id:
-            terminate(clients, instance_id)
-        remove_surroundings(clients, run)
+        _end(clients, names, run, instance_id, token)
     except (BotoCoreError, ClientError) as error:
         reporter.note(
             f"{instance_id or run} could not be removed ({error}); `sagehound instance terminate` does it", run=run
         )
+
+
+def _end(clients: Clients, names: Names, run: str, instance_id: str, token: str) -> str:
+    """End the instance and remove what surrounds it; its id, found by its token where RunInstances was cut short."""
+    ended = instance_id or next(iter(launched_with(clients, token)), "")
+    if ended:
+        terminate(clients, ended)
+    remove_surroundings(clients, names, run, ended)
+    return ended
 
 
 def _failed(run: str, machine: Machine | None, result: InstanceResult | None, lines: list[str]) -> StepFailed:

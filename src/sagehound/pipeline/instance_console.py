@@ -25,8 +25,6 @@ class Console:
         self._seen = ""
         self._unfinished = ""
         self._ours = False
-        self.status: int | None = None
-        """What our script said when it ended; None before that."""
 
     def new_lines(self, window: str, *, last: bool = False) -> list[str]:
         """The lines that a window adds to those before; ``last``: an unfinished line is finished too."""
@@ -56,8 +54,6 @@ class Console:
         begins, ends = line.startswith(BEGINS), line.startswith(ENDS)
         counts = self._everything or self._ours or begins
         self._ours = (self._ours or begins) and not ends
-        if ends and line.removeprefix(ENDS).strip().isdigit():
-            self.status = int(line.removeprefix(ENDS))
         return counts and bool(line)
 
 

@@ -17,6 +17,8 @@ from sagehound.pipeline.waiting import pauses, poll
 
 LIVING = ("pending", "running", "shutting-down", "stopping", "stopped")
 _PROFILE_SETTLES_SECONDS = 90.0
+_KNOWN_WITHIN_SECONDS = 120.0
+"""EC2 tells everywhere of an instance seconds after it was launched."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,13 @@ def launch(clients: Clients, request: dict[str, Any]) -> str:
     raise AssertionError("pauses never end")
 
 
+def launched_with(clients: Clients, token: str) -> list[str]:
+    """Ids of the instances that a request with this ClientToken has launched, also where its answer was never read."""
+    filters = [{"Name": "client-token", "Values": [token]}]
+    pages = clients.ec2.get_paginator("describe_instances").paginate(Filters=filters)
+    return [one["InstanceId"] for page in pages for group in page["Reservations"] for one in group["Instances"]]
+
+
 def describe(clients: Clients, instance_id: str) -> Machine | None:
     """The instance; None where EC2 does not know it (yet, or any more)."""
     from botocore.exceptions import ClientError
@@ -120,14 +129,16 @@ def terminate(clients: Clients, instance_id: str) -> Machine | None:
 
 def watched(clients: Clients, instance_id: str) -> Iterator[Machine]:
     """The instance as it goes on, until it has ended; the last one is the terminated one."""
-    known = False
+    until = time.monotonic() + _KNOWN_WITHIN_SECONDS
     for pause in pauses(clients.local):
         found = describe(clients, instance_id)
         if found is not None:
-            known = True
+            until = 0.0
             yield found
         # EC2 forgets a terminated instance after an hour; one that was launched a moment ago it may not know yet.
-        if (found is None and known) or (found is not None and found.state in ("terminated", "stopped")):
+        if found is None and time.monotonic() > until:
+            return
+        if found is not None and found.state in ("terminated", "stopped"):
             return
         time.sleep(pause)
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sagehound.pipeline.aws_errors import answer_unless
+from sagehound.errors import StepFailed
+from sagehound.pipeline.aws_errors import answer_unless, aws_step
 from sagehound.pipeline.bucket import list_objects
 from sagehound.pipeline.clients import Clients
-from sagehound.pipeline.instance_plan import OUTCOME, result_prefix
+from sagehound.pipeline.instance_plan import OUTCOME, result_prefix, results_prefix
 from sagehound.pipeline.names import Names
 
 MODEL = "TrainedModels/model.pth"
@@ -31,8 +32,17 @@ class InstanceResult:
     """How long each phase took: start, fetch, install, train, upload."""
     metrics: Mapping[str, float]
     """validation:accuracy and the like, as a training job of the same script gives them."""
+    classes: int
+    """How many classes the model knows; 0 where its script does not say."""
+    validated: int
+    """Pictures of the validation split; 0 where its script does not say."""
     files: Mapping[str, int]
     """Path below the result's prefix -> bytes."""
+
+    @property
+    def job_name(self) -> str:
+        """What a training job's model has its job's name for."""
+        return self.run
 
     @property
     def model_uri(self) -> str:
@@ -76,7 +86,12 @@ def read_result(clients: Clients, names: Names, run: str) -> InstanceResult | No
     outcome = _read_json(clients, names.bucket, f"{prefix}{OUTCOME}")
     if outcome is None:
         return None
-    metrics = _read_json(clients, names.bucket, f"{prefix}{METRICS}") or {}
+    try:
+        metrics = _read_json(clients, names.bucket, f"{prefix}{METRICS}")
+    except ValueError:
+        # A script of the person's own may call anything metrics.json.
+        metrics = None
+    metrics = metrics if isinstance(metrics, dict) else {}
     there = list_objects(clients, names.bucket, prefix)
     return InstanceResult(
         run=run,
@@ -84,8 +99,37 @@ def read_result(clients: Clients, names: Names, run: str) -> InstanceResult | No
         status=int(outcome["status"]),
         seconds={name: float(value) for name, value in outcome["seconds"].items()},
         metrics=figures_of(metrics),
+        **counts_of(metrics),
         files={key.removeprefix(prefix): size for key, (size, _) in there.items()},
     )
+
+
+def latest_result(clients: Clients, names: Names) -> InstanceResult:
+    """The result of the project's last EC2 training that went well; raises StepFailed of `deploy` without one."""
+    folder = results_prefix(names)
+    with aws_step("deploy"):
+        pages = clients.s3.get_paginator("list_objects_v2").paginate(Bucket=names.bucket, Prefix=folder)
+        entries = [entry for page in pages for entry in page.get("Contents", [])]
+        outcomes = [entry for entry in entries if entry["Key"].endswith(f"/{OUTCOME}")]
+        for entry in sorted(outcomes, key=lambda entry: entry["LastModified"], reverse=True):
+            result = read_result(clients, names, entry["Key"].removeprefix(folder).partition("/")[0])
+            if result is not None and result.status == 0 and result.artifact_uri:
+                return result
+    raise StepFailed(
+        "deploy",
+        f"project {names.project} has no completed training on an instance",
+        "Run `sagehound instance train` first.",
+    )
+
+
+def counts_of(metrics: Mapping[str, Any]) -> dict[str, int]:
+    """Classes and validated pictures as metrics.json of our entry points says them; 0 where it does not."""
+    pictures = metrics.get("pictures")
+    found = {
+        "classes": metrics.get("classes"),
+        "validated": pictures.get("validation") if isinstance(pictures, Mapping) else None,
+    }
+    return {name: value if isinstance(value, int) else 0 for name, value in found.items()}
 
 
 def figures_of(metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -107,9 +151,6 @@ def forget_result(clients: Clients, names: Names, run: str) -> None:
         clients.s3.delete_object(Bucket=names.bucket, Key=key)
 
 
-def _read_json(clients: Clients, bucket: str, key: str) -> dict[str, Any] | None:
+def _read_json(clients: Clients, bucket: str, key: str) -> Any:
     answer = answer_unless(lambda: clients.s3.get_object(Bucket=bucket, Key=key), "NoSuchKey", "NoSuchBucket", "404")
-    if answer is None:
-        return None
-    found: dict[str, Any] = json.loads(answer["Body"].read())
-    return found
+    return None if answer is None else json.loads(answer["Body"].read())

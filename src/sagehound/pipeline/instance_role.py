@@ -25,7 +25,7 @@ _GROUP_FREE_SECONDS = 120.0
 def ensure_profile(clients: Clients, names: Names, plan: InstancePlan, run: str) -> None:
     """The role with the one inline policy, in a profile of the same name; raises boto3's ClientError."""
     iam, tags = clients.iam, instance_tags(names, run)
-    if answer_unless(lambda: iam.get_role(RoleName=run), "NoSuchEntity") is None:
+    if not has_role(clients, run):
         iam.create_role(
             RoleName=run,
             AssumeRolePolicyDocument=json.dumps(trust_of_ec2()),
@@ -39,6 +39,11 @@ def ensure_profile(clients: Clients, names: Names, plan: InstancePlan, run: str)
         found = iam.create_instance_profile(InstanceProfileName=run, Tags=tags)
     if not found["InstanceProfile"]["Roles"]:
         iam.add_role_to_instance_profile(InstanceProfileName=run, RoleName=run)
+
+
+def has_role(clients: Clients, run: str) -> bool:
+    """Whether the training's role is there."""
+    return answer_unless(lambda: clients.iam.get_role(RoleName=run), "NoSuchEntity") is not None
 
 
 def remove_profile(clients: Clients, run: str) -> None:

@@ -30,7 +30,7 @@ def training_policy(names: Names, region: str, account_id: str, partition: str =
             {
                 "Effect": "Allow",
                 "Action": "s3:GetObject",
-                "Resource": [f"{bucket}/{names.project}/{folder}/*" for folder in ["data", "code", *made]],
+                "Resource": [f"{bucket}/{names.project}/{folder}/*" for folder in ["data", "code", "instances", *made]],
             },
             {
                 "Effect": "Allow",
