@@ -11,7 +11,6 @@ from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.deploy import describe_endpoint
 from sagehound.pipeline.log_tail import TRAINING_GROUP, LogTail, endpoint_group, function_group
 from sagehound.pipeline.tuning_job import describe_tuning
-from sagehound.pipeline.waiting import pauses
 
 _LONGEST_TUNING = 32  # characters that AWS allows: a longer name is none, and would be refused
 
@@ -32,7 +31,7 @@ def follow_logs(clients: Clients, name: str, follow: bool) -> Iterator[str]:
         if not follow:
             return
         try:
-            for pause in pauses(clients.local):
+            for pause in clients.place.pauses():
                 # The status comes first: lines written before the end are there once the end is told.
                 ended = _ended(clients, name, kind)
                 yield from _lines(tail, name)

@@ -155,7 +155,7 @@ def _delete_endpoints(clients: Clients, endpoints: list[str]) -> None:
             last = poll(
                 partial(describe_endpoint, clients, name),
                 lambda found: found is None or found["EndpointStatus"] == "Failed",
-                local=clients.local,
+                clients.place.pauses(),
             )
         except KeyboardInterrupt:
             raise interrupted("delete", f"endpoint {name} is being deleted", "Run `sagehound delete` again.") from None
@@ -194,9 +194,9 @@ def _wait_for_jobs(clients: Clients, found: Belongings) -> None:
     """A job that is being stopped still uploads its artefact: wait, or the bucket would not stay empty."""
     try:
         for job in found.tuning_jobs:
-            poll(partial(_tuning_ended, clients, job), bool, local=clients.local)
+            poll(partial(_tuning_ended, clients, job), bool, clients.place.pauses())
         for job in found.running_jobs:
-            poll(partial(_training_ended, clients, job), bool, local=clients.local)
+            poll(partial(_training_ended, clients, job), bool, clients.place.pauses())
     except KeyboardInterrupt:
         raise interrupted("delete", "jobs are being stopped", "Run `sagehound delete` again.") from None
 

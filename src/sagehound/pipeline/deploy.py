@@ -230,7 +230,7 @@ def settled_endpoint(clients: Clients, name: str) -> dict[str, Any] | None:
         return poll(
             lambda: describe_endpoint(clients, name),
             lambda found: found is None or found["EndpointStatus"] not in _MOVING,
-            local=clients.local,
+            clients.place.pauses(),
         )
     except KeyboardInterrupt:
         raise _interrupted(name) from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,10 +24,9 @@ from sagehound.pipeline.function_state import (
 )
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import Reporter, Step
-from sagehound.pipeline.waiting import pauses
+from sagehound.pipeline.waiting import until_settled
 from sagehound.settings import FunctionSettings
 
-_POLICY_SECONDS = 60.0
 _SHOWN = 3
 _SHOWN_CHARACTERS = 300
 
@@ -172,14 +170,12 @@ def _try(clients: Clients, function: DeployedFunction, trial: Trial) -> None:
 
 
 def _answered(clients: Clients, function: DeployedFunction, event: dict[str, Any]) -> FunctionAnswer:
-    """The answer; on AWS a policy that was just written counts only some seconds later, so a denial is asked again."""
-    until = time.monotonic() + (0.0 if clients.local else _POLICY_SECONDS)
-    for pause in pauses(clients.local):
+    """The answer; a policy that was just written may count only some seconds later, so a denial is asked again."""
+    for last in until_settled(clients.place):
         answer = send_event(clients, function.name, function.alias, event, function.timeout)
-        if not answer.denied or time.monotonic() >= until:
-            return answer
-        time.sleep(pause)
-    raise AssertionError("pauses never end")
+        if not answer.denied or last:
+            break
+    return answer
 
 
 def _check(clients: Clients, function: DeployedFunction, trial: Trial, answer: FunctionAnswer) -> None:

@@ -5,7 +5,6 @@ Every part is compared first, so that a second run with the same code and settin
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +14,11 @@ from sagehound.pipeline.aws_errors import answer_unless, error_of
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.function_code import FunctionCode
 from sagehound.pipeline.names import Names
-from sagehound.pipeline.waiting import interrupted, pauses, poll
+from sagehound.pipeline.waiting import interrupted, poll, until_settled
 from sagehound.settings import FunctionSettings
 
 ENDPOINT_VARIABLE = "SAGEHOUND_ENDPOINT_NAME"
 TIMEOUT_VARIABLE = "SAGEHOUND_TIMEOUT_SECONDS"
-_ROLE_SECONDS = 60.0
-"""How long a new role may take until Lambda can be it: AWS spreads it over its machines first."""
 _QUOTA_HINT = (
     "Ask AWS for a higher quota of concurrent executions, or do without: --set function.provisioned_concurrency=0."
 )
@@ -134,7 +131,7 @@ def ensure_provisioned(clients: Clients, wanted: Wanted) -> int:
         last = poll(
             lambda: _provisioned(clients, where),
             lambda now: now is None or now["Status"] != "IN_PROGRESS",
-            local=clients.local,
+            clients.place.pauses(),
         )
     except KeyboardInterrupt:
         raise _interrupted(wanted.name) from None
@@ -166,7 +163,7 @@ def _settled(clients: Clients, name: str, version: str = "") -> None:
         found = poll(
             lambda: _configuration(clients, name, version),
             lambda now: now is None or (now.get("State") != "Pending" and now.get("LastUpdateStatus") != "InProgress"),
-            local=clients.local,
+            clients.place.pauses(),
         )
     except KeyboardInterrupt:
         raise _interrupted(name) from None
@@ -181,8 +178,7 @@ def _when_role_is_known(clients: Clients, ask: Callable[[], Any]) -> None:
     """A new role is known to Lambda only after some seconds: until then it "cannot be assumed"."""
     from botocore.exceptions import ClientError
 
-    until = time.monotonic() + (0.0 if clients.local else _ROLE_SECONDS)
-    for pause in pauses(clients.local):
+    for last in until_settled(clients.place):
         try:
             ask()
             return
@@ -190,10 +186,9 @@ def _when_role_is_known(clients: Clients, ask: Callable[[], Any]) -> None:
             code, message = error_of(error)
             if code != "InvalidParameterValueException" or "cannot be assumed" not in message:
                 raise
-            if time.monotonic() >= until:
+            if last:
                 hint = "Its trust policy must name lambda.amazonaws.com; a role that is not needed can be deleted."
                 raise StepFailed("function", message, hint) from error
-        time.sleep(pause)
 
 
 def _interrupted(name: str) -> StepFailed:

@@ -13,10 +13,9 @@ from sagehound.pipeline.aws_errors import error_of
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.instance_plan import INSTANCE_TAG, has_tag
 from sagehound.pipeline.names import Names
-from sagehound.pipeline.waiting import pauses, poll
+from sagehound.pipeline.waiting import poll, until_settled
 
 LIVING = ("pending", "running", "shutting-down", "stopping", "stopped")
-_PROFILE_SETTLES_SECONDS = 90.0
 _KNOWN_WITHIN_SECONDS = 120.0
 """EC2 tells everywhere of an instance seconds after it was launched."""
 
@@ -68,17 +67,15 @@ def launch(clients: Clients, request: dict[str, Any]) -> str:
     """Id of the instance; asked again while AWS does not know everywhere yet the profile that was made seconds ago."""
     from botocore.exceptions import ClientError
 
-    until = time.monotonic() + (0 if clients.local else _PROFILE_SETTLES_SECONDS)
-    for pause in pauses(clients.local):
+    for last in until_settled(clients.place):
         try:
             return str(clients.ec2.run_instances(**request)["Instances"][0]["InstanceId"])
         except ClientError as error:
             code, message = error_of(error)
             settling = code == "InvalidParameterValue" and "instance profile" in message.lower()
-            if not settling or time.monotonic() > until:
+            if not settling or last:
                 raise
-        time.sleep(pause)
-    raise AssertionError("pauses never end")
+    raise AssertionError("the last attempt returns or raises")
 
 
 def launched_with(clients: Clients, token: str) -> list[str]:
@@ -124,13 +121,15 @@ def terminate(clients: Clients, instance_id: str) -> Machine | None:
         if error_of(error)[0] == "InvalidInstanceID.NotFound":
             return None
         raise
-    return poll(lambda: describe(clients, instance_id), lambda found: found is None or found.ended, local=clients.local)
+    return poll(
+        lambda: describe(clients, instance_id), lambda found: found is None or found.ended, clients.place.pauses()
+    )
 
 
 def watched(clients: Clients, instance_id: str) -> Iterator[Machine]:
     """The instance as it goes on, until it has ended; the last one is the terminated one."""
     until = time.monotonic() + _KNOWN_WITHIN_SECONDS
-    for pause in pauses(clients.local):
+    for pause in clients.place.pauses():
         found = describe(clients, instance_id)
         if found is not None:
             until = 0.0

@@ -6,8 +6,7 @@ Made before it and removed after it: they carry the training's own name and live
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -16,7 +15,7 @@ from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.instance_plan import InstancePlan, Place, instance_policy, instance_tags, trust_of_ec2
 from sagehound.pipeline.names import ROLE_TAG, Names
 from sagehound.pipeline.roles import put_inline_policy
-from sagehound.pipeline.waiting import pauses
+from sagehound.pipeline.waiting import attempts
 
 POLICY = "train"
 _GROUP_FREE_SECONDS = 120.0
@@ -88,7 +87,7 @@ def remove_group(clients: Clients, run: str) -> None:
     """Remove the security group, once the interface of the instance that has ended is gone too."""
     group_id = group_of(clients, run)
     if group_id:
-        _when_free(partial(clients.ec2.delete_security_group, GroupId=group_id), local=clients.local)
+        _when_free(partial(clients.ec2.delete_security_group, GroupId=group_id), clients.place.pauses())
 
 
 def _vpc_of(clients: Clients, subnet_id: str) -> str:
@@ -98,11 +97,10 @@ def _vpc_of(clients: Clients, subnet_id: str) -> str:
     return str(clients.ec2.describe_subnets(SubnetIds=[subnet_id])["Subnets"][0]["VpcId"])
 
 
-def _when_free(remove: Callable[[], Any], *, local: bool) -> None:
+def _when_free(remove: Callable[[], Any], pauses: Iterable[float]) -> None:
     from botocore.exceptions import ClientError
 
-    until = time.monotonic() + _GROUP_FREE_SECONDS
-    for pause in pauses(local):
+    for last in attempts(pauses, _GROUP_FREE_SECONDS):
         try:
             remove()
             return
@@ -110,6 +108,5 @@ def _when_free(remove: Callable[[], Any], *, local: bool) -> None:
             code = error_of(error)[0]
             if code == "InvalidGroup.NotFound":
                 return
-            if code != "DependencyViolation" or time.monotonic() > until:
+            if code != "DependencyViolation" or last:
                 raise
-            time.sleep(pause)

@@ -160,7 +160,7 @@ def _settled(clients: Clients, name: str) -> dict[str, Any] | None:
     return poll(
         lambda: describe_notebook(clients, name),
         lambda found: found is None or found["NotebookInstanceStatus"] not in _MOVING,
-        local=clients.local,
+        clients.place.pauses(),
     )
 
 

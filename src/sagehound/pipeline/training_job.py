@@ -6,7 +6,6 @@ is followed by another try that goes on from its checkpoints.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -22,10 +21,9 @@ from sagehound.pipeline.names import Names, attempt_of
 from sagehound.pipeline.progress import Reporter
 from sagehound.pipeline.security import ensure_role
 from sagehound.pipeline.training_request import JobPlan, training_request
-from sagehound.pipeline.waiting import pauses, poll, telling_interruption
+from sagehound.pipeline.waiting import poll, telling_interruption, until_settled
 
 ENDED = ("Completed", "Failed", "Stopped")
-_ROLE_SETTLES_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -136,8 +134,7 @@ def create_when_role_is_known(clients: Clients, create: Callable[[], Any]) -> No
     """
     from botocore.exceptions import ClientError
 
-    until = time.monotonic() + (0 if clients.local else _ROLE_SETTLES_SECONDS)
-    for pause in pauses(clients.local):
+    for last in until_settled(clients.place):
         try:
             create()
             return
@@ -146,9 +143,8 @@ def create_when_role_is_known(clients: Clients, create: Callable[[], Any]) -> No
             if code == "ResourceInUse":
                 return
             settling = code == "ValidationException" and "assume the role" in message.lower()
-            if not settling or time.monotonic() > until:
+            if not settling or last:
                 raise
-        time.sleep(pause)
 
 
 def seconds_of(job: dict[str, Any]) -> float:
@@ -185,7 +181,7 @@ def _wait(clients: Clients, job_name: str, reporter: Reporter, step: str) -> dic
     job = poll(
         lambda: clients.sagemaker.describe_training_job(TrainingJobName=job_name),
         lambda job: job["TrainingJobStatus"] in ENDED,
-        local=clients.local,
+        clients.place.pauses(),
         each=tell,
     )
     tell()

@@ -106,7 +106,7 @@ def wait_for_tuning(
     job = poll(
         ask,
         lambda job: job["HyperParameterTuningJobStatus"] in ("Completed", "Failed", "Stopped"),
-        local=clients.local,
+        clients.place.pauses(),
     )
     if job["HyperParameterTuningJobStatus"] != "Completed":
         raise _not_completed(job, trials)

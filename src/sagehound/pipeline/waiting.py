@@ -1,20 +1,23 @@
-"""Asking again until something has ended: fast at first, slower as it lasts, slower still on AWS."""
+"""Asking again until something has ended, as often as the place allows it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
 from sagehound.errors import Interrupted
+from sagehound.pipeline.place import Place
 
 T = TypeVar("T")
 
 
-def poll(ask: Callable[[], T], ended: Callable[[T], bool], *, local: bool, each: Callable[[], None] | None = None) -> T:
+def poll(
+    ask: Callable[[], T], ended: Callable[[T], bool], pauses: Iterable[float], *, each: Callable[[], None] | None = None
+) -> T:
     """The first answer of ``ask`` for which ``ended`` holds; ``each`` runs after every answer."""
-    for pause in pauses(local):
+    for pause in pauses:
         answer = ask()
         if each is not None:
             each()
@@ -24,12 +27,20 @@ def poll(ask: Callable[[], T], ended: Callable[[T], bool], *, local: bool, each:
     raise AssertionError("pauses never end")
 
 
-def pauses(local: bool) -> Iterator[float]:
-    """Seconds between questions: a local answer costs a millisecond, AWS limits how often it may be asked."""
-    pause, longest, factor = (0.05, 0.5, 1.2) if local else (2.0, 20.0, 1.3)
-    while True:
-        yield pause
-        pause = min(pause * factor, longest)
+def attempts(pauses: Iterable[float], seconds: float) -> Iterator[bool]:
+    """Attempts at something until ``seconds`` are over, with pauses between; each is told whether it is the last."""
+    until = time.monotonic() + seconds
+    for pause in pauses:
+        last = time.monotonic() >= until
+        yield last
+        if last:
+            return
+        time.sleep(pause)
+
+
+def until_settled(place: Place) -> Iterator[bool]:
+    """Attempts at what a change of IAM made a moment ago must allow: AWS spreads it over its machines first."""
+    return attempts(place.pauses(), place.settling_seconds)
 
 
 @contextmanager

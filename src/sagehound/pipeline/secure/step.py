@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,13 +28,12 @@ from sagehound.pipeline.secure.results import Examined, Findings
 from sagehound.pipeline.secure.trust import check_trust
 from sagehound.pipeline.secure.unused import check_unused, kept_unused
 from sagehound.pipeline.secure.used import KEPT_DAYS, Usage, usage_of
-from sagehound.pipeline.waiting import pauses
+from sagehound.pipeline.waiting import until_settled
 from sagehound.settings import PipelineSettings
 
 T = TypeVar("T")
 STEP = "secure"
 _BACK = "What was changed is taken back."
-_PROOF_PATIENCE = 60.0
 """Seconds that a change of IAM may take on AWS until a simulation sees it."""
 
 
@@ -223,13 +221,11 @@ def _answer(
 
 def _proved(clients: Clients, one: Examined, documents: list[dict[str, Any]]) -> Proof:
     """The proof on the role itself; AWS takes a while until a change is seen everywhere."""
-    deadline = time.monotonic() + (0.0 if clients.local else _PROOF_PATIENCE)
-    for pause in pauses(clients.local):
+    for last in until_settled(clients.place):
         proof = prove(of_role(clients.iam, one.role), documents, one.usage, applied=True)
         if not proof.failures:
-            return proof
-        if time.monotonic() >= deadline:
+            break
+        if last:
             shown = "; ".join(proof.failures[:5])
             raise StepFailed(STEP, f"the least policy of {one.role.where} does not hold: {shown}", _BACK)
-        time.sleep(pause)
-    raise AssertionError("pauses never end")
+    return proof
