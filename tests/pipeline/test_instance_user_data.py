@@ -100,14 +100,14 @@ def own_code(clients: Clients, names: Names, folder: Path, script: str) -> str:
     """The key of a script of the person's own, shipped."""
     path = folder / "solution.py"
     path.write_text(script)
-    bundle = find_code(str(path), "", "instance", local=True).bundle
+    bundle = find_code(str(path), "", "instance", with_requirements=False).bundle
     ship(clients, names, bundle)
     return names.code_key(bundle.digest)
 
 
 def test_it_fetches_trains_uploads_and_shuts_down(clients, settings, names, uploaded: Uploaded, machine) -> None:
     data = uploaded(settings)
-    code = find_code("train_model.py", "", "instance", local=True)
+    code = find_code("train_model.py", "", "instance", with_requirements=False)
     ship(clients, names, code.bundle)
     said = machine.boot(
         work(

@@ -43,13 +43,14 @@ def is_ours(entry_point: str, source_dir: str) -> bool:
     return not source_dir and entry_point in OUR_ENTRY_POINTS
 
 
-def find_code(entry_point: str, source_dir: str, step: str, *, local: bool) -> Code:
+def find_code(entry_point: str, source_dir: str, step: str, *, with_requirements: bool) -> Code:
     """The code that the settings name; raises StepFailed where it is missing, too large, or no file.
 
-    Jobs on AWS install requirements.txt first: ours is added there; a person's own lies in their source_dir.
+    ``with_requirements`` adds to ours what a container installs first; a person's own requirements.txt lies in their
+    source_dir.
     """
     if is_ours(entry_point, source_dir):
-        return Code(entry_point, build_bundle(with_requirements=not local))
+        return Code(entry_point, build_bundle(with_requirements=with_requirements))
     if not source_dir:
         path = Path(entry_point).expanduser()
         _check_file(path, step, f"our entry points are {', '.join(OUR_ENTRY_POINTS)}")

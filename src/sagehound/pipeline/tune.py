@@ -71,7 +71,9 @@ def tune(
     """
     options = settings.tune
     space = space_of(settings)
-    code = find_code(options.entry_point, options.source_dir, "tune", local=clients.local)
+    code = find_code(
+        options.entry_point, options.source_dir, "tune", with_requirements=clients.place.installs_requirements
+    )
     warn_of_script(
         code,
         reporter,
