@@ -11,6 +11,7 @@ import pytest
 from sagehound.errors import StepFailed
 from sagehound.pipeline import code as module
 from sagehound.pipeline.code import find_code, warn_of_script
+from sagehound.pipeline.place import LOCAL_CLOUD, aws_in
 
 
 def members(content: bytes) -> dict[str, bytes]:
@@ -34,25 +35,25 @@ def folder(tmp_path: Path) -> Path:
 
 def test_a_bare_name_of_ours_is_ours_and_a_path_is_the_persons(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    ours = find_code("hpo.py", "", "tune", with_requirements=False)
+    ours = find_code("hpo.py", "", "tune", LOCAL_CLOUD)
     assert ours.ours
     assert "sagehound/classifier/job.py" in ours.bundle.members
-    own = find_code("./hpo.py", "", "tune", with_requirements=False)
+    own = find_code("./hpo.py", "", "tune", LOCAL_CLOUD)
     assert not own.ours
     assert own.program == "hpo.py"
     assert members(own.bundle.content) == {"hpo.py": b"import lib.net\n"}
 
 
 def test_a_folder_is_shipped_whole_and_with_the_same_bytes(folder: Path, tmp_path: Path) -> None:
-    code = find_code("hpo.py", str(folder), "tune", with_requirements=True)
+    code = find_code("hpo.py", str(folder), "tune", aws_in("us-east-1"))
     assert set(members(code.bundle.content)) == {"hpo.py", "lib/net.py", "requirements.txt"}
     assert code.path == folder / "hpo.py"
     moved = tmp_path / "elsewhere"
     folder.rename(moved)
     (moved / "hpo.py").touch()
-    assert find_code("hpo.py", str(moved), "tune", with_requirements=False).bundle == code.bundle
+    assert find_code("hpo.py", str(moved), "tune", LOCAL_CLOUD).bundle == code.bundle
     (moved / "lib/net.py").write_text("x = 2\n")
-    assert find_code("hpo.py", str(moved), "tune", with_requirements=False).bundle.digest != code.bundle.digest
+    assert find_code("hpo.py", str(moved), "tune", LOCAL_CLOUD).bundle.digest != code.bundle.digest
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_what_is_missing_is_named(
     monkeypatch.chdir(folder.parent)
     (folder.parent / "outside.py").write_text("")
     with pytest.raises(StepFailed) as failed:
-        find_code(entry_point, source_dir, "tune", with_requirements=False)
+        find_code(entry_point, source_dir, "tune", LOCAL_CLOUD)
     assert failed.value.step == "tune"
     assert cause in failed.value.cause
 
@@ -79,7 +80,7 @@ def test_a_folder_with_data_in_it_is_refused_by_name(folder: Path, monkeypatch: 
     monkeypatch.setattr(module, "MOST_BYTES", 10_000)
     (folder / "dogImages.zip").write_bytes(bytes(20_000))
     with pytest.raises(StepFailed) as failed:
-        find_code("hpo.py", str(folder), "tune", with_requirements=False)
+        find_code("hpo.py", str(folder), "tune", LOCAL_CLOUD)
     assert "dogImages.zip (0.0 MB)" in failed.value.cause
     assert "sagehound upload" in failed.value.hint
 
@@ -95,7 +96,7 @@ def test_what_is_suspicious_is_a_note_with_file_and_line(tmp_path: Path, recorde
         "    total_loss = running_loss // len(loader)\n"
         "    print(f'Testing Loss: {total_loss}')\n"
     )
-    code = find_code(str(script), "", "tune", with_requirements=False)
+    code = find_code(str(script), "", "tune", LOCAL_CLOUD)
     options = {"instance_type": "ml.m5.large", "instance_count": 1, "distribution": ""}
     warn_of_script(code, recorded.reporter, **options, objective_regex="Testing Loss: ([0-9\\.]+)")
     notes = recorded.events("note")
@@ -103,7 +104,5 @@ def test_what_is_suspicious_is_a_note_with_file_and_line(tmp_path: Path, recorde
     assert floored, notes
     assert floored[0]["text"].startswith(f"{script}:6: ")
     assert floored[0]["code"]
-    warn_of_script(
-        find_code("hpo.py", "", "tune", with_requirements=False), recorded.reporter, **options, objective_regex=""
-    )
+    warn_of_script(find_code("hpo.py", "", "tune", LOCAL_CLOUD), recorded.reporter, **options, objective_regex="")
     assert recorded.events("note") == notes  # ours is not lectured about

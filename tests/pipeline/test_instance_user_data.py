@@ -23,6 +23,7 @@ from sagehound.pipeline.code import find_code
 from sagehound.pipeline.instance_result import read_result
 from sagehound.pipeline.instance_user_data import MOST_BYTES, Work, user_data
 from sagehound.pipeline.names import Names
+from sagehound.pipeline.place import LOCAL_CLOUD
 from sagehound.pipeline.training_job import ship
 from tests.cloud_process import CloudProcess
 from tests.pipeline.conftest import Uploaded
@@ -100,14 +101,14 @@ def own_code(clients: Clients, names: Names, folder: Path, script: str) -> str:
     """The key of a script of the person's own, shipped."""
     path = folder / "solution.py"
     path.write_text(script)
-    bundle = find_code(str(path), "", "instance", with_requirements=False).bundle
+    bundle = find_code(str(path), "", "instance", LOCAL_CLOUD).bundle
     ship(clients, names, bundle)
     return names.code_key(bundle.digest)
 
 
 def test_it_fetches_trains_uploads_and_shuts_down(clients, settings, names, uploaded: Uploaded, machine) -> None:
     data = uploaded(settings)
-    code = find_code("train_model.py", "", "instance", with_requirements=False)
+    code = find_code("train_model.py", "", "instance", LOCAL_CLOUD)
     ship(clients, names, code.bundle)
     said = machine.boot(
         work(

@@ -57,7 +57,7 @@ def up_to_train(clients: Clients, settings: PipelineSettings, reporter: Reporter
     manifest = take_in(str(source), settings.data, cache, reporter)
     with reporter.step("upload") as step:
         data = upload(clients, names, manifest, reporter, step)
-    code = find_code("train_model.py", "", "train", with_requirements=clients.place.installs_requirements)
+    code = find_code("train_model.py", "", "train", clients.place)
     features = features_for(clients, names, settings, data, [code], reporter)
     with reporter.step("train") as step:
         model = train(clients, names, settings, data, features, reporter, step)

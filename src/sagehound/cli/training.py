@@ -99,12 +99,7 @@ def tune(
     ) as here:
         clients, settings, reporter = here.clients, here.settings, here.reporter
         step_module.space_of(settings)
-        code = find_code(
-            settings.tune.entry_point,
-            settings.tune.source_dir,
-            "tune",
-            with_requirements=clients.place.installs_requirements,
-        )
+        code = find_code(settings.tune.entry_point, settings.tune.source_dir, "tune", clients.place)
         check_quotas(clients, wanted_by(settings, ["tune"]), reporter, "tune")
         data = stored_data(clients, here.names, settings.data.name, step="tune")
         features = features_for(clients, here.names, settings, data, [code], reporter)
@@ -146,12 +141,7 @@ def train(
         config, overrides, target, data_dir, as_json, verbose, given=given, plan=plan, profile=profile, region=region
     ) as here:
         clients, settings, reporter = here.clients, here.settings, here.reporter
-        code = find_code(
-            settings.train.entry_point,
-            settings.train.source_dir,
-            "train",
-            with_requirements=clients.place.installs_requirements,
-        )
+        code = find_code(settings.train.entry_point, settings.train.source_dir, "train", clients.place)
         count = instance_count or settings.train.instance_count
         check_quotas(clients, wanted_by(settings, ["train"], instance_count=count), reporter, "train")
         data = stored_data(clients, here.names, settings.data.name)

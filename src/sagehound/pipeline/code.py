@@ -14,6 +14,7 @@ from pathlib import Path
 from sagehound.errors import StepFailed
 from sagehound.pipeline.bundle import Bundle, build_bundle, bundle_of
 from sagehound.pipeline.intake.named import listed
+from sagehound.pipeline.place import Place
 from sagehound.pipeline.progress import Reporter
 from sagehound.pipeline.script_check import check_script
 
@@ -43,14 +44,13 @@ def is_ours(entry_point: str, source_dir: str) -> bool:
     return not source_dir and entry_point in OUR_ENTRY_POINTS
 
 
-def find_code(entry_point: str, source_dir: str, step: str, *, with_requirements: bool) -> Code:
+def find_code(entry_point: str, source_dir: str, step: str, place: Place) -> Code:
     """The code that the settings name; raises StepFailed where it is missing, too large, or no file.
 
-    ``with_requirements`` adds to ours what a container installs first; a person's own requirements.txt lies in their
-    source_dir.
+    Where containers install requirements.txt first, ours is added; a person's own lies in their source_dir.
     """
     if is_ours(entry_point, source_dir):
-        return Code(entry_point, build_bundle(with_requirements=with_requirements))
+        return Code(entry_point, build_bundle(with_requirements=place.installs_requirements))
     if not source_dir:
         path = Path(entry_point).expanduser()
         _check_file(path, step, f"our entry points are {', '.join(OUR_ENTRY_POINTS)}")

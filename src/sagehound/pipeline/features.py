@@ -87,7 +87,7 @@ def extract_features(
 
     ``again`` extracts anew. Raises StepFailed with the job's FailureReason where it fails, Interrupted on Ctrl-C.
     """
-    code = find_code(ENTRY_POINT, "", "features", with_requirements=clients.place.installs_requirements)
+    code = find_code(ENTRY_POINT, "", "features", clients.place)
     plan = feature_plan(settings, data, code, clients.region)
     digest = plan.digest()
     with aws_step("features"):

@@ -87,12 +87,7 @@ def train_on_instance(
     own boot too. Whatever happens, the instance, its role and its security group are gone at the end; on Ctrl-C too.
     Raises StepFailed with the console's last lines where the work on the instance fails.
     """
-    code = find_code(
-        settings.train.entry_point,
-        settings.train.source_dir,
-        "instance",
-        with_requirements=clients.place.installs_requirements,
-    )
+    code = find_code(settings.train.entry_point, settings.train.source_dir, "instance", clients.place)
     warn_of_script(
         code, reporter, instance_type=settings.instance.instance_type, instance_count=1, distribution="",
         objective_regex=settings.tune.objective_regex,

@@ -80,12 +80,7 @@ class Project:
     def features(self, data: StoredData) -> FeatureChannel | None:
         """Send every picture through the frozen network once."""
         chosen = (self.settings.tune, self.settings.train)
-        codes = [
-            find_code(
-                one.entry_point, one.source_dir, "features", with_requirements=self.clients.place.installs_requirements
-            )
-            for one in chosen
-        ]
+        codes = [find_code(one.entry_point, one.source_dir, "features", self.clients.place) for one in chosen]
         return features_for(self.clients, self.names, self.settings, data, codes, self.reporter)
 
     def tune(self, data: StoredData, features: FeatureChannel | None) -> Tuning:

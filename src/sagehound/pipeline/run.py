@@ -92,18 +92,8 @@ def run(
     check_function_bounds(settings.scale)
     _why_not_shown(clients, settings, options)
     codes = [
-        find_code(
-            settings.tune.entry_point,
-            settings.tune.source_dir,
-            "tune",
-            with_requirements=clients.place.installs_requirements,
-        ),
-        find_code(
-            settings.train.entry_point,
-            settings.train.source_dir,
-            "train",
-            with_requirements=clients.place.installs_requirements,
-        ),
+        find_code(settings.tune.entry_point, settings.tune.source_dir, "tune", clients.place),
+        find_code(settings.train.entry_point, settings.train.source_dir, "train", clients.place),
     ]
     _check_quotas(clients, settings, codes, reporter)
     with reporter.step("check") as step:

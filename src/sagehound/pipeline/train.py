@@ -54,12 +54,7 @@ def train(
     and last lines where it fails, Interrupted on Ctrl-C.
     """
     count = instance_count or settings.train.instance_count
-    code = find_code(
-        settings.train.entry_point,
-        settings.train.source_dir,
-        "train",
-        with_requirements=clients.place.installs_requirements,
-    )
+    code = find_code(settings.train.entry_point, settings.train.source_dir, "train", clients.place)
     warn_of_script(
         code,
         reporter,

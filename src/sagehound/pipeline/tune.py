@@ -71,9 +71,7 @@ def tune(
     """
     options = settings.tune
     space = space_of(settings)
-    code = find_code(
-        options.entry_point, options.source_dir, "tune", with_requirements=clients.place.installs_requirements
-    )
+    code = find_code(options.entry_point, options.source_dir, "tune", clients.place)
     warn_of_script(
         code,
         reporter,
