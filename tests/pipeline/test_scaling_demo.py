@@ -19,6 +19,7 @@ from sagehound.pipeline.intake.source import take_in
 from sagehound.pipeline.load.plan import FunctionTarget
 from sagehound.pipeline.load.standing import Standing
 from sagehound.pipeline.names import Names
+from sagehound.pipeline.place import LOCAL_CLOUD
 from sagehound.pipeline.progress import JsonReporter, Reporter, Step
 from sagehound.pipeline.run import Options, run
 from sagehound.pipeline.scaling import scale
@@ -45,7 +46,7 @@ def changed(**changes: Any) -> ScaleSettings:
 )
 def test_the_load_is_more_than_all_but_one_hold_and_less_than_all_do(speed: float, target: float, most: int) -> None:
     clock = CloudClock(speed)
-    plan = peak_plan(changed(target=target, max_capacity=most), LoadSettings(), clock, local=True)
+    plan = peak_plan(changed(target=target, max_capacity=most), LoadSettings(), clock, LOCAL_CLOUD)
     a_minute = plan.rate * 60 / speed
     assert (most - 1) * target < a_minute < most * target
     assert plan.duration > 3 * 60 / speed
@@ -53,7 +54,7 @@ def test_the_load_is_more_than_all_but_one_hold_and_less_than_all_do(speed: floa
 
 
 def test_requests_at_once_are_asked_for_by_callers() -> None:
-    plan = peak_plan(changed(metric=CONCURRENCY, target=5.0), LoadSettings(), FAST, local=True)
+    plan = peak_plan(changed(metric=CONCURRENCY, target=5.0), LoadSettings(), FAST, LOCAL_CLOUD)
     assert (plan.concurrency, plan.rate) == (12, 0.0)
 
 
@@ -61,13 +62,13 @@ def test_more_than_can_be_sent_is_refused_with_the_clock_that_fits() -> None:
     with pytest.raises(
         StepFailed, match="3 instances at target 420 need 1008 requests a second at clock x60"
     ) as caught:
-        peak_plan(changed(target=420.0), LoadSettings(), FAST, local=True)
+        peak_plan(changed(target=420.0), LoadSettings(), FAST, LOCAL_CLOUD)
     assert "scale.demo_speed = 12" in caught.value.hint
-    assert peak_plan(changed(target=420.0), LoadSettings(), CloudClock(11.0), local=True).rate < 200
+    assert peak_plan(changed(target=420.0), LoadSettings(), CloudClock(11.0), LOCAL_CLOUD).rate < 200
     with pytest.raises(StepFailed, match="from 2 to 2 instances nothing scales"):
-        peak_plan(changed(min_capacity=2, max_capacity=2), LoadSettings(), FAST, local=True)
+        peak_plan(changed(min_capacity=2, max_capacity=2), LoadSettings(), FAST, LOCAL_CLOUD)
     with pytest.raises(StepFailed, match="nobody knows how many requests make CPUUtilization 20"):
-        peak_plan(changed(metric=CPU), LoadSettings(), FAST, local=True)
+        peak_plan(changed(metric=CPU), LoadSettings(), FAST, LOCAL_CLOUD)
 
 
 @pytest.mark.parametrize(

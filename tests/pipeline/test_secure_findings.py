@@ -232,15 +232,15 @@ def test_doors_of_a_function(clients: Clients, names: Names) -> None:
 def test_a_key_that_does_not_expire(clients: Clients, names: Names) -> None:
     user = names.function
     clients.iam.create_user(UserName=user)
-    mine = [finding for finding in check_keys(clients.iam, local=True) if finding.where == f"user {user}"]
+    mine = [finding for finding in check_keys(clients.iam, root_has_keys=True) if finding.where == f"user {user}"]
     assert mine == []
     key = clients.iam.create_access_key(UserName=user)["AccessKey"]["AccessKeyId"]
-    (found,) = [finding for finding in check_keys(clients.iam, local=True) if finding.where == f"user {user}"]
+    (found,) = [finding for finding in check_keys(clients.iam, root_has_keys=True) if finding.where == f"user {user}"]
     assert found.severity == "LOW"
     assert found.what.endswith("is 0 days old, never used")
     assert key not in found.what
     clients.iam.update_access_key(UserName=user, AccessKeyId=key, Status="Inactive")
-    assert [one for one in check_keys(clients.iam, local=True) if one.where == f"user {user}"] == []
+    assert [one for one in check_keys(clients.iam, root_has_keys=True) if one.where == f"user {user}"] == []
 
 
 def test_the_table_has_the_severest_first() -> None:

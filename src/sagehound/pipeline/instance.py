@@ -189,7 +189,7 @@ def _launch(
     group_id = ensure_group(clients, names, plan, run)
     request = launch_request(plan, names, run, clients.region, image_id=image_id, group_id=group_id, token=token)
     instance_id = launch(clients, request)
-    late = "" if clients.local else "; AWS gives the console late, minutes after the lines were written"
+    late = "" if clients.place.console_at_once else "; AWS gives the console late, minutes after the lines were written"
     reporter.note(
         f"{instance_id} is launched: {plan.instance_type} with {image_id}{late}",
         instance_id=instance_id,

@@ -128,8 +128,8 @@ def run(
     function = _put_in_front(clients, names, settings, endpoints[0].name, data, reporter)
     with reporter.step("secure") as step:
         findings = secure(clients, names, settings, step)
-    if clients.local:
-        # On AWS a changed policy holds only some seconds later, and the function may have callers.
+    if not clients.place.settling_seconds:
+        # Where a policy counts only later, the function's callers would be denied long after it is given back.
         with reporter.step("denial") as step:
             prove_denial(clients, function, step)
     clients, scaling, shown = _scale(clients, names, settings, data, endpoints[0].name, function, reporter, options)
@@ -226,7 +226,7 @@ def _why_not_shown(clients: Clients, settings: PipelineSettings, options: Option
             raise StepFailed(
                 "scale", f"AWS scales no {settings.deploy.instance_type}", "Deploy on ml.m5.large to see it."
             )
-        peak_plan(settings.scale, settings.load, CloudClock(speed), local=clients.local)
+        peak_plan(settings.scale, settings.load, CloudClock(speed), clients.place)
     except StepFailed as error:
         if options.scale_demo:
             raise

@@ -15,6 +15,7 @@ from sagehound.pipeline.load.step import load
 from sagehound.pipeline.load.view import activity_line
 from sagehound.pipeline.load.words import lines_of, sentence_of
 from sagehound.pipeline.names import Names
+from sagehound.pipeline.place import Place
 from sagehound.pipeline.progress import Reporter, Step
 from sagehound.pipeline.scaling_requests import CONCURRENCY, INVOCATIONS
 from sagehound.pipeline.scaling_state import cause_words
@@ -27,8 +28,6 @@ _OVER = 0.4
 """So much more than the capacity below the most is asked for, as a share of one instance's target."""
 _OUT_MINUTES, _IN_MINUTES = 4.0, 40.0
 """Minutes of the cloud's clock: until the high alarm has acted; and at most until the low one has, for each step."""
-_START_SECONDS = {True: 13.0, False: 900.0}
-"""Real seconds that new instances may take to serve, in the local cloud and on AWS."""
 _FUNCTION_SECONDS = 6.0
 
 
@@ -45,7 +44,7 @@ class Shown:
         return [self.endpoint] if self.function is None else [self.endpoint, self.function]
 
 
-def peak_plan(scale: ScaleSettings, settings: LoadSettings, clock: CloudClock, *, local: bool) -> LoadPlan:
+def peak_plan(scale: ScaleSettings, settings: LoadSettings, clock: CloudClock, place: Place) -> LoadPlan:
     """The load that makes the endpoint scale from its least to its most, by what the metric and its target mean.
 
     Raises StepFailed where that is more than a demonstration can send.
@@ -55,7 +54,7 @@ def peak_plan(scale: ScaleSettings, settings: LoadSettings, clock: CloudClock, *
             "load", f"from {scale.min_capacity} to {scale.max_capacity} instances nothing scales", "Set other bounds."
         )
     instances = scale.max_capacity - 1 + _OVER
-    duration = _OUT_MINUTES * 60 / clock.speed + _START_SECONDS[local]
+    duration = _OUT_MINUTES * 60 / clock.speed + place.instance_start_seconds
     after = _IN_MINUTES * 60 / clock.speed * max(1, scale.max_capacity - scale.min_capacity)
     rest: dict[str, Any] = {"duration": duration, "timeout": settings.timeout, "after": after}
     if scale.metric == CONCURRENCY:
@@ -91,7 +90,7 @@ def show_scaling(
     """
     target = EndpointTarget(endpoint)
     payloads = stored_payloads(clients, names, target, data_name, settings.pictures)
-    plan = peak_plan(scale, settings, clients.clock, local=clients.local)
+    plan = peak_plan(scale, settings, clients.clock, clients.place)
     peak = load(clients, target, payloads, plan, reporter)
     _whole(peak)
     called = None

@@ -19,7 +19,7 @@ _MINUTE = 60
 class ProvisionedUse:
     """The counts before and after the load; their difference is exact where CloudWatch has every count at once.
 
-    The local cloud has. On AWS the metrics come minutes later, so there is none: cold starts are counted all the same.
+    Where the metrics come minutes later there is none: cold starts are counted all the same.
     """
 
     def __init__(self, clients: Clients, target: FunctionTarget) -> None:
@@ -30,7 +30,7 @@ class ProvisionedUse:
 
     def begin(self) -> None:
         """Remember what was counted before."""
-        if not (self._clients.local and self._target.qualifier):
+        if not (self._clients.place.metrics_at_once and self._target.qualifier):
             return
         self._client = self._clients.client("cloudwatch")
         self._since = self._now() // _MINUTE * _MINUTE

@@ -13,7 +13,6 @@ from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.load.plan import EndpointTarget, FunctionTarget, Target
 from sagehound.pipeline.load.provisioned_use import ProvisionedUse
 
-_LOCAL_SECONDS, _AWS_SECONDS = 0.5, 5.0
 _SERVING = ("InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed")
 """Statuses in which an endpoint answers: while it changes, its instances serve all the same."""
 
@@ -84,7 +83,7 @@ class EndpointWatch:
     def __init__(self, clients: Clients, target: EndpointTarget) -> None:
         self._clients, self._name = clients, target.name
         self.seen = Seen()
-        self.pause = _LOCAL_SECONDS if clients.local else _AWS_SECONDS
+        self.pause = clients.place.look_seconds
         self._activities: _Activities | None = None
 
     def look(self) -> None:
@@ -126,7 +125,7 @@ class FunctionWatch:
     def __init__(self, clients: Clients, target: FunctionTarget) -> None:
         self._clients, self._target = clients, target
         self.seen = Seen()
-        self.pause = _LOCAL_SECONDS if clients.local else _AWS_SECONDS
+        self.pause = clients.place.look_seconds
         self._provisioned = bool(target.qualifier)
         self._use = ProvisionedUse(clients, target)
         resources = [f"function:{target.name}:{target.qualifier}"] if target.qualifier else []

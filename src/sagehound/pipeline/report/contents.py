@@ -82,12 +82,12 @@ def read_contents(
     jobs = [_training(clients, name) for name in training_jobs]
     classes = next((job.output.metrics.classes for job in jobs if job.output.metrics), 0)
     classes = classes or count_classes(clients, data_uri)
-    comparison = compare(jobs, one_machine=clients.local)
+    comparison = compare(jobs, one_machine=clients.place.one_machine)
     rows = [*features, *([tuning.row()] if tuning else []), *jobs]
     return Contents(
         project=names.project,
         data_uri=data_uri,
-        target="the local cloud" if clients.local else f"AWS, {clients.region}",
+        target=clients.place.name,
         created=datetime.now(UTC),
         clock=clients.clock.sentence_for(row.started for row in rows),
         classes=classes,

@@ -83,8 +83,7 @@ def _history(records: list[dict[str, float]]) -> dict[str, list[tuple[float, flo
 def _cloudwatch(clients: Clients, job: JobReport) -> dict[str, list[tuple[float, float]]]:
     if job.started is None or not job.definitions:
         return {}
-    # SageMaker stores a value a minute; the local cloud every second.
-    period = 1 if clients.local else 60
+    period = clients.place.job_metric_seconds
     begin = job.started - timedelta(seconds=period)
     end = (job.ended or datetime.now(UTC)) + timedelta(minutes=2)
     queries = [

@@ -11,13 +11,13 @@ from sagehound.pipeline.secure.findings import HIGH, LOW, MEDIUM, Finding
 _OLD_DAYS = 90
 
 
-def check_keys(iam: Any, *, local: bool) -> Iterator[Finding]:
-    """Active access keys of users, and on AWS those of root; the local cloud's root keys open nothing but itself."""
+def check_keys(iam: Any, *, root_has_keys: bool) -> Iterator[Finding]:
+    """Active access keys of users, and those of root where it has none by design (``root_has_keys``)."""
     now = datetime.now(UTC)
     for page in iam.get_paginator("list_users").paginate():
         for user in page["Users"]:
             yield from _of_user(iam, user["UserName"], now)
-    if not local and iam.get_account_summary()["SummaryMap"].get("AccountAccessKeysPresent"):
+    if not root_has_keys and iam.get_account_summary()["SummaryMap"].get("AccountAccessKeysPresent"):
         yield Finding(
             HIGH,
             "root-access-key",

@@ -131,12 +131,14 @@ def _functions(clients: Clients, names: Names, notes: list[str]) -> list[tuple[s
 
 def _usages(clients: Clients, roles: Sequence[Role], days: int, notes: list[str]) -> dict[str, Usage]:
     made = {role.arn: role.created for role in roles}
-    found = _where_allowed(lambda: usage_of(clients.cloudtrails, made, whole=clients.local, days=days))
+    found = _where_allowed(
+        lambda: usage_of(clients.cloudtrails, made, whole=clients.place.records_every_call, days=days)
+    )
     if found is not None:
         return found
     notes.append("what was called is not known: you may not read CloudTrail's event history (cloudtrail:LookupEvents)")
     now = datetime.now(UTC)
-    return {arn: Usage(now, now, clients.local, read=False) for arn in made}
+    return {arn: Usage(now, now, clients.place.records_every_call, read=False) for arn in made}
 
 
 def _of_roles(clients: Clients, examined: Sequence[Examined]) -> Iterator[Finding]:
@@ -153,7 +155,7 @@ def _around(clients: Clients, names: Names, functions: Sequence[str], notes: lis
     yield from check_bucket(clients.s3, names.bucket)
     for function in functions:
         yield from check_function(clients.lambda_, function)
-    keys = _where_allowed(lambda: list(check_keys(clients.iam, local=clients.local)))
+    keys = _where_allowed(lambda: list(check_keys(clients.iam, root_has_keys=clients.place.root_has_keys)))
     if keys is None:
         notes.append("access keys were not looked at: you may not list the users of this account")
     yield from keys or []
