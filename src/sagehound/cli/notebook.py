@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from sagehound.cli.opening import opened
-from sagehound.cli.options import ConfigOption, DataDirOption, JsonOption, SetOption, TargetOption
+from sagehound.cli.options import (
+    ConfigOption,
+    DataDirOption,
+    JsonOption,
+    PlanOption,
+    ProfileOption,
+    RegionOption,
+    SetOption,
+    TargetOption,
+)
 from sagehound.errors import StepFailed
 
 
@@ -23,7 +32,10 @@ def notebook(
     ] = True,
     config: ConfigOption = None,
     overrides: SetOption = None,
+    plan: PlanOption = False,
     target: TargetOption = "local",
+    profile: ProfileOption = "",
+    region: RegionOption = "",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -31,7 +43,9 @@ def notebook(
     from sagehound.pipeline.notebook import delete_notebook, open_notebook, stop_notebook
 
     given = {"notebook_instance_type": instance_type}
-    with opened(config, overrides, target, data_dir, as_json, given=given) as here:
+    with opened(
+        config, overrides, target, data_dir, as_json, given=given, plan=plan, profile=profile, region=region
+    ) as here:
         if stop and remove:
             raise StepFailed("notebook", "--stop and --delete exclude each other", "Give one of them.")
         with here.reporter.step("notebook") as step:
@@ -41,5 +55,5 @@ def notebook(
                 delete_notebook(here.clients, here.names, step)
             else:
                 link = open_notebook(here.clients, here.names, here.settings, step).url
-                if browser and not as_json:
+                if browser and not as_json and not plan:
                     webbrowser.open(link)

@@ -17,6 +17,7 @@ from sagehound.settings import PipelineSettings
 
 _MOVING = ("Pending", "Stopping", "Updating", "Deleting")
 POLICY = "notebook"
+_ROLE_TAG = {"Key": ROLE_TAG, "Value": "notebook"}
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def open_notebook(clients: Clients, names: Names, settings: PipelineSettings, st
         else:
             how = "was there"
         if found is None or found["NotebookInstanceStatus"] != "InService":
-            raise _failed(name, found or {})
+            raise _failed(name, found or {}, "did not come into service")
         url = clients.sagemaker.create_presigned_notebook_instance_url(
             NotebookInstanceName=name, SessionExpirationDurationInSeconds=own.session_seconds
         )["AuthorizedUrl"]
@@ -83,19 +84,28 @@ def delete_notebook(clients: Clients, names: Names, step: Step) -> None:
 
 
 def remove_notebook(clients: Clients, names: Names) -> bool:
-    """Whether there was anything of it; raises boto3's ClientError."""
+    """Whether there was anything of it; raises boto3's ClientError, StepFailed where it is somebody else's or stays."""
     name = notebook_name(names)
-    there = _stop(clients, name) != "was not there"
-    if there:
+    found = describe_notebook(clients, name)
+    there = found is not None
+    if found is not None:
+        _check_ours(clients, names, found)
+        _stop(clients, name)
         clients.sagemaker.delete_notebook_instance(NotebookInstanceName=name)
-        _settled(clients, name)
+        left = _settled(clients, name)
+        if left is not None:
+            raise _failed(name, left, "was not deleted")
     config = {"NotebookInstanceLifecycleConfigName": name}
     if _described(lambda: clients.sagemaker.describe_notebook_instance_lifecycle_config(**config)) is not None:
         clients.sagemaker.delete_notebook_instance_lifecycle_config(**config)
         there = True
     iam = clients.iam
+    role = answer_unless(lambda: iam.get_role(RoleName=name), "NoSuchEntity")
+    if role is None or _ROLE_TAG not in role["Role"].get("Tags", []):
+        return there
     answer_unless(lambda: iam.delete_role_policy(RoleName=name, PolicyName=POLICY), "NoSuchEntity")
-    return answer_unless(lambda: iam.delete_role(RoleName=name), "NoSuchEntity") is not None or there
+    answer_unless(lambda: iam.delete_role(RoleName=name), "NoSuchEntity")
+    return True
 
 
 def notebook_name(names: Names) -> str:
@@ -114,10 +124,10 @@ def _create(clients: Clients, names: Names, settings: PipelineSettings) -> dict[
         clients,
         name,
         POLICY,
-        notebook_policy(names, clients.region, clients.account_id),
+        notebook_policy(names, clients.region, clients.account_id, clients.partition),
         service="sagemaker.amazonaws.com",
         description="Lets the notebook of a sagehound project walk through all of its steps",
-        tags=[*names.tags, {"Key": ROLE_TAG, "Value": "notebook"}],
+        tags=[*names.tags, _ROLE_TAG],
     )
     config = {"NotebookInstanceLifecycleConfigName": name}
     scripts = {"OnCreate": [{"Content": on_create_script(settings)}]}
@@ -151,7 +161,9 @@ def _stop(clients: Clients, name: str) -> str:
     if found["NotebookInstanceStatus"] != "InService":
         return f"was {found['NotebookInstanceStatus']}"
     clients.sagemaker.stop_notebook_instance(NotebookInstanceName=name)
-    _settled(clients, name)
+    found = _settled(clients, name)
+    if found is not None and found["NotebookInstanceStatus"] != "Stopped":
+        raise _failed(name, found, "did not stop")
     return "stopped"
 
 
@@ -178,10 +190,19 @@ def _described(ask: Any) -> dict[str, Any] | None:
     return found
 
 
-def _failed(name: str, found: dict[str, Any]) -> StepFailed:
+def _check_ours(clients: Clients, names: Names, found: dict[str, Any]) -> None:
+    if names.tags[0] not in clients.sagemaker.list_tags(ResourceArn=found["NotebookInstanceArn"])["Tags"]:
+        raise StepFailed(
+            "notebook",
+            f"notebook instance {found['NotebookInstanceName']} does not carry the tag of project {names.project}",
+            "Whoever made it may delete it.",
+        )
+
+
+def _failed(name: str, found: dict[str, Any], what: str) -> StepFailed:
     reason = found.get("FailureReason") or f"it is {found.get('NotebookInstanceStatus', 'gone')}"
     hint = "Do what it says and run the same command again; --delete removes the instance."
-    return StepFailed("notebook", f"notebook instance {name} did not come into service: {reason}", hint)
+    return StepFailed("notebook", f"notebook instance {name} {what}: {reason}", hint)
 
 
 def _telling(name: str) -> Any:

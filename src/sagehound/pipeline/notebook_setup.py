@@ -35,22 +35,27 @@ def on_create_script(settings: PipelineSettings) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def notebook_policy(names: Names, region: str, account_id: str) -> dict[str, Any]:
+def notebook_policy(names: Names, region: str, account_id: str, partition: str = "aws") -> dict[str, Any]:
     """What the notebook's cells do: the walk's services in this region, the project's bucket and roles; reading."""
-    own = [f"arn:aws:iam::{account_id}:role/{role}" for role in (names.role, names.function_role)]
+    home = f"arn:{partition}:iam::{account_id}:role"
+    own = [f"{home}/{role}" for role in (names.role, names.function_role)]
     services = ["application-autoscaling:*", "cloudwatch:*", "lambda:*", "logs:*", "sagemaker:*"]
     reading = [
         *("cloudtrail:LookupEvents", "ec2:Describe*", "iam:Get*", "iam:List*", "iam:SimulatePrincipalPolicy"),
         *("pricing:GetProducts", "s3:ListAllMyBuckets", "servicequotas:ListServiceQuotas", "sts:GetCallerIdentity"),
     ]
+    linked = f"{home}/aws-service-role/*.application-autoscaling.amazonaws.com/*"
     in_region = {"StringEquals": {"aws:RequestedRegion": region}}
-    bucket = [f"arn:aws:s3:::{names.bucket}", f"arn:aws:s3:::{names.bucket}/*"]
+    bucket = [f"arn:{partition}:s3:::{names.bucket}", f"arn:{partition}:s3:::{names.bucket}/*"]
+    # No managed policy is attached, and who may be a role is not changed: the walk writes its own inline ones.
+    roles = ["CreateRole", "DeleteRole", "DeleteRolePolicy", "PassRole", "PutRolePolicy", "TagRole"]
     return {
         "Version": "2012-10-17",
         "Statement": [
             {"Sid": "Walk", "Effect": "Allow", "Action": services, "Resource": "*", "Condition": in_region},
             {"Sid": "Bucket", "Effect": "Allow", "Action": "s3:*", "Resource": bucket},
-            {"Sid": "Roles", "Effect": "Allow", "Action": "iam:*", "Resource": own},
+            {"Sid": "Roles", "Effect": "Allow", "Action": [f"iam:{one}" for one in roles], "Resource": own},
+            {"Sid": "Scaling", "Effect": "Allow", "Action": "iam:CreateServiceLinkedRole", "Resource": linked},
             {"Sid": "Read", "Effect": "Allow", "Action": reading, "Resource": "*"},
         ],
     }

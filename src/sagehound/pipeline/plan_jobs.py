@@ -1,10 +1,10 @@
-"""Planned resources of SageMaker: jobs that are completed at once, models, configurations, endpoints in service"""
+"""Planned resources of SageMaker: jobs that are completed at once, endpoints and notebook instances in service"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,11 @@ _CREATED = {
     "CreateModel": ("Model", "model"),
     "CreateEndpointConfig": ("EndpointConfig", "endpoint-config"),
     "CreateEndpoint": ("Endpoint", "endpoint"),
+    "CreateNotebookInstance": ("NotebookInstance", "notebook-instance"),
+    "CreateNotebookInstanceLifecycleConfig": (
+        "NotebookInstanceLifecycleConfig",
+        "notebook-instance-lifecycle-config",
+    ),
 }
 _LISTED = re.compile(r"^Describe(\w+)$")
 
@@ -39,6 +44,11 @@ class PlannedJobs:
             return self._create(call)
         if call.operation in ("UpdateEndpoint", "DeleteEndpoint"):
             return self._change_endpoint(call)
+        if call.operation in ("UpdateNotebookInstance", "StartNotebookInstance"):
+            self._start_notebook(params)
+            return {}
+        if call.operation == "CreatePresignedNotebookInstanceUrl":
+            return {"AuthorizedUrl": "https://planned.notebook.aws/"}
         described = _LISTED.match(call.operation)
         if described:
             return self._made.get((described[1], params.get(f"{described[1]}Name", "")))
@@ -57,7 +67,12 @@ class PlannedJobs:
             "CreationTime": self._now,
             "LastModifiedTime": self._now,
         }
-        more = {"TrainingJob": self._trained, "HyperParameterTuningJob": self._tuned, "Endpoint": self._in_service}
+        more = {
+            "TrainingJob": self._trained,
+            "HyperParameterTuningJob": self._tuned,
+            "Endpoint": self._in_service,
+            "NotebookInstance": lambda _: {"NotebookInstanceStatus": "InService"},
+        }
         if kind in more:
             record |= more[kind](record)
         self._made[kind, name] = record
@@ -70,6 +85,11 @@ class PlannedJobs:
             record = {**call.params, "EndpointArn": arn, "CreationTime": self._now}
             self._made["Endpoint", name] = record | self._in_service(record)
         return {"EndpointArn": arn}
+
+    def _start_notebook(self, params: Mapping[str, Any]) -> None:
+        """An instance that was stopped, on the type that it is given; on its own one, which the plan need not know."""
+        record = self._made.setdefault(("NotebookInstance", params["NotebookInstanceName"]), {"InstanceType": ""})
+        record |= {**params, "NotebookInstanceStatus": "InService"}
 
     def _trained(self, job: dict[str, Any]) -> dict[str, Any]:
         output = job["OutputDataConfig"]

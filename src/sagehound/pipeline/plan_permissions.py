@@ -24,6 +24,7 @@ _NAMED = {
         "EndpointName": "endpoint",
         "EndpointConfigName": "endpoint-config",
         "NotebookInstanceName": "notebook-instance",
+        "NotebookInstanceLifecycleConfigName": "notebook-instance-lifecycle-config",
     },
     "lambda": {"FunctionName": "function"},
     "iam": {"RoleName": "role", "InstanceProfileName": "instance-profile"},

@@ -40,10 +40,10 @@ def summarise(
     bill = price_usages(
         usages,
         table,
-        charged=not clients.local,
+        charged=clients.place.charged,
         at=now,
         clock=clients.clock.sentence_for(moments),
-        notes=[_SHARED] if clients.local and usages.jobs else [],
+        notes=[_SHARED] if clients.place.one_machine and usages.jobs else [],
     )
     return CostSummary.of(bill)
 
