@@ -111,11 +111,6 @@ class Clients:
         return str(self._session.get_partition_for_region(self.region))
 
     @property
-    def local(self) -> bool:
-        """Whether this is the local cloud, which is polled faster than AWS."""
-        return self.endpoint_url is not None
-
-    @property
     def own_host(self) -> str:
         """host:port where every service answers, an address that is not public; empty: each has a public one."""
         return urlsplit(self.endpoint_url).netloc if self.endpoint_url else ""
