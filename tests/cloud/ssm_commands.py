@@ -69,6 +69,13 @@ class Managed(Machines):
         """The whole command as it is now."""
         return dict(self.ssm.list_commands(CommandId=command_id)["Commands"][0])
 
+    def turns(self, command_id: str, *instance_ids: str) -> list[str]:
+        """The instances of a command that runs on one at a time, that one first."""
+        ordered = sorted(instance_ids, key=lambda found: self.invocation(command_id, found)["Status"] != "InProgress")
+        states = [self.invocation(command_id, instance_id)["Status"] for instance_id in ordered]
+        assert states == ["InProgress"] + ["Pending"] * (len(states) - 1)
+        return ordered
+
     def remove(self) -> None:
         """Instances, profile and role."""
         super().remove()

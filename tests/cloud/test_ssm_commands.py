@@ -90,6 +90,8 @@ def test_other_interpreters_and_directories(managed: Managed, instance: str) -> 
     nowhere = managed.sh(instance, "pwd", parameters={"workingDirectory": ["/no/such"]})
     assert (nowhere["Status"], nowhere["ResponseCode"]) == ("Failed", 1)
     assert "/no/such" in nowhere["StandardErrorContent"]
+    # Nothing of a script is left, not even of one that could not be run.
+    assert nowhere["CommandId"] not in managed.sh(instance, "ls /root/.ssm")["StandardOutputContent"]
 
 
 def test_what_commands_write_stays_on_the_instance(managed: Managed, instance: str) -> None:
@@ -146,10 +148,8 @@ def test_tags_choose_instances_one_after_the_other(managed: Managed, pair: tuple
     sleeper.await_up()
     command = managed.command(command_id)
     assert (command["Status"], command["TargetCount"], command["InstanceIds"]) == ("InProgress", 2, [])
-    states = [managed.invocation(command_id, instance_id)["Status"] for instance_id in pair]
-    assert sorted(states) == ["InProgress", "Pending"]
     # The one that waits is cancelled before it begins; it never starts.
-    waiting = pair[states.index("Pending")]
+    _, waiting = managed.turns(command_id, *pair)
     managed.ssm.cancel_command(CommandId=command_id, InstanceIds=[waiting])
     assert managed.invocation(command_id, waiting)["Status"] == "Cancelled"
     assert len(sleeper.processes()) == 1
@@ -249,11 +249,11 @@ def test_an_instance_that_ends_takes_its_command_along(managed: Managed) -> None
 
 
 def test_an_instance_that_ends_before_its_turn_runs_nothing(managed: Managed) -> None:
-    first, second, sleeper = managed.up(fleet="turns"), managed.up(fleet="turns"), Sleeper()
+    both, sleeper = (managed.up(fleet="turns"), managed.up(fleet="turns")), Sleeper()
     targets = [{"Key": "tag:fleet", "Values": ["turns"]}]
     command_id = managed.send(sleeper.command, Targets=targets, MaxConcurrency="1", MaxErrors="1")
     sleeper.await_up()
-    assert managed.invocation(command_id, second)["Status"] == "Pending"
+    first, second = managed.turns(command_id, *both)
     managed.ec2.terminate_instances(InstanceIds=[second])
     managed.wait(second, "terminated")
     for process in sleeper.processes():
@@ -268,6 +268,9 @@ def test_an_instance_that_ends_before_its_turn_runs_nothing(managed: Managed) ->
     [
         ({"DocumentName": "AWS-ConfigureDocker"}, "InvalidDocument"),
         ({"DocumentName": "AWS-RunPowerShellScript"}, "UnsupportedPlatformType"),
+        ({"DocumentName": f"mine/{DOCUMENT}"}, "InvalidDocument"),
+        ({"DocumentName": f"arn:aws:ssm:{REGION}:123456789012:document/{DOCUMENT}"}, "InvalidDocument"),
+        ({"DocumentName": f"arn:aws:ssm:us-west-2::document/{DOCUMENT}"}, "InvalidDocument"),
         ({"DocumentVersion": "9"}, "InvalidDocumentVersion"),
         ({"Parameters": {}}, "InvalidParameters"),
         ({"Parameters": {"commands": ["  "]}}, "InvalidParameters"),
@@ -328,5 +331,19 @@ def test_policies_decide_by_document_and_by_the_tags_of_instances(
     others = [{"Key": "tag:team", "Values": ["dogs", "cats"]}]
     assert _code(keeper.send_command, Targets=others, **request) == "AccessDeniedException"
     assert _code(keeper.get_command_invocation, CommandId=sent, InstanceId=instance) == "AccessDeniedException"
+    by_arn = {**request, "DocumentName": f"arn:aws:ssm:{REGION}::document/{DOCUMENT}"}
+    assert keeper.send_command(InstanceIds=[instance], **by_arn)["Command"]["DocumentName"] == DOCUMENT
+    # Whoever may send documents of one's own cannot reach AWS's by calling it so.
+    own = statement("Allow", "ssm:SendCommand", f"arn:aws:ssm:*:{managed.cloud.account_id}:document/*")
+    writer = people.user(document(own, tagged)).client("ssm", region_name=REGION)
+    assert _code(writer.send_command, InstanceIds=[instance], **request) == "AccessDeniedException"
+    disguised = f"arn:aws:ssm:{REGION}:{managed.cloud.account_id}:document/{DOCUMENT}"
+    disguise = {**request, "DocumentName": disguised}
+    assert _code(writer.send_command, InstanceIds=[instance], **disguise) == "InvalidDocument"
+    odd = {**request, "DocumentName": "arn:x"}
+    tagger = people.user(allow("ssm:SendCommand", Condition=dogs)).client("ssm", region_name=REGION)
+    assert _code(tagger.send_command, InstanceIds=[instance], **odd) == "AccessDeniedException"
+    handed = {**request, "ServiceRoleArn": f"arn:aws:iam::{managed.cloud.account_id}:role/{managed.role}"}
+    assert _code(keeper.send_command, InstanceIds=[instance], **handed) == "AccessDeniedException"
     nobody = people.user(document(tagged)).client("ssm", region_name=REGION)
     assert _code(nobody.send_command, InstanceIds=[instance], **request) == "AccessDeniedException"

@@ -191,6 +191,9 @@ def test_several_parameters_at_once(ssm: Any, path: str) -> None:
     assert found["InvalidParameters"] == [f"{path}/gone", f"{path}/b:9"]
     removed = ssm.delete_parameters(Names=[f"{path}/a", f"{path}/gone"])
     assert (removed["DeletedParameters"], removed["InvalidParameters"]) == ([f"{path}/a"], [f"{path}/gone"])
+    for name in (f"{path}/b:1", ssm.get_parameter(Name=f"{path}/b")["Parameter"]["ARN"]):
+        assert _refused(ssm.delete_parameter, Name=name)[0] == "ParameterNotFound"
+    assert ssm.get_parameter(Name=f"{path}/b")["Parameter"]["Value"] == "b"
     assert _refused(ssm.get_parameter, Name=f"{path}/a")[0] == "ParameterNotFound"
     assert _refused(ssm.delete_parameter, Name=f"{path}/a")[0] == "ParameterNotFound"
     assert _refused(ssm.get_parameter_history, Name=f"{path}/a")[0] == "ParameterNotFound"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sagehound.localcloud.authorization.check import Check, Value, bool_text, request_tags, tag_keys
+from sagehound.localcloud.authorization.check import Check, Value, bool_text, passing, request_tags, tag_keys
 from sagehound.localcloud.call import Call, Request
 from sagehound.localcloud.state import arns
 
@@ -29,6 +29,7 @@ _TAGGED = {
 }
 _PUBLIC = "/aws/"
 _AWS_DOCUMENT = "AWS-"
+_PRINCIPAL = "ssm.amazonaws.com"
 
 
 def checks(call: Call, params: Request) -> list[Check]:
@@ -39,12 +40,12 @@ def checks(call: Call, params: Request) -> list[Check]:
         return _send_command(call, params, action)
     if "ResourceType" in params:
         kind, name = _TAGGED[params["ResourceType"]], params["ResourceId"]
-        arn = _parameter(call, name) if kind == "parameter" else _arn(call, f"{kind}/{name}")
+        arn = parameter_arn(call, name) if kind == "parameter" else _arn(call, f"{kind}/{name}")
         return [Check(action, arn, keys)]
     if operation not in _ON_PARAMETERS:
         return [Check(action, "*", keys)]
     names = params.get("Names") or [params[member] for member in ("Name", "Path") if member in params]
-    found = [Check(action, _parameter(call, name), keys) for name in names]
+    found = [Check(action, parameter_arn(call, name), keys) for name in names]
     if operation == "PutParameter" and params.get("Tags"):
         found += [Check("ssm:AddTagsToResource", check.resource, request_tags(params["Tags"])) for check in found]
     return found
@@ -60,12 +61,17 @@ def _keys(operation: str, params: Request) -> dict[str, Value]:
 
 
 def _send_command(call: Call, params: Request, action: str) -> list[Check]:
-    """On the document, and on each instance; where tags choose the instances, on any that has the tag."""
+    """On the document, and on each instance; where tags choose the instances, on any that has the tag.
+
+    And on the role that is handed over for notifications.
+    """
     document = params["DocumentName"]
     if not document.startswith("arn:"):
         owner = "" if document.startswith(_AWS_DOCUMENT) else call.account_id
         document = arns.make("ssm", call.region, owner, f"document/{document}")
     found = [Check(action, document)]
+    if params.get("ServiceRoleArn"):
+        found.append(passing(params["ServiceRoleArn"], _PRINCIPAL))
     targets = params.get("Targets") or ()
     named = [*(params.get("InstanceIds") or ())]
     for target in targets:
@@ -85,7 +91,7 @@ def _send_command(call: Call, params: Request, action: str) -> list[Check]:
     return found + [Check(action, _instance(call, "*"), keys) for keys in tags]
 
 
-def _parameter(call: Call, name: str) -> str:
+def parameter_arn(call: Call, name: str) -> str:
     """The ARN of a parameter that is named so, or by an ARN, perhaps with a version. AWS's own have no account."""
     resource = arns.parse(name).resource if name.count(":") >= 5 and name.startswith("arn:") else f"parameter/{name}"
     path = resource.removeprefix("parameter").partition(":")[0].replace("//", "/").rstrip("/")

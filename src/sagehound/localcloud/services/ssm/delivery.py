@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,8 @@ class Delivery:
                     self._died(command, invocation)
             if waiting:
                 self.begin(command)
+        # What a server left behind that was killed between telling an end and deleting its output.
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     async def stop(self) -> None:
         """End what runs; what waits goes on with the next server."""
@@ -93,7 +96,17 @@ class Delivery:
                     task.result()
 
     async def _invoke(self, command: Record, instance_id: str) -> None:
-        """One instance from Pending to its end."""
+        """One instance from Pending to its end, whatever fails here."""
+        if self._stopping:
+            return  # its turn comes with the next server
+        try:
+            await self._run(command, instance_id)
+        except Exception as error:
+            logger.exception("command %s on %s", command["CommandId"], instance_id)
+            told = {"StandardErrorContent": f"The local cloud could not run this command: {error}"}
+            self._advance(command, instance_id, "Failed", Finished=self._clock.now(), **told)
+
+    async def _run(self, command: Record, instance_id: str) -> None:
         now, name = self._clock.now(), (command["CommandId"], instance_id)
         if now > command["RequestedDateTime"] + timedelta(seconds=command["TimeoutSeconds"]):
             self._advance(command, instance_id, "TimedOut", "DeliveryTimedOut")

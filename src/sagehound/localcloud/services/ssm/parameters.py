@@ -52,7 +52,7 @@ class Parameters:
 
     def DeleteParameter(self, call: Call, request: Request) -> Response:
         """Remove a parameter with its versions."""
-        name = self._table.named(call.region, request["Name"]).name
+        name = request["Name"]  # as in DeleteParameters no ARN, and nothing that names one version only
         call.resource = self._table.arn(call.region, name)
         if not self._table.delete(call.region, name):
             raise errors.parameter_not_found(name)

@@ -38,7 +38,7 @@ class Sending:
 
     def SendCommand(self, call: Call, request: Request) -> Response:
         """Keep the command, answer, then run it on each of its instances."""
-        shell_script.check_document(request["DocumentName"])
+        shell_script.check_document(request["DocumentName"], call.region)
         if request.get("DocumentVersion", "$DEFAULT") not in ("$DEFAULT", "$LATEST", "1"):
             raise AwsError("InvalidDocumentVersion", "The document version is not valid or does not exist.")
         script = shell_script.parse(request.get("Parameters", {}))

@@ -51,9 +51,10 @@ class SSM:
         fleet = Fleet(machines, roles, access, clock, account_id)
         upload = Upload(objects, access, fleet, endpoint_url)
         self._delivery = Delivery(self._commands, clock, machines, self._folder, upload)
+        self._reading = Reading(parameters, cipher, public_parameters)
         self._operations = operations_of(
             Parameters(parameters, clock, cipher),
-            Reading(parameters, cipher, public_parameters),
+            self._reading,
             Describing(parameters),
             self._tags,
             fleet,
@@ -75,11 +76,16 @@ class SSM:
         """End the commands that run."""
         await self._delivery.stop()
 
+    def value(self, region: str, name: str) -> str:
+        """The value of a parameter, for EC2's `resolve:ssm:NAME`."""
+        return self._reading.value(region, name)
+
     def resource_tags(self, arn: str) -> Mapping[str, str]:
         """The tags of a parameter, or of an instance that a command is for, for conditions of policies."""
-        if not arn.startswith("arn:"):
+        try:
+            fields = arns.parse(arn)
+        except ValueError:
             return {}
-        fields = arns.parse(arn)
         if fields.service == "ec2":
             return self._machines.instance_tags(arn)
         return self._tags.of(fields.region, arn) if fields.resource.startswith("parameter/") else {}

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.instances.spec import Command
 from sagehound.localcloud.services.ssm.errors import invalid_parameters
+from sagehound.localcloud.state import arns
 
 DOCUMENT = "AWS-RunShellScript"
 PLUGIN, STEP = "aws:runShellScript", "awsrunShellScript"
@@ -19,9 +20,9 @@ _WORKING_DIRECTORY = "/usr/bin"
 """Where AWS's agent runs scripts that name no directory."""
 _RUN = (
     'd="$HOME/.ssm/$1"; mkdir -p "$d" && cat >"$d/_script.sh" && chmod 700 "$d/_script.sh" || exit 1; '
-    'cd "$2" || exit 1; sh -c "$d/_script.sh" </dev/null; s=$?; rm -r "$d"; exit $s'
+    'if cd -- "$2"; then "$d/_script.sh" </dev/null; s=$?; else s=1; fi; rm -r "$d"; exit $s'
 )
-"""The agent writes the commands to a file and lets sh run that by its path, so `#!` in the first line has an effect."""
+"""As the agent does it: the commands become a file, run by its path, so `#!` in the first line has an effect."""
 
 
 class ShellScript(NamedTuple):
@@ -42,11 +43,15 @@ class ShellScript(NamedTuple):
         )
 
 
-def check_document(name: str) -> None:
-    """InvalidDocument for a document that is not here: only AWS-RunShellScript is."""
-    if name.rpartition("/")[2] == "AWS-RunPowerShellScript":
+def check_document(name: str, region: str) -> None:
+    """InvalidDocument for a document that is not here: only AWS-RunShellScript is, by its name or its whole ARN.
+
+    No other name may lead to it: IAM was asked about the name as it stands in the request.
+    """
+    short = name.removeprefix(arns.make("ssm", region, "", "document/"))
+    if short == "AWS-RunPowerShellScript":
         raise AwsError("UnsupportedPlatformType", "AWS-RunPowerShellScript is for Windows; the instances are Linux.")
-    if name.rpartition("/")[2] != DOCUMENT:
+    if short != DOCUMENT:
         message = f"Document with name {name} does not exist: the local cloud has {DOCUMENT} only."
         raise AwsError("InvalidDocument", message)
 
