@@ -292,13 +292,15 @@ def test_an_offer_file_of_the_bulk_list_is_read(tmp_path: Path) -> None:
         (Use.TRAINING, "ml.m5.large"): Decimal("0.115"),
         (Use.HOSTING, "ml.m5.large"): Decimal("0.116"),
     }
+    assert table.dated == "2026-09-24"
     # Over the table in the package, the file's prices hold and the rest stays.
     both = table.over(packaged_prices())
     assert both.prices[Use.HOSTING, "ml.m5.large"].usd == Decimal("0.116")
     assert both.prices[Use.EC2, "t2.small"].usd == Decimal("0.023")
+    assert "what they lack came with the package" in both.origin
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"products": {}}', "\x00"])
+@pytest.mark.parametrize("content", ["", "[]", '{"products": {}}', '{"products": {}, "terms": {}}', "\x00"])
 def test_a_file_that_is_no_offer_is_refused(content: str, tmp_path: Path) -> None:
     path = tmp_path / "index.json"
     path.write_text(content)
@@ -369,6 +371,7 @@ def test_prices_may_be_a_folder_of_offer_files(tmp_path: Path) -> None:
         chosen(str(tmp_path), REGION, "")
     (sku,) = [one for one in LIST if one["product"]["sku"].startswith("HOST")]
     offer = {
+        "publicationDate": "2026-09-24T23:59:59Z",
         "products": {"HOST000000000001": sku["product"]},
         "terms": {"OnDemand": {"HOST000000000001": sku["terms"]["OnDemand"]}},
     }

@@ -42,6 +42,9 @@ _PLAIN: Mapping[Use, Mapping[str, str]] = {
 """What tells products of one usage type apart: licences and dedicated hosts, and what watches over tiered storage."""
 
 
+_DATE = len("2026-11-23")
+
+
 class NotAnOffer(ValueError):
     """What was read is no part of AWS's Price List; the text says why."""
 
@@ -66,6 +69,14 @@ def products_of_offer(text: str) -> Iterator[Product]:
             yield {**service, "product": product, "terms": {"OnDemand": on_demand.get(sku, {})}}
     except (KeyError, AttributeError, TypeError) as error:
         raise NotAnOffer(f"no offer file of AWS's Price List: {type(error).__name__} {error}") from error
+
+
+def published(text: str) -> str:
+    """The date on which AWS published an offer file."""
+    told = _checked(text).get("publicationDate")
+    if not isinstance(told, str) or len(told) < _DATE:
+        raise NotAnOffer("no offer file of AWS's Price List: it has no publicationDate")
+    return told[:_DATE]
 
 
 def prices_of(products: Iterable[Product], region: str) -> Iterator[Price]:

@@ -95,7 +95,8 @@ class PriceTable:
 
     def over(self, other: PriceTable) -> PriceTable:
         """These prices, and where one is missing that of the other table."""
-        return PriceTable(self.region, self.dated, self.origin, {**other.prices, **self.prices})
+        origin = f"{self.origin}; what they lack {other.origin}, {other.dated}"
+        return PriceTable(self.region, self.dated, origin, {**other.prices, **self.prices})
 
     def why_missing(self, use: Use, item: str) -> str:
         """That there is no such price, and the way out."""

@@ -9,7 +9,14 @@ from typing import Any
 
 from sagehound.errors import StepFailed
 from sagehound.pipeline.aws_errors import aws_step
-from sagehound.pipeline.pricing.offers import NotAnOffer, Product, prices_of, products_of_answer, products_of_offer
+from sagehound.pipeline.pricing.offers import (
+    NotAnOffer,
+    Product,
+    prices_of,
+    products_of_answer,
+    products_of_offer,
+    published,
+)
 from sagehound.pipeline.pricing.prices import PriceTable, Use, table_of
 
 _HOME = "us-east-1"
@@ -45,7 +52,7 @@ def connect_price_list(profile: str) -> Any:
     try:
         session = boto3.Session(profile_name=profile or None)
     except botocore.exceptions.ProfileNotFound as error:
-        raise StepFailed("cost", str(error), "Set `profile` in pipeline.toml, or run `aws configure`.") from error
+        raise StepFailed("cost", str(error), "Give --profile one that `aws configure list-profiles` names.") from error
     if session.get_credentials() is None:
         raise StepFailed(
             "cost",
@@ -78,6 +85,7 @@ def read_offers(paths: Iterable[Path], region: str) -> PriceTable:
         try:
             text = path.read_text(encoding="utf-8")
             prices += list(prices_of(products_of_offer(text), region))
+            dates.append(published(text))
         except (NotAnOffer, UnicodeDecodeError, OSError) as error:
             raise StepFailed(
                 "cost",
@@ -85,7 +93,6 @@ def read_offers(paths: Iterable[Path], region: str) -> PriceTable:
                 "Give offer files as AWS writes them: "
                 f"https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonSageMaker/current/{region}/index.json",
             ) from error
-        dates.append(f"{datetime.fromtimestamp(path.stat().st_mtime, UTC):%Y-%m-%d}")
     return table_of(region, min(dates, default=""), "offer files of AWS's Price List", prices)
 
 
