@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -10,16 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sagehound.pipeline.cost.bill import Bill, dollars, merged, price_usages
-from sagehound.pipeline.cost.comparisons import estimated_seconds, others, same_type, several
+from sagehound.pipeline.cost.comparisons import estimated_seconds, others, several
 from sagehound.pipeline.cost.summary import CostSummary
 from sagehound.pipeline.cost.table import bill_lines
-from sagehound.pipeline.cost.usage import Job, Running, Usage, Usages
+from sagehound.pipeline.cost.usage import InstanceTraining, Job, Running, Usage, Usages
+from sagehound.pipeline.cost.ways import Ways, ways
 from sagehound.pipeline.pricing.packaged import packaged_prices
 from sagehound.pipeline.pricing.prices import PriceTable, Use, table_of
 
 MONTH = Decimal(730 * 3600)
 ONE = Job("dogs-train-1", "train", "ml.m5.xlarge", 1, Decimal(1174), Decimal(1217), Decimal(1000))
 FIVE = Job("dogs-train-5", "train x5", "ml.m5.xlarge", 5, Decimal(1181), Decimal(5865), Decimal(1010))
+
+SMALL = InstanceTraining("dogs-instance-1", "i-1", "t2.small", Decimal("70.4"), Decimal(71), Decimal("29.3"))
 
 
 def used(use: Use, item: str, quantity: str, step: str = "train", resource: str = "dogs", what: str = "") -> Usage:
@@ -118,13 +122,73 @@ def test_what_runs_is_told_with_an_hour_and_a_month() -> None:
     assert "$167.90" in text
 
 
-def test_ec2_against_sagemaker_for_the_same_type() -> None:
-    found = same_type(ONE, packaged_prices())
+def test_what_runs_is_told_with_its_type_and_its_age() -> None:
+    since = datetime(2026, 11, 23, 12, tzinfo=UTC)
+    running = [Running("endpoint dogs", Use.HOSTING, "ml.m5.large", Decimal(1), since)]
+    bill = price_usages(Usages([], running), packaged_prices(), charged=False, at=since + timedelta(hours=26))
+    (line,) = [one for one in bill_lines(CostSummary.of(bill)) if "endpoint dogs" in one]
+    assert "endpoint dogs, ml.m5.large" in line
+    assert " 26 h " in line
+
+
+def priced(found: Ways | None) -> dict[tuple[str, str, str], str]:
+    """(way, type, what was measured) -> money."""
     assert found is not None
-    # 0.192 against 0.230 an hour: 16.5 % less; 1217 x 0.192 / 3600 = 0.064906...
-    assert found.cheaper == 17
-    assert f"{found.ec2:.6f}" == "0.064907"
-    assert same_type(replace(ONE, instance_type="ml.x9.huge"), packaged_prices()) is None
+    return {(one.what, one.instance_type, one.name): f"{one.usd:.6f}" for one in found.found}
+
+
+def test_a_job_and_an_ec2_training_stand_beside_each_other_with_what_they_took() -> None:
+    found = ways(ONE, SMALL, packaged_prices())
+    # 1217 x 0.230 / 3600, 71 x 0.023 / 3600, 1217 x 0.192 / 3600; a notebook costs as much as a job. There is no
+    # ml.t2.small, neither for jobs nor for notebooks.
+    assert priced(found) == {
+        ("training job", "ml.m5.xlarge", "dogs-train-1"): "0.077753",
+        ("EC2 instance", "t2.small", "dogs-instance-1"): "0.000454",
+        ("EC2 instance", "m5.xlarge", ""): "0.064907",
+        ("notebook instance", "ml.m5.xlarge", ""): "0.077753",
+    }
+    text = "\n".join(bill_lines(CostSummary.of(replace(bill_of([]), jobs=[ONE], trainings=[SMALL]))))
+    (job,) = [line for line in text.splitlines() if "measured, dogs-train-1" in line]
+    assert [word for word in job.split() if word[0].isdigit() and "," in word] == ["1,000", "1,174", "1,217"]
+    (instance,) = [line for line in text.splitlines() if "measured, dogs-instance-1" in line]
+    assert instance.split()[3:6] == ["29", "70", "71"]
+    assert "m5.xlarge costs $0.192 an hour on EC2; as ml.m5.xlarge $0.23 an hour in a training job" in text
+    assert "EC2 costs 17 % less" in text
+    assert "t2.small and ml.m5.xlarge are different machines" in text
+    told = CostSummary.of(replace(bill_of([]), jobs=[ONE], trainings=[SMALL])).as_dict()["ec2_or_sagemaker"]
+    assert [one["measured"] for one in told["ways"]] == [True, True, False, False]
+    assert told["ways"][1]["script_seconds"] == "29.3"
+
+
+def test_of_the_same_type_nothing_has_to_be_computed_for_ec2() -> None:
+    found = ways(ONE, replace(SMALL, instance_type="m5.xlarge"), packaged_prices())
+    assert found is not None
+    assert [(one.what, one.measured) for one in found.found] == [
+        ("training job", True),
+        ("EC2 instance", True),
+        ("notebook instance", False),
+    ]
+    assert not any("different machines" in one for one in found.sentences())
+
+
+def test_the_least_that_ec2_bills_is_told_and_elsewhere_the_time_counts() -> None:
+    short = replace(SMALL, instance_type="m5.large", seconds=Decimal("19.2"), billable=Decimal(60))
+    found = ways(None, short, packaged_prices())
+    # 60 x 0.096 / 3600, and 20 x 0.115 / 3600 in a job or on a notebook
+    assert list(priced(found).values()) == ["0.001600", "0.000639", "0.000639"]
+    assert found is not None
+    assert any("EC2 bills at least 60 s, and not 19" in one for one in found.sentences())
+
+
+def test_a_spot_job_pays_less_and_the_other_ways_take_the_time_that_it_took() -> None:
+    spot = replace(ONE, seconds=Decimal(500), billable=Decimal(100))
+    # 100 x 0.230 / 3600; 500 x 0.192 / 3600; 500 x 0.230 / 3600
+    assert list(priced(ways(spot, None, packaged_prices())).values()) == ["0.006389", "0.026667", "0.031944"]
+
+
+def test_without_a_training_or_a_price_nothing_is_compared() -> None:
+    assert ways(None, None, packaged_prices()) is None
+    assert ways(replace(ONE, instance_type="ml.x9.huge"), None, packaged_prices()) is None
 
 
 def test_one_against_five() -> None:

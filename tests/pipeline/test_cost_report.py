@@ -44,8 +44,9 @@ def test_the_page_has_the_bill_and_what_it_could_have_cost(
     for job in jobs:
         assert f"{job}, {job[-1]} x ml.m5.large" in page.text
     assert "0.115 an hour" in page.text
-    assert "EC2, m5.large" in page.text
-    assert "2 instances" in page.text
+    assert "m5.large costs $0.096 an hour on EC2; as ml.m5.large $0.115 an hour in a training job" in page.text
+    assert f"measured, {jobs[0]}" in page.text
+    assert "2 × ml.m5.large" in page.text
     assert "Estimates, not measurements" in page.text
     assert "ml.g4dn.xlarge" in page.text
     assert "Not counted" in page.text
@@ -54,6 +55,12 @@ def test_the_page_has_the_bill_and_what_it_could_have_cost(
     assert len([line for line in told["lines"] if line["use"] == "training"]) == 2
     assert [other["estimate"] for other in told["other_types"]].count(False) == 1
     assert told["one_or_several"]["instances"] == 2
+    ways = told["ec2_or_sagemaker"]["ways"]
+    assert [(one["way"], one["instance_type"], one["name"]) for one in ways] == [
+        ("training job", "ml.m5.large", jobs[0]),
+        ("EC2 instance", "m5.large", ""),
+        ("notebook instance", "ml.m5.large", ""),
+    ]
 
 
 def test_the_command_tells_people_and_machines(
@@ -77,6 +84,11 @@ def test_the_command_tells_people_and_machines(
     assert '"usd": "0.000000"' in nothing.stdout
     nobody = run("--run", "nobody", "--json")
     assert '"usd": "0.000000"' in nobody.stdout
+    elsewhere = run("--region", "eu-west-1", "--json")
+    assert "eu-west-1 has other prices" in elsewhere.stdout
+    nobody = run("--prices", "aws", "--profile", "nobody-has-this")
+    assert nobody.returncode == 1
+    assert "nobody-has-this" in nobody.stderr
     refused = run("--prices", "/does/not/exist")
     assert refused.returncode == 1
     assert "way out" in refused.stderr

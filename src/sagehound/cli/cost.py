@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from sagehound.cli.opening import opened
-from sagehound.cli.options import ConfigOption, DataDirOption, JsonOption, SetOption, TargetOption
+from sagehound.cli.options import (
+    ConfigOption,
+    DataDirOption,
+    JsonOption,
+    ProfileOption,
+    RegionOption,
+    SetOption,
+    TargetOption,
+)
 
 
 def cost(
@@ -17,12 +25,15 @@ def cost(
         typer.Option(help="table (in the package), aws (AWS's Price List, now), or an offer file.", metavar="SOURCE"),
     ] = "table",
     since: Annotated[
-        datetime | None, typer.Option(help="Only what was used from this moment on (UTC), as in 2026-11-23T08:00:00.")
+        datetime | None,
+        typer.Option(help="Only what was used, and jobs that were made, from then on (UTC): 2026-11-23T08:00:00."),
     ] = None,
     run: Annotated[str, typer.Option(help="Only what the run of this name made (default: all of the project).")] = "",
     config: ConfigOption = None,
     overrides: SetOption = None,
     target: TargetOption = "local",
+    profile: ProfileOption = "",
+    region: RegionOption = "",
     data_dir: DataDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -35,7 +46,7 @@ def cost(
     from sagehound.pipeline.cost.summarising import chosen
 
     with (
-        opened(config, overrides, target, data_dir, as_json, tells_clock=False) as here,
+        opened(config, overrides, target, data_dir, as_json, tells_clock=False, profile=profile, region=region) as here,
         here.reporter.step("cost") as step,
     ):
         given = chosen(prices, here.settings.region, here.settings.profile)

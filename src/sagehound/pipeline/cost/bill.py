@@ -9,7 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 from sagehound.pipeline.cost.arithmetic import HOUR, MONTH, cents, money
-from sagehound.pipeline.cost.usage import Job, Running, Usage, Usages, as_dict, total
+from sagehound.pipeline.cost.timeline import span_words
+from sagehound.pipeline.cost.usage import InstanceTraining, Job, Running, Usage, Usages, as_dict, total
 from sagehound.pipeline.pricing.prices import Price, PriceTable
 
 _ORDER = ("features", "tune", "train", "notebook", "instance", "endpoint", "function", "scaling", "storage")
@@ -40,6 +41,17 @@ class RunningLine:
 
     running: Running
     price: Price | None
+
+    @property
+    def what(self) -> str:
+        """What it is, with its instance type."""
+        item = self.running.item
+        return f"{self.running.what}, {item}" if "." in item else self.running.what
+
+    def age(self, now: datetime | None) -> str:
+        """How long it has been there; empty where nobody says."""
+        since = self.running.since
+        return span_words(now - since) if now and since else ""
 
     def usd(self, seconds: Decimal) -> Decimal | None:
         """What it costs for so many seconds; None without a price."""
@@ -85,6 +97,7 @@ class Bill:
     clock: str = ""
     """That the cloud's clock was fast, so that its seconds are no real ones."""
     notes: list[str] = field(default_factory=list)
+    trainings: list[InstanceTraining] = field(default_factory=list)
 
     @property
     def usd(self) -> Decimal:
@@ -157,6 +170,7 @@ def price_usages(
         at=at,
         clock=clock,
         notes=list(notes),
+        trainings=list(usages.trainings),
     )
 
 

@@ -37,7 +37,7 @@ def collect(clients: Clients, names: Names, since: datetime | None = None, now: 
     """
     moment = now or cloud_now(clients)
     found = Usages()
-    history = History(clients, since)
+    history = History(clients)
     parts: tuple[tuple[str, Callable[[], Usages]], ...] = (
         ("training and tuning jobs", lambda: job_usages(clients, names, since, moment)),
         ("endpoints", lambda: endpoint_usages(clients, names, history, since, moment)),

@@ -1,4 +1,4 @@
-"""What else it could have cost: EC2 against SageMaker, one instance against several, other types as an estimate"""
+"""What else it could have cost: one instance against several, and other types as an estimate"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sagehound.pipeline.cost.arithmetic import EC2_MINIMUM, ec2_seconds, money, whole
+from sagehound.pipeline.cost.arithmetic import money, whole
 from sagehound.pipeline.cost.usage import Job
 from sagehound.pipeline.pricing.hardware import burstable, hardware_of
 from sagehound.pipeline.pricing.prices import PriceTable, Use
@@ -17,32 +17,6 @@ ESTIMATED = (
     "grow) with the number of virtual processors, or they do not change at all; downloads and uploads stay as they "
     "were. GPUs are not counted: a script that uses one is faster there, one that does not pays for it all the same."
 )
-
-
-@dataclass(frozen=True)
-class SameType:
-    """The seconds of a training on SageMaker and on EC2, for the same kind of machine."""
-
-    job: Job
-    sagemaker_hour: Decimal
-    ec2_hour: Decimal
-    sagemaker: Decimal
-    ec2: Decimal
-
-    @property
-    def cheaper(self) -> int:
-        """By how many per cent EC2 is cheaper by the hour."""
-        return round((1 - self.ec2_hour / self.sagemaker_hour) * 100)
-
-    def sentence(self) -> str:
-        """ml.m5.xlarge against m5.xlarge in words."""
-        plain = self.job.instance_type.removeprefix("ml.")
-        each = self.job.billable / self.job.instance_count
-        minimum = f" (EC2 bills at least {EC2_MINIMUM} s, and not {each:.0f})" if each < EC2_MINIMUM else ""
-        return (
-            f"an hour on EC2 ({plain}) costs {self.cheaper} % less than on {self.job.instance_type}{minimum}; "
-            "the time to start it and to set it up, and what you forget to stop, come on top"
-        )
 
 
 @dataclass(frozen=True)
@@ -64,6 +38,18 @@ class Several:
         """Seconds of several over those of one."""
         return self.more.seconds / self.one.seconds if self.one.seconds else Decimal(0)
 
+    def as_dict(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "one": self.one.name,
+            "several": self.more.name,
+            "instances": self.more.instance_count,
+            "one_usd": f"{self.one_usd:.6f}",
+            "several_usd": f"{self.more_usd:.6f}",
+            "bill_ratio": round(float(self.bill_ratio), 3),
+            "time_ratio": round(float(self.time_ratio), 3),
+        }
+
 
 @dataclass(frozen=True)
 class Other:
@@ -79,15 +65,14 @@ class Other:
     usd: tuple[Decimal, Decimal]
     measured: bool
 
-
-def same_type(job: Job, table: PriceTable) -> SameType | None:
-    """EC2 against SageMaker for a job's type; None where one of the prices is unknown."""
-    here = table.find(Use.TRAINING, job.instance_type)
-    there = table.find(Use.EC2, job.instance_type.removeprefix("ml."))
-    if here is None or there is None:
-        return None
-    seconds = ec2_seconds([job.billable / job.instance_count]) * job.instance_count
-    return SameType(job, here.usd, there.usd, money(here, job.billable), money(there, seconds))
+    def as_dict(self) -> dict[str, Any]:
+        """For machines."""
+        return {
+            "instance_type": self.instance_type,
+            "seconds": [f"{one:.3f}" for one in self.seconds],
+            "usd": [f"{one:.6f}" for one in self.usd],
+            "estimate": not self.measured,
+        }
 
 
 def several(jobs: Sequence[Job], table: PriceTable) -> Several | None:
@@ -131,27 +116,3 @@ def estimated_seconds(job: Job, own_vcpus: int, vcpus: int) -> tuple[Decimal, De
     phase = min(job.seconds, job.phase) if job.phase is not None else job.seconds
     scaled = job.seconds - phase + phase * own_vcpus / vcpus
     return min(scaled, job.seconds), max(scaled, job.seconds)
-
-
-def as_dict(found: SameType | Several | None) -> dict[str, Any] | None:
-    """A comparison for machines."""
-    if found is None:
-        return None
-    if isinstance(found, SameType):
-        return {
-            "job": found.job.name,
-            "sagemaker_usd_an_hour": str(found.sagemaker_hour),
-            "ec2_usd_an_hour": str(found.ec2_hour),
-            "sagemaker_usd": f"{found.sagemaker:.6f}",
-            "ec2_usd": f"{found.ec2:.6f}",
-            "ec2_cheaper_percent": found.cheaper,
-        }
-    return {
-        "one": found.one.name,
-        "several": found.more.name,
-        "instances": found.more.instance_count,
-        "one_usd": f"{found.one_usd:.6f}",
-        "several_usd": f"{found.more_usd:.6f}",
-        "bill_ratio": round(float(found.bill_ratio), 3),
-        "time_ratio": round(float(found.time_ratio), 3),
-    }

@@ -14,9 +14,9 @@ from sagehound.pipeline.cost.arithmetic import whole
 from sagehound.pipeline.cost.history import Call, History
 from sagehound.pipeline.cost.metrics import metric_sum
 from sagehound.pipeline.cost.scalings import scaled_changes
-from sagehound.pipeline.cost.timeline import Change, Period, after, agreeing, instance_seconds, periods
-from sagehound.pipeline.cost.usage import Running, Usage, Usages, carries
-from sagehound.pipeline.names import PROJECT_TAG, Names
+from sagehound.pipeline.cost.timeline import Change, Period, after, agreeing, instance_seconds, periods, span_words
+from sagehound.pipeline.cost.usage import Running, Usage, Usages, carries, carries_event
+from sagehound.pipeline.names import Names
 from sagehound.pipeline.pricing.prices import Use
 
 _IDLE_DAYS = 1
@@ -27,19 +27,29 @@ def endpoint_usages(clients: Clients, names: Names, history: History, since: dat
     """The project's endpoints that are there, and those that are gone as far as CloudTrail says what they were."""
     found = Usages()
     there: dict[str, datetime] = {}
-    for name in _tagged(clients, names):
-        there[name] = clients.sagemaker.describe_endpoint(EndpointName=name)["CreationTime"]
-        found.add(_of_endpoint(clients, name, since, now))
+    for endpoint in _tagged(clients, names):
+        there[endpoint["EndpointName"]] = endpoint["CreationTime"]
+        found.add(_of_endpoint(clients, endpoint, since, now))
     found.add(_deleted(names, history, there, since, now))
     return found
 
 
-def _of_endpoint(clients: Clients, name: str, since: datetime | None, now: datetime) -> Usages:
-    endpoint = clients.sagemaker.describe_endpoint(EndpointName=name)
-    config = clients.sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
-    types = {one["VariantName"]: one for one in config["ProductionVariants"]}
+def _of_endpoint(clients: Clients, endpoint: Mapping[str, Any], since: datetime | None, now: datetime) -> Usages:
     found = Usages()
+    name = endpoint["EndpointName"]
+    if endpoint["EndpointStatus"] == "Failed":
+        found.not_counted.append(f"endpoint {name}: it failed ({endpoint.get('FailureReason', 'no reason told')})")
+        return found
+    describe = partial(clients.sagemaker.describe_endpoint_config, EndpointConfigName=endpoint["EndpointConfigName"])
+    config = answer_unless(describe, "ValidationException")
+    if config is None:
+        lost = f"its configuration {endpoint['EndpointConfigName']} is deleted, which names its instance type"
+        found.not_counted.append(f"endpoint {name}, which is there and costs: {lost}")
+        return found
+    types = {one["VariantName"]: one for one in config["ProductionVariants"]}
     idle = _idle(clients, name, endpoint, now)
+    if config["CreationTime"] > endpoint["CreationTime"]:
+        found.not_counted.append(f"endpoint {name}: what it had before its update; all of its time counts as it is now")
     for variant in endpoint.get("ProductionVariants", config["ProductionVariants"]):
         wanted = types.get(variant["VariantName"], {})
         if "InstanceType" not in wanted:
@@ -83,6 +93,8 @@ def _deleted(
             if name in there and made.moment >= there[name] - _SAME:
                 continue  # the one that is there now; one of the same name may have gone before it
             gone = next((one for one in history.of(name, "DeleteEndpoint") if one.moment >= made.moment), None)
+            if gone is not None and since is not None and gone.moment <= since:
+                continue
             variants = _variants(history, made)
             until = f"endpoint {name}, deleted at {gone.moment:%Y-%m-%d %H:%M}" if gone else f"endpoint {name}, gone"
             if not variants or gone is None:
@@ -100,8 +112,7 @@ def _ours(names: Names, made: Call) -> set[str]:
     tags = made.request.get("tags")
     name = made.request.get("endpointName", "")
     if tags is not None and name:
-        tagged = any(one.get("key") == PROJECT_TAG and one.get("value") == names.project for one in tags)
-        return {str(name)} if tagged else set()
+        return {str(name)} if carries_event(tags, names) else set()
     return {names.endpoint, names.multi_endpoint} & made.names
 
 
@@ -124,21 +135,19 @@ def _idle(clients: Clients, name: str, endpoint: Mapping[str, Any], now: datetim
     for variant in endpoint.get("ProductionVariants", []):
         dimensions = {"EndpointName": name, "VariantName": variant["VariantName"]}
         calls += metric_sum(clients, "AWS/SageMaker", "Invocations", dimensions, begin, now)
-    return f"no call in {_span(now - begin)}" if calls == 0 else ""
+    return f"no call in {span_words(now - begin)}" if calls == 0 else ""
 
 
-def _span(span: timedelta) -> str:
-    hours = span.total_seconds() / 3600
-    return f"{hours:.0f} h" if hours >= 1 else f"{hours * 60:.0f} min"
-
-
-def _tagged(clients: Clients, names: Names) -> Iterator[str]:
-    """Names of the endpoints that carry the project's tag, whatever they are called."""
+def _tagged(clients: Clients, names: Names) -> Iterator[dict[str, Any]]:
+    """DescribeEndpoint of those that carry the project's tag, whatever they are called."""
     sagemaker = clients.sagemaker
     for page in sagemaker.get_paginator("list_endpoints").paginate():
         for summary in page["Endpoints"]:
             arn = summary["EndpointArn"]
             # One that was deleted since the list was made has no tags any more.
             told = answer_unless(partial(sagemaker.list_tags, ResourceArn=arn), "ValidationException")
-            if told is not None and carries(told["Tags"], names):
-                yield summary["EndpointName"]
+            if told is None or not carries(told["Tags"], names):
+                continue
+            describe = partial(sagemaker.describe_endpoint, EndpointName=summary["EndpointName"])
+            if (found := answer_unless(describe, "ValidationException")) is not None:
+                yield found

@@ -31,9 +31,8 @@ class History:
     """The calls by which things that cost money come and go, each operation looked up when it is first asked for:
     CloudTrail answers two questions a second."""
 
-    def __init__(self, clients: Clients, since: datetime | None = None) -> None:
+    def __init__(self, clients: Clients) -> None:
         self._clients = clients
-        self._window = {"StartTime": since} if since else {}
         self._calls: dict[str, list[Call]] = {}
         self.refused = ""
         """Why nothing is known; empty where CloudTrail has answered all that was asked so far."""
@@ -55,9 +54,7 @@ class History:
             # The first is that of the region; the others are for IAM.
             pages = self._clients.cloudtrails[0].get_paginator("lookup_events")
             try:
-                events = [
-                    event for page in pages.paginate(LookupAttributes=asked, **self._window) for event in page["Events"]
-                ]
+                events = [event for page in pages.paginate(LookupAttributes=asked) for event in page["Events"]]
             except ClientError as error:
                 code, message = error_of(error)
                 if code not in _DENIED:

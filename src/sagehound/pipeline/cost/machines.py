@@ -3,47 +3,78 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
 from sagehound.pipeline.aws_errors import answer_unless
-from sagehound.pipeline.bucket import list_objects
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.cost.arithmetic import ec2_seconds, exact_seconds, volume, whole
 from sagehound.pipeline.cost.history import History
+from sagehound.pipeline.cost.outcomes import Outcome, forgotten_usages, read_outcomes
 from sagehound.pipeline.cost.timeline import Period, after, runs
-from sagehound.pipeline.cost.usage import Running, Usage, Usages
-from sagehound.pipeline.instance_plan import INSTANCE_TAG, OUTCOME, result_prefix
-from sagehound.pipeline.names import Names
+from sagehound.pipeline.cost.usage import InstanceTraining, Running, Usage, Usages, carries
+from sagehound.pipeline.instance_plan import INSTANCE_TAG
+from sagehound.pipeline.names import PROJECT_TAG, Names
 from sagehound.pipeline.pricing.prices import Use
 
 _SAID = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) GMT\)")
 _UP = ("running", "stopping", "shutting-down")
 _SAME = timedelta(seconds=60)
+_LEAST = timedelta(seconds=1)
+"""S3 tells whole seconds: what ended in the second of its launch would have ended before it."""
 _NO_CONSOLE = ("InvalidInstanceID.NotFound", "UnauthorizedOperation", "AccessDenied")
+_NO_OUTCOMES = ("AccessDenied", "403", "NoSuchBucket")
 
 
 def machine_usages(clients: Clients, names: Names, history: History, since: datetime | None, now: datetime) -> Usages:
-    """The project's EC2 instances; a terminated one is told for about an hour, and unknown afterwards."""
+    """The project's EC2 instances; of a training whose instance EC2 has forgotten, an hour after its end, what its own
+    outcome tells."""
     found = Usages()
-    ec2 = clients.client("ec2")
-    pages = ec2.get_paginator("describe_instances").paginate(
-        Filters=[{"Name": f"tag:{tag['Key']}", "Values": [tag["Value"]]} for tag in names.tags]
+    pages = clients.ec2.get_paginator("describe_instances").paginate(
+        Filters=[{"Name": f"tag:{PROJECT_TAG}", "Values": [names.project]}]
     )
     instances = [one for page in pages for reservation in page["Reservations"] for one in reservation["Instances"]]
-    for instance in instances:
+    outcomes = answer_unless(partial(read_outcomes, clients, names), *_NO_OUTCOMES)
+    if outcomes is None:
+        found.not_counted.append("trainings on instances that EC2 has forgotten: their outcomes may not be read")
+    # What is forgotten is older than what is known: the last training of all comes last.
+    known = {name for one in instances if (name := _training_name(one))}
+    for outcome in outcomes or []:
+        if outcome.name in known:
+            continue
+        if names.run:
+            found.not_counted.append(
+                f"the training {outcome.name} on an instance that EC2 has forgotten, and its run too"
+            )
+        else:
+            found.add(forgotten_usages(outcome, since))
+    for instance in sorted(instances, key=lambda one: one["LaunchTime"]):
+        if not carries(instance["Tags"], names):
+            continue  # another run's
+        outcome = outcome_of(instance, instances, outcomes or [])
         up = instance["State"]["Name"] in _UP
-        ended = None if up else ended_at(clients, names, ec2, instance)
-        found.add(instance_usages(ec2, instance, history, ended, since, now))
-    known = {tag["Value"] for one in instances for tag in one.get("Tags", []) if tag["Key"] == INSTANCE_TAG}
-    begin = result_prefix(names, "").rstrip("/") + "/"
-    for key in list_objects(clients, names.bucket, begin):
-        run, _, name = key.removeprefix(begin).partition("/")
-        if name == OUTCOME and run not in known:
-            found.not_counted.append(f"the training {run} on an instance that EC2 has forgotten: its type went with it")
+        ended = None if up else ended_at(clients.ec2, instance, outcome)
+        used = instance_usages(clients.ec2, instance, history, ended, since, now)
+        found.add(used)
+        if outcome is not None and outcome.status == 0 and not up:
+            found.trainings += _training(outcome, instance, used)
     return found
+
+
+def outcome_of(
+    instance: Mapping[str, Any], instances: Sequence[Mapping[str, Any]], outcomes: Sequence[Outcome]
+) -> Outcome | None:
+    """What an instance left of its training: the outcome that was written after its launch and before the next one's
+    of the same training, which removes it first."""
+    name, launched = _training_name(instance), instance["LaunchTime"]
+    later = [one["LaunchTime"] for one in instances if _training_name(one) == name and one["LaunchTime"] > launched]
+    for outcome in outcomes:
+        if outcome.name == name and launched <= outcome.written < min(later, default=datetime.max.replace(tzinfo=UTC)):
+            return outcome
+    return None
 
 
 def instance_usages(
@@ -82,21 +113,28 @@ def instance_usages(
     return found
 
 
-def ended_at(clients: Clients, names: Names, ec2: Any, instance: dict[str, Any]) -> datetime | None:
+def ended_at(ec2: Any, instance: dict[str, Any], outcome: Outcome | None) -> datetime | None:
     """When an instance ended, as far as anybody tells: EC2 in words where somebody stopped it; of one that shut itself
-    down the last object that its training wrote, or else the console that EC2 took over."""
+    down the outcome, the last object that its training wrote, or else the console that EC2 took over."""
     if said := _SAID.search(instance.get("StateTransitionReason", "")):
         return datetime.strptime(said[1], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC)
-    told = None
-    for tag in instance.get("Tags", []):
-        if tag["Key"] == INSTANCE_TAG:
-            key = f"{result_prefix(names, tag['Value'])}{OUTCOME}"
-            head = partial(clients.s3.head_object, Bucket=names.bucket, Key=key)
-            told = (answer_unless(head, "404", "NoSuchKey", "NoSuchBucket", "403") or {}).get("LastModified")
-    if told is None or told < instance["LaunchTime"]:
-        output = partial(ec2.get_console_output, InstanceId=instance["InstanceId"])
-        told = (answer_unless(output, *_NO_CONSOLE) or {}).get("Timestamp")
+    if outcome is not None:
+        return outcome.written
+    output = partial(ec2.get_console_output, InstanceId=instance["InstanceId"])
+    told = (answer_unless(output, *_NO_CONSOLE) or {}).get("Timestamp")
     return told if told is not None and told > instance["LaunchTime"] else None
+
+
+def _training_name(instance: Mapping[str, Any]) -> str:
+    return next((tag["Value"] for tag in instance.get("Tags", []) if tag["Key"] == INSTANCE_TAG), "")
+
+
+def _training(outcome: Outcome, instance: Mapping[str, Any], used: Usages) -> Iterator[InstanceTraining]:
+    """A completed training with what its instance has used, where that is known."""
+    for entry in used.entries:
+        if entry.use is Use.EC2 and entry.seconds is not None:
+            name, kind = instance["InstanceId"], instance["InstanceType"]
+            yield InstanceTraining(outcome.name, name, kind, entry.seconds, entry.quantity, outcome.phase)
 
 
 def _ran(instance: dict[str, Any], history: History, ended: datetime | None, *, up: bool) -> list[Period] | None:
@@ -110,7 +148,7 @@ def _ran(instance: dict[str, Any], history: History, ended: datetime | None, *, 
     stops = [call.moment for call in history.of(name, "StopInstances", "TerminateInstances") if call.moment > first]
     # What somebody asked for is surer than the console, and that is surer than nothing.
     if ended is not None and not any(stop >= launched for stop in stops):
-        stops.append(ended)
+        stops.append(max(ended, launched + _LEAST))
     if not up and not any(stop >= launched for stop in stops):
         return None
     if up:
@@ -124,7 +162,7 @@ def _volumes(ec2: Any, instance: dict[str, Any], since: datetime | None, now: da
     name = instance["InstanceId"]
     attached = [one["Ebs"]["VolumeId"] for one in instance.get("BlockDeviceMappings", []) if "Ebs" in one]
     if instance["State"]["Name"] == "terminated":
-        found.not_counted.append(f"instance {name}: its volumes, which went with it")
+        found.not_counted.append(f"instance {name}: its volumes and public address, which went with it")
         return found
     for one in ec2.describe_volumes(VolumeIds=attached)["Volumes"] if attached else []:
         size, kind, made = int(one["Size"]), one.get("VolumeType", "gp2"), one["CreateTime"]

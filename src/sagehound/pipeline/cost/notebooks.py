@@ -2,41 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
+from sagehound.pipeline.aws_errors import answer_unless
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.cost.arithmetic import exact_seconds, volume, whole
-from sagehound.pipeline.cost.history import History
+from sagehound.pipeline.cost.history import Call, History
 from sagehound.pipeline.cost.timeline import Period, after, runs
-from sagehound.pipeline.cost.usage import Running, Usage, Usages, carries
-from sagehound.pipeline.names import PROJECT_TAG, Names
+from sagehound.pipeline.cost.usage import Running, Usage, Usages, carries, carries_event, total
+from sagehound.pipeline.names import Names
+from sagehound.pipeline.notebook import notebook_name
 from sagehound.pipeline.pricing.prices import Use
 
-_UP = ("InService", "Pending", "Updating", "Stopping")
+_UP = ("InService", "Pending", "Stopping")
+_DEFAULT_GB = 5
+_SAME = timedelta(seconds=60)
 
 
 def notebook_usages(clients: Clients, names: Names, history: History, since: datetime | None, now: datetime) -> Usages:
     """The project's notebook instances, and those that are deleted as far as CloudTrail says what they were."""
     found = Usages()
-    there = set()
+    there: dict[str, datetime] = {}
     for notebook in _tagged(clients, names):
-        there.add(notebook["NotebookInstanceName"])
+        there[notebook["NotebookInstanceName"]] = notebook["CreationTime"]
         found.add(_of_notebook(notebook, history, since, now))
     for made in history.all_of("CreateNotebookInstance"):
-        tags = made.request.get("tags") or []
-        name = str(made.request.get("notebookInstanceName", ""))
-        if name in there or not any(
-            one.get("key") == PROJECT_TAG and one.get("value") == names.project for one in tags
-        ):
-            continue
-        gone = next((one for one in history.of(name, "DeleteNotebookInstance") if one.moment >= made.moment), None)
-        if gone is None:
-            continue
-        spans = after(_ran(history, name, made.moment, gone.moment), since)
-        found.entries += _entries(name, str(made.request["instanceType"]), spans, now, ", deleted")
+        found.add(_deleted(names, history, made, there, since, now))
+    return found
+
+
+def _deleted(
+    names: Names, history: History, made: Call, there: Mapping[str, datetime], since: datetime | None, now: datetime
+) -> Usages:
+    """A notebook instance that is gone, by the event of its creation: where that has no parameters it is only told."""
+    found = Usages()
+    name = str(made.request.get("notebookInstanceName") or next(iter({notebook_name(names)} & made.names), ""))
+    tags = made.request.get("tags")
+    if not name or (tags is not None and not carries_event(tags, names)):
+        return found
+    if name in there and made.moment >= there[name] - _SAME:
+        return found  # the one that is there now; one of the same name may have gone before it
+    gone = next((one for one in history.of(name, "DeleteNotebookInstance") if one.moment >= made.moment), None)
+    instance_type = made.request.get("instanceType")
+    if gone is not None and since is not None and gone.moment <= since:
+        return found
+    if gone is None or instance_type is None:
+        until = f", deleted at {gone.moment:%Y-%m-%d %H:%M}" if gone else ", gone"
+        found.not_counted.append(
+            f"notebook {name}{until}: CloudTrail does not say of which type it was, and until when"
+        )
+        return found
+    spans = after(_ran(history, name, made.moment, gone.moment), since)
+    found.entries += _entries(name, str(instance_type), spans, now, ", deleted")
+    size = int(made.request.get("volumeSizeInGB", _DEFAULT_GB))
+    kept = total(span.seconds(now) for span in after([Period(made.moment, gone.moment, 1)], since))
+    if kept:
+        what = f"{name}, volume of {size} GB, deleted"
+        found.entries.append(Usage("notebook", what, Use.NOTEBOOK_STORAGE, "", volume(size, kept), kept, 1, name))
     return found
 
 
@@ -50,7 +76,7 @@ def _of_notebook(notebook: dict[str, Any], history: History, since: datetime | N
         spans[-1] = Period(spans[-1].begin, notebook["LastModifiedTime"], 1)
     spans = after(spans, since)
     found = Usages(list(_entries(name, instance_type, spans, now)))
-    size = int(notebook.get("VolumeSizeInGB", 5))
+    size = int(notebook.get("VolumeSizeInGB", _DEFAULT_GB))
     kept = exact_seconds(now - max(made, since or made))
     what = f"{name}, volume of {size} GB"
     found.entries.append(Usage("notebook", what, Use.NOTEBOOK_STORAGE, "", volume(size, kept), kept, 1, name))
@@ -62,8 +88,12 @@ def _of_notebook(notebook: dict[str, Any], history: History, since: datetime | N
 
 
 def _ran(history: History, name: str, made: datetime, end: datetime | None) -> list[Period]:
-    starts = [made, *(call.moment for call in history.of(name, "StartNotebookInstance") if call.moment > made)]
-    stops = [call.moment for call in history.of(name, "StopNotebookInstance") if call.moment > made]
+    def moments(operation: str) -> Iterator[datetime]:
+        """Not those of one of the same name that was there before or came after."""
+        of = history.of(name, operation)
+        return (one.moment for one in of if made < one.moment and (end is None or one.moment <= end))
+
+    starts, stops = [made, *moments("StartNotebookInstance")], list(moments("StopNotebookInstance"))
     return runs(starts, stops, end)
 
 
@@ -78,5 +108,11 @@ def _tagged(clients: Clients, names: Names) -> Iterator[dict[str, Any]]:
     sagemaker = clients.sagemaker
     for page in sagemaker.get_paginator("list_notebook_instances").paginate():
         for summary in page["NotebookInstances"]:
-            if carries(sagemaker.list_tags(ResourceArn=summary["NotebookInstanceArn"])["Tags"], names):
-                yield sagemaker.describe_notebook_instance(NotebookInstanceName=summary["NotebookInstanceName"])
+            name, arn = summary["NotebookInstanceName"], summary["NotebookInstanceArn"]
+            # One that was deleted since the list was made has neither tags nor a description any more.
+            told = answer_unless(partial(sagemaker.list_tags, ResourceArn=arn), "ValidationException")
+            if told is None or not carries(told["Tags"], names):
+                continue
+            describe = partial(sagemaker.describe_notebook_instance, NotebookInstanceName=name)
+            if (found := answer_unless(describe, "ValidationException")) is not None:
+                yield found

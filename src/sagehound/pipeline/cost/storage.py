@@ -17,6 +17,8 @@ _READS = (
     "and objects that are deleted already"
 )
 
+_FREE_ALARMS = "CloudWatch's free tier: ten alarms cost nothing"
+
 
 def storage_usages(clients: Clients, names: Names, since: datetime | None, now: datetime) -> Usages:
     """What lies in the bucket, each object since it was written, and the writes that brought it there."""
@@ -67,4 +69,6 @@ def alarm_usages(clients: Clients, names: Names, resources: list[str], since: da
         used = sum(spans, Decimal(0))
         found.entries.append(Usage("scaling", what, Use.ALARM, "", used, max(spans), len(alarms), resource))
         found.running.append(Running(what, Use.ALARM, "", Decimal(len(alarms)), min(begins), resource=resource))
+        if _FREE_ALARMS not in found.not_counted:
+            found.not_counted.append(_FREE_ALARMS)
     return found

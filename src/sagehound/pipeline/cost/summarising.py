@@ -14,6 +14,7 @@ from sagehound.pipeline.cost.bill import price_usages
 from sagehound.pipeline.cost.collect import NEVER_COUNTED, cloud_now, collect
 from sagehound.pipeline.cost.summary import CostSummary
 from sagehound.pipeline.cost.usage import Usages
+from sagehound.pipeline.cost.ways import ways_of
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.pricing.packaged import REGION, packaged_prices
 from sagehound.pipeline.pricing.prices import PriceTable, Use
@@ -43,7 +44,7 @@ def summarise(
         charged=clients.place.charged,
         at=now,
         clock=clients.clock.sentence_for(moments),
-        notes=[_SHARED] if clients.place.one_machine and usages.jobs else [],
+        notes=[_SHARED] if clients.place.one_machine and (usages.jobs or usages.trainings) else [],
     )
     return CostSummary.of(bill)
 
@@ -63,13 +64,13 @@ def packaged(clients: Clients) -> Prices:
 
 
 def from_aws(region: str, profile: str) -> Prices:
-    """AWS's Price List, asked for what was used, for EC2's price of the same types, and for other types."""
+    """AWS's Price List, asked for what was used, for the same types in other ways of training, and for other types."""
 
     def table(usages: Usages) -> PriceTable:
-        types = {item for use, item in usages.needed() if use is Use.TRAINING}
+        types = {item.removeprefix("ml.") for use, item in usages.needed() if use in (Use.TRAINING, Use.EC2)}
+        elsewhere = [pair for each in sorted(types) for pair in ways_of(each)]
         compared = [(Use.TRAINING, item) for item in packaged_prices().items(Use.TRAINING)]
-        ec2 = [(Use.EC2, item.removeprefix("ml.")) for item in types]
-        return ask_prices(connect_price_list(profile), region, [*usages.needed(), *ec2, *compared])
+        return ask_prices(connect_price_list(profile), region, [*usages.needed(), *elsewhere, *compared])
 
     return table
 

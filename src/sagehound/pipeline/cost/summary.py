@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sagehound.pipeline.cost.bill import Bill
-from sagehound.pipeline.cost.comparisons import ESTIMATED, Other, SameType, Several, as_dict, others, same_type, several
+from sagehound.pipeline.cost.comparisons import ESTIMATED, Other, Several, others, several
+from sagehound.pipeline.cost.ways import Ways, ways
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class CostSummary:
     """Everything that is told of a run's cost."""
 
     bill: Bill
-    same: SameType | None
+    ways: Ways | None
     several: Several | None
     others: list[Other]
     estimated: str = ESTIMATED
@@ -22,12 +23,12 @@ class CostSummary:
 
     @classmethod
     def of(cls, bill: Bill) -> CostSummary:
-        """The comparisons that the bill's own jobs allow."""
+        """The comparisons that the bill's own trainings allow: the last one of each kind."""
         alone = [job for job in bill.jobs if job.step == "train" and job.instance_count == 1]
         last = alone[-1] if alone else None
         return cls(
             bill,
-            same_type(last, bill.table) if last else None,
+            ways(last, bill.trainings[-1] if bill.trainings else None, bill.table),
             several(bill.jobs, bill.table),
             others(last, bill.table) if last else [],
         )
@@ -36,15 +37,7 @@ class CostSummary:
         """For machines (``--json``)."""
         return {
             **self.bill.as_dict(),
-            "ec2_or_sagemaker": as_dict(self.same),
-            "one_or_several": as_dict(self.several),
-            "other_types": [
-                {
-                    "instance_type": other.instance_type,
-                    "seconds": [f"{one:.3f}" for one in other.seconds],
-                    "usd": [f"{one:.6f}" for one in other.usd],
-                    "estimate": not other.measured,
-                }
-                for other in self.others
-            ],
+            "ec2_or_sagemaker": self.ways.as_dict() if self.ways else None,
+            "one_or_several": self.several.as_dict() if self.several else None,
+            "other_types": [other.as_dict() for other in self.others],
         }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sagehound.pipeline.cost.bill import Bill, dollars
 from sagehound.pipeline.cost.comparisons import ESTIMATED, Other
 from sagehound.pipeline.cost.summary import CostSummary
+from sagehound.pipeline.cost.ways import Ways
 from sagehound.pipeline.report.comparison import speed_words
 from sagehound.pipeline.report.words import MISSING
 from sagehound.pipeline.report.words import seconds as seconds_words
@@ -35,10 +36,9 @@ def _lines(summary: CostSummary) -> Iterator[str]:
     yield from (f"no price: {one}" for one in bill.missing)
     if bill.running:
         yield from _drawn(running_table(bill))
-    if summary.same:
-        same = summary.same
-        amounts = f"{dollars(same.ec2)} against {dollars(same.sagemaker)}"
-        yield f"EC2 or SageMaker ({same.job.name}): {amounts}; {same.sentence()}"
+    if summary.ways:
+        yield from _drawn(ways_table(summary.ways))
+        yield from summary.ways.sentences()
     if summary.several:
         one, more = summary.several.one, summary.several.more
         yield (
@@ -84,12 +84,40 @@ def running_table(bill: Bill) -> Table:
 
     table = Table(box=SIMPLE_HEAD, show_footer=True, pad_edge=False)
     table.add_column("there now", footer="together")
+    table.add_column("for")
     table.add_column("idle")
     table.add_column("an hour", justify="right", footer=dollars(bill.an_hour))
     table.add_column("a month", justify="right", footer=dollars(bill.a_month))
     for line in bill.running:
-        what = Text(line.running.what + (f", {line.running.item}" if line.running.item.startswith("ml.") else ""))
-        table.add_row(what, line.running.idle, dollars(line.an_hour), dollars(line.a_month))
+        table.add_row(
+            Text(line.what), line.age(bill.at), line.running.idle, dollars(line.an_hour), dollars(line.a_month)
+        )
+    return table
+
+
+def ways_table(ways: Ways) -> Table:
+    """The last training in each way that it was done in, and the same seconds in the others."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("EC2 or SageMaker")
+    table.add_column("type")
+    for head in ("script s", "seconds", "billable s", "price, $", "money"):
+        table.add_column(head, justify="right")
+    table.add_column("")
+    for way in ways.found:
+        table.add_row(
+            way.what,
+            Text(way.instance_type),
+            _seconds(way.phase),
+            _seconds(way.seconds),
+            _seconds(way.billable),
+            way.price.words() if way.price else "no price",
+            dollars(way.usd),
+            Text(f"measured, {way.name}") if way.measured else "for so many seconds",
+        )
     return table
 
 

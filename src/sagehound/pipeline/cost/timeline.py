@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from sagehound.pipeline.cost.arithmetic import exact_seconds
@@ -61,6 +61,16 @@ def after(spans: Sequence[Period], since: datetime | None) -> list[Period]:
     if since is None:
         return list(spans)
     return [Period(max(one.begin, since), one.end, one.count) for one in spans if one.end is None or one.end > since]
+
+
+def span_words(span: timedelta) -> str:
+    """``40 s``, ``12 min``, ``3 h``, ``9 days``."""
+    minutes = span.total_seconds() / 60
+    if minutes < 1:
+        return f"{span.total_seconds():.0f} s"
+    if minutes < 90:
+        return f"{minutes:.0f} min"
+    return f"{minutes / 60:.0f} h" if minutes < 48 * 60 else f"{minutes / 60 / 24:.0f} days"
 
 
 def runs(starts: Iterable[datetime], stops: Iterable[datetime], end: datetime | None = None) -> list[Period]:

@@ -73,6 +73,21 @@ class Job:
     """Seconds in which the script ran, without downloads and uploads; None where AWS has not said it."""
 
 
+@dataclass(frozen=True)
+class InstanceTraining:
+    """A training that an EC2 instance has completed, for comparisons."""
+
+    name: str
+    instance_id: str
+    """Empty where EC2 has forgotten the instance."""
+    instance_type: str
+    seconds: Decimal
+    """From its launch to its end; from its first command on where EC2 has forgotten it."""
+    billable: Decimal
+    phase: Decimal | None
+    """Seconds in which the script ran, as the instance itself took them."""
+
+
 @dataclass
 class Usages:
     """Everything that was found."""
@@ -80,6 +95,7 @@ class Usages:
     entries: list[Usage] = field(default_factory=list)
     running: list[Running] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
+    trainings: list[InstanceTraining] = field(default_factory=list)
     not_counted: list[str] = field(default_factory=list)
     """What cannot be counted, each in a sentence with its reason."""
 
@@ -89,6 +105,7 @@ class Usages:
             self.entries += other.entries
             self.running += other.running
             self.jobs += other.jobs
+            self.trainings += other.trainings
             self.not_counted += [one for one in other.not_counted if one not in self.not_counted]
 
     def needed(self) -> list[tuple[Use, str]]:
@@ -125,3 +142,8 @@ def carries(tags: Iterable[Mapping[str, str]], names: Names) -> bool:
     """Whether something is the project's, and where one run is asked for that run's."""
     found = list(tags)
     return all(tag in found for tag in names.tags)
+
+
+def carries_event(tags: Iterable[Mapping[str, str]], names: Names) -> bool:
+    """The same of tags as CloudTrail writes them in requestParameters: key and value."""
+    return carries([{"Key": one.get("key", ""), "Value": one.get("value", "")} for one in tags], names)
