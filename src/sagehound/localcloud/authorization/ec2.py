@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sagehound.localcloud.authorization.check import Check, Value, passing, request_tags
-from sagehound.localcloud.authorization.needs import Entities
+from sagehound.localcloud.authorization.needs import Ec2Names, Entities
+from sagehound.localcloud.authorization.ssm import parameter_arn
 from sagehound.localcloud.call import Call, Request
 from sagehound.localcloud.state import arns
 
 PRINCIPAL = "ec2.amazonaws.com"
+_BY_PARAMETER = "resolve:ssm:"
 _TYPES = {
     "i": "instance",
     "vol": "volume",
@@ -36,11 +38,16 @@ Keys = dict[str, Value]
 
 
 class Ec2Checks:
-    """The permissions that a call needs. `entities` knows which role is in an instance profile."""
+    """The permissions that a call needs. `entities` knows which role is in an instance profile.
 
-    def __init__(self, entities: Entities, account_id: str) -> None:
+    A resource that a request names by something else than its id is asked of `names`, so that a policy about its ARN or
+    its tags is about it whichever way it is named. What is not there is `*`: the operation will say so.
+    """
+
+    def __init__(self, entities: Entities, account_id: str, names: Ec2Names) -> None:
         self._entities = entities
         self._account_id = account_id
+        self._names = names
 
     def __call__(self, call: Call, params: Request) -> list[Check]:
         """The questions of one call."""
@@ -60,6 +67,9 @@ class Ec2Checks:
         found = [Check(action, resource, keys) for resource in self._named(call, params)]
         if operation in _PROFILED:
             found += self._passing(params["IamInstanceProfile"])
+        if operation.startswith("Authorize"):
+            rule = "security-group-rule"
+            found += self._tagging(call, params, self._arn(call, f"{rule}/*"), rule, keys)
         return found or [Check(action, "*", keys)]
 
     def _named(self, call: Call, params: Request) -> Iterator[str]:
@@ -69,13 +79,21 @@ class Ec2Checks:
         if "InstanceId" in params:
             yield self._arn(call, f"instance/{params['InstanceId']}")
         elif "AssociationId" in params:
-            # Which instance it is stands in EC2's records: an ARN of one instance is not about it.
-            yield self._arn(call, "instance/*")
+            instance_id = self._names.associated_instance(call.region, params["AssociationId"])
+            yield self._arn(call, f"instance/{instance_id or '*'}")
+        if call.operation == "ModifyInstanceAttribute":
+            for group_id in params.get("Groups", ()):
+                yield self._arn(call, f"security-group/{group_id}")
         if call.operation in _GROUPS:
-            # A group that is named by its name is any: an ARN of one group is not about it.
-            yield self._arn(call, f"security-group/{params.get('GroupId', '*')}")
+            yield self._group(call, params.get("GroupId"), params.get("GroupName"))
         if call.operation == "DeleteKeyPair":
-            yield self._arn(call, f"key-pair/{params.get('KeyName', '*')}")
+            name = params.get("KeyName") or self._names.key_pair(call.region, params.get("KeyPairId", ""))
+            yield self._arn(call, f"key-pair/{name or '*'}")
+
+    def _group(self, call: Call, group_id: str | None, name: str | None) -> str:
+        """A security group by its id, or by its name in the default VPC."""
+        found = group_id or (name and self._names.security_group(call.region, name))
+        return self._arn(call, f"security-group/{found or '*'}")
 
     def _making(self, call: Call, params: Request, keys: Keys) -> list[Check]:
         kind = _MADE[call.operation]
@@ -98,24 +116,37 @@ class Ec2Checks:
             own["ec2:metadatahttpendpoint"] = metadata["HttpEndpoint"]
         profile = params.get("IamInstanceProfile", {})
         if profile:
-            own["ec2:instanceprofile"] = profile.get("Arn") or arns.make(
-                "iam", "", self._account_id, f"instance-profile/{profile.get('Name', '')}"
-            )
+            own["ec2:instanceprofile"] = self._profile_arn(profile)
         found = [Check(action, self._arn(call, "instance/*"), {**own, **request_tags(tags.get("instance"))})]
         for kind in ("network-interface", "volume"):
             found.append(Check(action, self._arn(call, f"{kind}/*"), {**keys, **request_tags(tags.get(kind))}))
-        if "ImageId" in params:
-            found.append(Check(action, arns.make("ec2", call.region, "", f"image/{params['ImageId']}"), keys))
-        if "KeyName" in params:
-            found.append(Check(action, self._arn(call, f"key-pair/{params['KeyName']}"), keys))
-        interfaces = params.get("NetworkInterfaces") or [{}]
-        subnet = params.get("SubnetId") or interfaces[0].get("SubnetId", "*")
-        found.append(Check(action, self._arn(call, f"subnet/{subnet}"), keys))
-        groups = params.get("SecurityGroupIds") or interfaces[0].get("Groups") or ["*"]
-        found += [Check(action, self._arn(call, f"security-group/{group}"), keys) for group in groups]
+        found += [Check(action, resource, keys) for resource in self._launched_from(call, params)]
+        if params.get("ImageId", "").startswith(_BY_PARAMETER):
+            name = params["ImageId"].removeprefix(_BY_PARAMETER)
+            found.append(Check("ssm:GetParameters", parameter_arn(call, name)))
         for kind in tags:
             found += self._tagging(call, params, self._arn(call, f"{kind}/*"), kind, keys)
         return found + self._passing(profile)
+
+    def _launched_from(self, call: Call, params: Request) -> Iterator[str]:
+        """What is there before an instance is: its image, key pair, subnet and security groups."""
+        region, image_id = call.region, params.get("ImageId", "")
+        if image_id.startswith(_BY_PARAMETER):
+            image_id = self._names.image(region, image_id.removeprefix(_BY_PARAMETER)) or "*"
+        if image_id:
+            yield arns.make("ec2", region, "", f"image/{image_id}")
+        if "KeyName" in params:
+            yield self._arn(call, f"key-pair/{params['KeyName']}")
+        interface = (params.get("NetworkInterfaces") or [{}])[0]
+        subnet = params.get("SubnetId") or interface.get("SubnetId")
+        zone = params.get("Placement", {}).get("AvailabilityZone")
+        yield self._arn(call, f"subnet/{subnet or self._names.default_subnet(region, zone) or '*'}")
+        group_ids = [*(params.get("SecurityGroupIds") or ()), *(interface.get("Groups") or ())]
+        names = params.get("SecurityGroups") or ([] if group_ids else ["default"])
+        for group_id in group_ids:
+            yield self._group(call, group_id, None)
+        for name in names:
+            yield self._group(call, None, name)
 
     def _tagging(self, call: Call, params: Request, resource: str, kind: str, keys: Keys) -> list[Check]:
         """Who makes something with tags needs CreateTags, too."""
@@ -126,10 +157,21 @@ class Ec2Checks:
 
     def _passing(self, profile: Request) -> list[Check]:
         """iam:PassRole on the role that is in a profile; none is passed by a profile that has none or is not there."""
-        name = profile.get("Name") or profile.get("Arn", "").rpartition("/")[2]
-        record = self._entities.entity("instance-profile", name) if name else None
+        record = self._profile(profile)
         roles = [self._entities.entity("role", role) for role in record["RoleNames"]] if record else []
         return [passing(role["Arn"], PRINCIPAL) for role in roles if role is not None]
+
+    def _profile_arn(self, profile: Request) -> str:
+        record = self._profile(profile)
+        if record is not None:
+            return str(record["Arn"])
+        named = f"instance-profile/{profile.get('Name', '')}"
+        return str(profile.get("Arn") or arns.make("iam", "", self._account_id, named))
+
+    def _profile(self, profile: Request) -> Mapping[str, Any] | None:
+        """By its ARN or its name; a request that has both is refused by the operation."""
+        name = profile.get("Arn", "").rpartition("/")[2] or profile.get("Name")
+        return self._entities.entity("instance-profile", name) if name else None
 
     def _specified(self, params: Request) -> dict[str, list[dict[str, Any]]]:
         return {item.get("ResourceType", ""): item.get("Tags", []) for item in params.get("TagSpecifications", ())}
@@ -139,8 +181,7 @@ class Ec2Checks:
         if prefix == "ami":
             return arns.make("ec2", call.region, "", f"image/{resource_id}")
         if prefix == "key":
-            # Its ARN has its name, which the request does not tell.
-            return self._arn(call, "key-pair/*")
+            return self._arn(call, f"key-pair/{self._names.key_pair(call.region, resource_id) or '*'}")
         return self._arn(call, f"{_TYPES.get(prefix, '*')}/{resource_id}")
 
     def _arn(self, call: Call, resource: str) -> str:

@@ -48,3 +48,22 @@ class ResourceTags(Protocol):
 
     def resource_tags(self, arn: str, /) -> Mapping[str, str]:
         """The tags of this resource; none when it has none or does not exist."""
+
+
+class Ec2Names(Protocol):
+    """EC2, asked which resource a request means that does not name it by its id; None when there is none."""
+
+    def security_group(self, region: str, name: str, /) -> str | None:
+        """The id of a group of the default VPC."""
+
+    def default_subnet(self, region: str, zone: str | None, /) -> str | None:
+        """The id of the subnet that an instance gets which asks for a zone at most."""
+
+    def key_pair(self, region: str, key_pair_id: str, /) -> str | None:
+        """The name of a key pair, which its ARN has."""
+
+    def associated_instance(self, region: str, association_id: str, /) -> str | None:
+        """The id of the instance that an association of an instance profile is about."""
+
+    def image(self, region: str, parameter: str, /) -> str | None:
+        """The id of the image that a parameter of Systems Manager names."""

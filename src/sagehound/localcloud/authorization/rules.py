@@ -13,7 +13,6 @@ from sagehound.localcloud.authorization import (
     sts,
 )
 from sagehound.localcloud.authorization.check import Check, Rule
-from sagehound.localcloud.authorization.ec2 import Ec2Checks
 from sagehound.localcloud.authorization.iam import IamChecks
 from sagehound.localcloud.authorization.needs import Entities
 from sagehound.localcloud.call import Call, Request
@@ -24,7 +23,6 @@ def by_service(entities: Entities, account_id: str) -> dict[str, Rule]:
     return {
         "cloudtrail": cloudtrail.checks,
         "cloudwatch": cloudwatch.checks,
-        "ec2": Ec2Checks(entities, account_id),
         "iam": IamChecks(entities, account_id),
         "lambda": lambda_.checks,
         "logs": logs.checks,

@@ -222,6 +222,14 @@ class Instances:
         except FileNotFoundError:
             return b""
 
+    def console_time(self, spec: InstanceSpec) -> float | None:
+        """When its console was written last."""
+        try:
+            written = (_run(spec.root) / "output.log").stat()
+        except FileNotFoundError:
+            return None
+        return written.st_mtime if written.st_size else None
+
     async def run(self, handle: Handle, command: Command, stdout: BytesSink, stderr: BytesSink) -> Exit:
         """Run a command on the instance to its end."""
         return await control.run_command(_run(Path(handle["program"]["root"])), command, stdout, stderr)

@@ -141,6 +141,9 @@ class InstanceEngine(Protocol):
     def console(self, spec: InstanceSpec) -> bytes:
         """The last 64 KB of its console; empty before the first boot and after `remove`."""
 
+    def console_time(self, spec: InstanceSpec) -> float | None:
+        """When its console was written last, in seconds since 1970; None before anything is."""
+
     async def run(self, handle: Handle, command: Command, stdout: BytesSink, stderr: BytesSink) -> Exit:
         """Run a command on the instance to its end. TimeoutError: it was killed; NotRunning: the instance is gone.
 

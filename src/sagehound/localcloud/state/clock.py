@@ -26,6 +26,11 @@ class Clock:
         """The same moment as an aware UTC datetime, at the millisecond precision of AWS's wire."""
         return datetime.fromtimestamp(round(self.time(), 3), UTC)
 
+    def at(self, seconds: float) -> datetime:
+        """A moment of the real clock (when a file was written) as this clock told it: never later than now."""
+        behind = max(0.0, seconds - self.epoch)
+        return datetime.fromtimestamp(round(seconds + behind * (self.speed - 1.0), 3), UTC)
+
     async def sleep(self, seconds: float) -> None:
         """Wait `seconds` of this clock (1/speed of them in real time)."""
         await asyncio.sleep(max(0.0, seconds) / self.speed)

@@ -29,9 +29,9 @@ class Image(NamedTuple):
         return "/dev/sda1" if "ubuntu" in self.name.lower() else "/dev/xvda"
 
     @property
-    def user(self) -> str:
-        """Who logs in."""
-        return "ubuntu" if "ubuntu" in self.name.lower() else "ec2-user"
+    def imds_v2(self) -> bool:
+        """Whether its instances answer metadata requests with a token only, unless told otherwise."""
+        return self.name.startswith("al2023-") or "Amazon Linux 2023" in self.name
 
 
 _DLAMI = "/aws/service/deeplearning/ami/{}/oss-nvidia-driver-gpu-pytorch-{}-{}/latest/ami-id"
@@ -160,5 +160,5 @@ def described(image_id: str, image: Image) -> dict[str, Any]:
         "EnaSupport": True,
         "SriovNetSupport": "simple",
         "BootMode": "uefi-preferred" if image.architecture == "x86_64" else "uefi",
-        "ImdsSupport": "v2.0" if "2023" in image.name else None,
+        **({"ImdsSupport": "v2.0"} if image.imds_v2 else {}),
     }

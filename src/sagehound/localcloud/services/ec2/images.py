@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from sagehound.localcloud.call import Call, Request, Response
@@ -10,6 +11,9 @@ from sagehound.localcloud.services.ec2 import catalogue, errors, ids, selection
 from sagehound.localcloud.services.ec2.tags import TagTable
 
 Record = dict[str, Any]
+ImageParameters = Callable[[str, str], str]
+"""The value of a parameter of Systems Manager, by region and name (perhaps with a version); AwsError without one."""
+_BY_PARAMETER = "resolve:ssm:"
 _FILTERS = {
     "architecture": "Architecture",
     "block-device-mapping.device-name": "BlockDeviceMappings.DeviceName",
@@ -42,6 +46,16 @@ def known(region: str, image_id: str) -> catalogue.Image:
     if found is None:
         raise AwsError("InvalidAMIID.NotFound", f"The image id '[{image_id}]' does not exist")
     return found
+
+
+def resolved(region: str, image_id: str, parameters: ImageParameters) -> str:
+    """The id that a request means: itself, or with `resolve:ssm:NAME` the value of that parameter."""
+    if not image_id.startswith(_BY_PARAMETER):
+        return image_id
+    try:
+        return parameters(region, image_id.removeprefix(_BY_PARAMETER))
+    except AwsError as refusal:
+        raise errors.invalid(image_id, "imageId", refusal.message) from refusal
 
 
 class Images:

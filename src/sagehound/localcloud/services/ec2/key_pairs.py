@@ -42,7 +42,11 @@ class KeyPairs:
 
     def exists(self, region: str, key_pair_id: str) -> bool:
         """Whether there is a key pair of this id."""
-        return any(record["KeyPairId"] == key_pair_id for record in self._store.list(KIND, region))
+        return self.by_id(region, key_pair_id) is not None
+
+    def by_id(self, region: str, key_pair_id: str) -> Record | None:
+        """The key pair of an id."""
+        return next((record for record in self._store.list(KIND, region) if record["KeyPairId"] == key_pair_id), None)
 
     def tags_of(self, region: str, name: str) -> dict[str, str]:
         """The tags of a key pair by its name."""
@@ -88,18 +92,27 @@ class KeyPairs:
 
     def DeleteKeyPair(self, call: Call, request: Request) -> Response:
         """One that is not there is no error."""
-        if "KeyName" not in request and "KeyPairId" not in request:
+        given = [member for member in ("KeyName", "KeyPairId") if member in request]
+        if not given:
             raise errors.missing("KeyName or KeyPairId")
-        for record in self._store.list(KIND, call.region):
-            if request.get("KeyName") == record["KeyName"] or request.get("KeyPairId") == record["KeyPairId"]:
-                self._store.delete(KIND, call.region, record["KeyName"])
-                self._tags.remove(call.region, record["KeyPairId"])
-                return {"Return": True, "KeyPairId": record["KeyPairId"]}
-        return {"Return": True}
+        if len(given) > 1:
+            raise errors.combination("The parameter KeyName cannot be used with the parameter KeyPairId")
+        if "KeyName" in request:
+            record = self._store.get(KIND, call.region, request["KeyName"])
+        else:
+            record = self.by_id(call.region, request["KeyPairId"])
+        if record is None:
+            return {"Return": True}
+        with self._store.transaction():
+            self._store.delete(KIND, call.region, record["KeyName"])
+            self._tags.remove(call.region, record["KeyPairId"])
+        return {"Return": True, "KeyPairId": record["KeyPairId"]}
 
     def _check_name(self, call: Call, name: str) -> None:
-        if not name or len(name) > 255 or not name.isascii():
-            raise errors.invalid(name, "keyName", "A name has at most 255 ASCII characters.")
+        # It ends a line of authorized_keys: with a line break in it, it would be another key.
+        if not name or len(name) > 255 or not name.isascii() or not name.isprintable() or name != name.strip():
+            sentence = "A name has at most 255 printable ASCII characters, without spaces at its ends."
+            raise errors.invalid(name, "keyName", sentence)
         if self._store.get(KIND, call.region, name) is not None:
             raise AwsError("InvalidKeyPair.Duplicate", f"The keypair '{name}' already exists.")
 
@@ -115,8 +128,9 @@ class KeyPairs:
             "PublicKey": f"{public} {name}",
             "CreateTime": self._clock.now(),
         }
-        self._store.put(KIND, call.region, name, record)
-        self._tags.set(call.region, record["KeyPairId"], tags)
+        with self._store.transaction():
+            self._store.put(KIND, call.region, name, record)
+            self._tags.set(call.region, record["KeyPairId"], tags)
         call.resource = arns.make("ec2", call.region, call.account_id, f"key-pair/{name}")
         return record
 

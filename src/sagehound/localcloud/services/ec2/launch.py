@@ -10,6 +10,7 @@ from typing import Any
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.services.ec2 import catalogue, errors, ids, launch_checks
 from sagehound.localcloud.services.ec2.catalogue import Image
+from sagehound.localcloud.services.ec2.images import ImageParameters, resolved
 from sagehound.localcloud.services.ec2.images import known as known_image
 from sagehound.localcloud.services.ec2.key_pairs import KeyPairs
 from sagehound.localcloud.services.ec2.network import Network, domain, subnets, vpc_id
@@ -43,25 +44,27 @@ class Launch:
 class Launches:
     """Reads requests of RunInstances."""
 
-    def __init__(self, groups: GroupTable, keys: KeyPairs, network: Network, profiles: Profiles) -> None:
+    def __init__(
+        self, groups: GroupTable, keys: KeyPairs, network: Network, profiles: Profiles, parameters: ImageParameters
+    ) -> None:
         self._groups = groups
         self._keys = keys
         self._network = network
         self._profiles = profiles
+        self._parameters = parameters
 
     def read(self, region: str, request: Record) -> Launch:
         """A request with everything that it names; AwsError for what is not there or does not fit."""
         launch_checks.check_members(request)
         if "ImageId" not in request:
             raise errors.missing("ImageId")
-        image_id = request["ImageId"]
+        image_id = resolved(region, request["ImageId"], self._parameters)
         image = known_image(region, image_id)
         described = catalogue.described(image_id, image)
         kind = launch_checks.instance_type(request, image.architecture)
-        default_tokens = {"HttpTokens": "required" if "2023" in image.name else "optional"}
         metadata = {
-            **default_tokens,
-            "HttpPutResponseHopLimit": 2 if "2023" in image.name else 1,
+            "HttpTokens": "required" if image.imds_v2 else "optional",
+            "HttpPutResponseHopLimit": 2 if image.imds_v2 else 1,
             "HttpEndpoint": "enabled",
             "HttpProtocolIpv6": "disabled",
             "InstanceMetadataTags": "disabled",
@@ -88,7 +91,7 @@ class Launches:
         """The record of one instance, pending; its address is free until the record is kept."""
         request, instance_id, account_id = launch.request, ids.new("i"), self._groups.account_id
         wanted = request.get("PrivateIpAddress") or _first_interface(request).get("PrivateIpAddress")
-        address = self._network.free_address(launch.subnet, wanted)
+        address = self._network.free_address(region, launch.subnet, wanted)
         host = f"ip-{address.replace('.', '-')}.{domain(region)}"
         cpu = launch.kind["VCpuInfo"]
         record: Record = {

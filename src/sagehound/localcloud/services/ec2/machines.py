@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -50,11 +51,11 @@ class Machines:
         """Adopt what still runs, find out about what has ended meanwhile, and go on with what was under way."""
         for record in self._table.all():
             region, instance_id = record["Region"], record["InstanceId"]
-            if record["InstanceState"] == "pending" and "Handle" not in record:
+            if record["InstanceState"] in states.UNSETTLED and "Handle" not in record:
                 # Started by a server that died before it had kept the handle.
                 handle = self._engine.find(self.spec(record))
                 if handle is not None:
-                    record["Handle"] = handle
+                    record |= {"Handle": handle, "FirstBootDone": True}
                     self._table.put(record)
             if "Handle" in record:
                 try:
@@ -102,10 +103,18 @@ class Machines:
         handle: Handle | None = record.get("Handle")
         return handle is not None and self._engine.is_running(handle)
 
-    def console(self, record: Record) -> bytes:
-        """The last 64 KB of its console; that of a terminated instance is kept as long as the instance is told of."""
+    def console(self, record: Record) -> tuple[bytes, datetime]:
+        """The last 64 KB of its console, and when it was written last; before anything is, that is the launch.
+
+        That of a terminated instance is kept as long as the instance is told of.
+        """
         kept = self._table.kept_console(record)
-        return self._engine.console(self.spec(record)) if kept is None else kept
+        if kept is not None:
+            return kept
+        spec = self.spec(record)
+        written = self._engine.console_time(spec)
+        moment = record["LaunchTime"] if written is None else self._clock.at(written)
+        return self._engine.console(spec), moment
 
     async def _adopt(self, record: Record) -> None:
         region, instance_id = record["Region"], record["InstanceId"]
@@ -174,12 +183,15 @@ class Machines:
         await self._shut_down(record)
         spec = self.spec(record)
         if spec.root.is_dir():  # of a start that failed there may be nothing
-            self._table.keep_console(record, self._engine.console(spec))
+            self._table.keep_console(record, *self.console(record))
             await self._engine.remove(spec)
         gone = ("PrivateIpAddress", "NetworkInterfaces", "Volume", "SubnetId", "VpcId", "Profile", "IamInstanceProfile")
         nothing = dict.fromkeys(gone)
         ended = {"TerminatedAt": self._clock.now(), "PrivateDnsName": "", "GroupIds": [], "UserData": None}
-        self._become(region, instance_id, "shutting-down", "terminated", **nothing, **ended)
+        left = self._table.find(region, instance_id)
+        if left is not None:
+            moved = LIFECYCLE.advance(left, "terminated", **nothing, **ended)
+            self._table.terminate({name: value for name, value in moved.items() if value is not None})
         self._locks.pop((region, instance_id), None)
 
     async def _reboot(self, region: str, instance_id: str) -> None:

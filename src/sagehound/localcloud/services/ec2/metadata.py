@@ -40,6 +40,7 @@ class RoleKeys:
             self._roles.role_trust(role_arn, PRINCIPAL)
             keys = self._issued.get((role_arn, instance_id))
             if keys is None or keys["Expiration"] - _RENEWED < now:
+                self._issued = {which: kept for which, kept in self._issued.items() if kept["Expiration"] > now}
                 keys = {**self._sessions.issue(role_arn, instance_id, SESSION_SECONDS), "Issued": now}
                 self._issued[(role_arn, instance_id)] = keys
         except AwsError as refusal:
@@ -147,14 +148,10 @@ class InstanceMetadata:
             }
             tree["network"] = {"interfaces": {"macs": {interface["MacAddress"]: facts}}}
         if "IamInstanceProfile" in record:
-            tree["iam"] = {"info": self._profile_info(record["IamInstanceProfile"])}
+            tree["iam"] = {"info": _profile_info(record["Profile"])}
         if self.options().instance_metadata_tags == "enabled":
             tree["tags"] = {"instance": self._table.tags.of(self._region, self._id)}
         return {"meta-data": tree, "dynamic": {"instance-identity": {"document": self._identity(record)}}}
-
-    def _profile_info(self, profile: Record) -> str:
-        info = {"Code": "Success", "InstanceProfileArn": profile["Arn"], "InstanceProfileId": profile["Id"]}
-        return json.dumps(info, indent=2)
 
     def _identity(self, record: Record) -> str:
         document = {
@@ -170,3 +167,13 @@ class InstanceMetadata:
             "version": "2017-09-30",
         }
         return json.dumps(document, indent=2)
+
+
+def _profile_info(profile: Record) -> str:
+    info = {
+        "Code": "Success",
+        "LastUpdated": profile["Timestamp"].strftime(_ISO),
+        "InstanceProfileArn": profile["Arn"],
+        "InstanceProfileId": profile["Id"],
+    }
+    return json.dumps(info, indent=2)

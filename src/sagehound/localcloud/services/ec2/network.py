@@ -117,9 +117,8 @@ class Network:
             subnet["SubnetId"] == resource_id for subnet in subnets(self._account_id, region)
         )
 
-    def free_address(self, subnet: Record, wanted: str | None) -> str:
+    def free_address(self, region: str, subnet: Record, wanted: str | None) -> str:
         """A private address of a subnet for a new instance."""
-        region = subnet["AvailabilityZone"].rstrip("abcdef")
         taken, block = self._addresses(region), ipaddress.ip_network(subnet["CidrBlock"])
         usable = [*block.hosts()][_RESERVED - 2 :]
         if wanted is not None:

@@ -59,6 +59,11 @@ class Power:
                 )
             if record["DisableApiStop"]:
                 raise _protected(record, "stopped", "disableApiStop")
+            if record["InstanceState"] == "pending" and not record["FirstBootDone"]:
+                raise AwsError(
+                    "IncorrectInstanceState",
+                    f"Instance '{record['InstanceId']}' cannot be stopped as it has never reached the 'running' state.",
+                )
         forced = {"Forced": True} if request.get("Force") else {}
         moves = {"pending": "stopping", "running": "stopping"}
         return self._changed("StoppingInstances", records, moves, **self._by_user(), **forced)

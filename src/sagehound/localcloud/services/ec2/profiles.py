@@ -23,6 +23,10 @@ class Profiles:
 
     def find(self, asked: Record) -> Record:
         """Arn and Id of the profile that a request names; AwsError when there is none, or none with a role."""
+        if "Arn" in asked and "Name" in asked:
+            raise errors.combination(
+                "The parameter 'iamInstanceProfile.name' may not be used in combination with 'iamInstanceProfile.arn'"
+            )
         member = "arn" if "Arn" in asked else "name"
         given = asked.get("Arn") or asked.get("Name", "")
         record = self._entities.entity("instance-profile", given.rpartition("/")[2] if member == "arn" else given)
@@ -106,11 +110,10 @@ class ProfileAssociations:
         return {"IamInstanceProfileAssociations": shown, **token}
 
     def _associated(self, region: str, association_id: str) -> Record:
-        for record in self._table.all(region):
-            gone = record["InstanceState"] == "terminated"
-            if not gone and record.get("Profile", {}).get("AssociationId") == association_id:
-                return record
-        raise errors.not_found("InvalidAssociationID.NotFound", "association ID", [association_id])
+        record = self._table.associated(region, association_id)
+        if record is None:
+            raise errors.not_found("InvalidAssociationID.NotFound", "association ID", [association_id])
+        return record
 
 
 def _shown(instance_id: str, kept: Record) -> Record:

@@ -12,7 +12,7 @@ from sagehound.localcloud.services.ec2 import errors, ids, quotas
 from sagehound.localcloud.services.ec2.launch import Launch, Launches
 from sagehound.localcloud.services.ec2.machines import Machines
 from sagehound.localcloud.services.ec2.presentation import Presentation
-from sagehound.localcloud.services.ec2.table import TOKENS, InstanceTable
+from sagehound.localcloud.services.ec2.table import TOKENS, InstanceTable, attached_ids
 from sagehound.localcloud.state.clock import Clock
 from sagehound.localcloud.state.store import Store, dumps
 
@@ -45,8 +45,9 @@ class RunInstances:
         region = call.region
         token = request.get("ClientToken")
         digest = hashlib.sha256(dumps({**request, "DryRun": None}).encode()).hexdigest()
-        if token and (earlier := self._repeated(region, token, digest)) is not None:
-            return earlier
+        if token and (earlier := self._repeated(region, token, digest)):
+            call.resource = self._table.arn(earlier[0])
+            return self._presentation.reservations(region, earlier)[0]
         launch = self._launches.read(region, request)
         count = quotas.admitted(
             self._limits,
@@ -58,9 +59,11 @@ class RunInstances:
         if request.get("DryRun"):
             raise errors.dry_run()
         reservation_id = ids.new("r")
-        records = self._keep(region, launch, reservation_id, count)
-        if token:
-            self._store.put(TOKENS, region, token, {"Digest": digest, "ReservationId": reservation_id})
+        with self._store.transaction():
+            # Together: a client whose answer a crash has cut off asks again with its token, and gets these.
+            records = self._keep(region, launch, reservation_id, count)
+            if token:
+                self._store.put(TOKENS, region, token, {"Digest": digest, "ReservationId": reservation_id})
         for record in records:
             self._machines.settle(region, record["InstanceId"])
         call.resource = self._table.arn(records[0])
@@ -68,31 +71,27 @@ class RunInstances:
 
     def _keep(self, region: str, launch: Launch, reservation_id: str, count: int) -> list[Record]:
         records = []
-        with self._store.transaction():
-            for index in range(count):
-                record = self._launches.record(region, launch, reservation_id, index, self._clock.now())
-                self._table.put(record)
-                tagged = {
-                    "instance": record["InstanceId"],
-                    "volume": record["Volume"]["VolumeId"],
-                    "network-interface": record["NetworkInterfaces"][0]["NetworkInterfaceId"],
-                }
-                for kind, tags in launch.tags.items():
-                    self._table.tags.set(region, tagged[kind], tags)
-                records.append(record)
+        for index in range(count):
+            record = self._launches.record(region, launch, reservation_id, index, self._clock.now())
+            self._table.put(record)
+            tagged = {"instance": record["InstanceId"], **attached_ids(record)}
+            for kind, tags in launch.tags.items():
+                self._table.tags.set(region, tagged[kind], tags)
+            records.append(record)
         return records
 
-    def _repeated(self, region: str, token: str, digest: str) -> Response | None:
+    def _repeated(self, region: str, token: str, digest: str) -> list[Record]:
+        """The instances that this token has made."""
         known = self._store.get(TOKENS, region, token)
         if known is None:
-            return None
+            return []
         made = [item for item in self._table.all(region) if item["ReservationId"] == known["ReservationId"]]
         if not made:
             self._store.delete(TOKENS, region, token)
-            return None
+            return []
         if known["Digest"] != digest:
             message = (
                 "Arguments on this idempotent request are inconsistent with arguments used in previous request(s)."
             )
             raise AwsError("IdempotentParameterMismatch", message)
-        return self._presentation.reservations(region, made)[0]
+        return made

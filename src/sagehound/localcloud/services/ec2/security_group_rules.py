@@ -68,9 +68,7 @@ class SecurityGroupRules:
         if sum(rule["IsEgress"] == egress for rule in group["Rules"]) > MOST_RULES:
             message = "The maximum number of rules per security group has been reached."
             raise AwsError("RulesPerSecurityGroupLimitExceeded", message)
-        self._table.put(region, group)
-        for rule in added:
-            self._table.tags.set(region, rule["SecurityGroupRuleId"], tags)
+        self._table.put(region, group, {rule["SecurityGroupRuleId"]: tags for rule in added})
         return {"Return": True, "SecurityGroupRules": [self._shown(region, group, rule) for rule in added]}
 
     def _revoke(self, call: Call, request: Request, *, egress: bool) -> Response:

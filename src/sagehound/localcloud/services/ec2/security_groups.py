@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sagehound.localcloud.call import Call, Request, Response
@@ -81,15 +81,19 @@ class GroupTable:
             for group in self.all(region)
         )
 
-    def put(self, region: str, record: Record) -> None:
-        """Keep a group."""
-        self._store.put(KIND, region, record["GroupId"], record)
+    def put(self, region: str, record: Record, tags: Mapping[str, Mapping[str, str]] | None = None) -> None:
+        """Keep a group, and with it tags of its own or of its rules, by resource id."""
+        with self._store.transaction():
+            self._store.put(KIND, region, record["GroupId"], record)
+            for resource_id, added in (tags or {}).items():
+                self.tags.set(region, resource_id, added)
 
     def delete(self, region: str, record: Record) -> None:
         """Let a group go, with its tags and those of its rules."""
-        self._store.delete(KIND, region, record["GroupId"])
-        for resource_id in (record["GroupId"], *(rule["SecurityGroupRuleId"] for rule in record["Rules"])):
-            self.tags.remove(region, resource_id)
+        with self._store.transaction():
+            self._store.delete(KIND, region, record["GroupId"])
+            for resource_id in (record["GroupId"], *(rule["SecurityGroupRuleId"] for rule in record["Rules"])):
+                self.tags.remove(region, resource_id)
 
     def new(self, region: str, name: str, description: str, group_id: str) -> Record:
         """A group as AWS makes them: everything may go out."""
@@ -150,8 +154,7 @@ class SecurityGroups:
             raise AwsError("SecurityGroupLimitExceeded", "The maximum number of security groups has been reached.")
         tags = specified(request, "security-group").get("security-group", {})
         record = self._table.new(region, name, request["Description"], ids.new("sg"))
-        self._table.put(region, record)
-        self._table.tags.set(region, record["GroupId"], tags)
+        self._table.put(region, record, {record["GroupId"]: tags})
         call.resource = record["SecurityGroupArn"]
         shown = self._table.tags.shown(region, record["GroupId"])
         return {"GroupId": record["GroupId"], "SecurityGroupArn": record["SecurityGroupArn"], **shown}

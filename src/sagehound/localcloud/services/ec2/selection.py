@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
 from sagehound.localcloud.errors import AwsError
+from sagehound.localcloud.policy.patterns import Match, Part, Wildcard, filled_text_match
 from sagehound.localcloud.services.ec2 import errors
 
 Record = dict[str, Any]
@@ -83,23 +84,21 @@ def _test(item: Record, paths: Paths) -> Callable[[Record], bool]:
     return lambda record: _any(patterns, values_at(record, path))
 
 
-def _any(patterns: Sequence[re.Pattern[str]], texts: Any) -> bool:
-    return any(pattern.fullmatch(text) for text in texts for pattern in patterns)
+def _any(patterns: Sequence[Match], texts: Iterable[str]) -> bool:
+    return any(pattern(text) is not None for text in texts for pattern in patterns)
 
 
 @lru_cache(maxsize=512)
-def _pattern(value: str) -> re.Pattern[str]:
+def _pattern(value: str) -> Match:
     """`*` is any text, `?` one character, a backslash takes that from the one behind it."""
-    pieces = re.findall(r"\\.|\*+|.", value, re.DOTALL)
-    return re.compile("".join(_piece(piece) for piece in pieces), re.DOTALL)
+    pieces = re.findall(r"\\.|.", value, re.DOTALL)
+    return filled_text_match(tuple(_piece(piece) for piece in pieces))
 
 
-def _piece(piece: str) -> str:
-    if piece.startswith("\\") and len(piece) == 2:
-        return re.escape(piece[1])
-    if piece.startswith("*"):
-        return ".*"
-    return "." if piece == "?" else re.escape(piece)
+def _piece(piece: str) -> Part:
+    if piece in ("*", "?"):
+        return Wildcard(piece)
+    return piece[1] if len(piece) == 2 else piece
 
 
 def _text(value: Any) -> str:

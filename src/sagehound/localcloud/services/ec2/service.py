@@ -13,13 +13,14 @@ from sagehound.localcloud.services.ec2.attached import Attached
 from sagehound.localcloud.services.ec2.attributes import Attributes
 from sagehound.localcloud.services.ec2.commands import Commands
 from sagehound.localcloud.services.ec2.console import Console
-from sagehound.localcloud.services.ec2.images import Images
+from sagehound.localcloud.services.ec2.images import ImageParameters, Images
 from sagehound.localcloud.services.ec2.instance_types import InstanceTypes
 from sagehound.localcloud.services.ec2.instances import Instances
 from sagehound.localcloud.services.ec2.key_pairs import KeyPairs
 from sagehound.localcloud.services.ec2.launch import Launches
 from sagehound.localcloud.services.ec2.machines import Machines
 from sagehound.localcloud.services.ec2.metadata import InstanceMetadata, RoleKeys
+from sagehound.localcloud.services.ec2.named import Named
 from sagehound.localcloud.services.ec2.needs import Entities, RoleTrust, SessionIssuer
 from sagehound.localcloud.services.ec2.network import Network
 from sagehound.localcloud.services.ec2.power import Power
@@ -58,6 +59,7 @@ class EC2:
         entities: Entities,
         roles: RoleTrust,
         sessions: SessionIssuer,
+        parameters: ImageParameters,
     ) -> None:
         self._tags = TagTable(store)
         table = self._table = InstanceTable(store, clock, account_id, self._tags)
@@ -72,7 +74,8 @@ class EC2:
             return InstanceMetadata(table, region, instance_id, profiles, keys, presentation.group_name)
 
         self._machines = Machines(table, engine, clock, data_dir / "instances", endpoint_url, metadata_of)
-        launches = Launches(self._groups, self._key_pairs, self._network, profiles)
+        launches = Launches(self._groups, self._key_pairs, self._network, profiles, parameters)
+        self.named = Named(table, self._groups, self._key_pairs, parameters)
         groups = SecurityGroups(self._groups, table.groups_in_use)
         self._attached = Attached(table, presentation)
         self.commands = Commands(table, engine, profiles)
@@ -80,7 +83,7 @@ class EC2:
             RunInstances(store, table, clock, launches, self._machines, presentation, settings.quotas),
             Instances(table, self._machines, presentation),
             Power(table, self._machines, clock, settings.quotas),
-            Console(table, self._machines, clock),
+            Console(table, self._machines),
             Attributes(table, self._groups, presentation),
             ProfileAssociations(table, profiles, clock),
             self._attached,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sagehound.localcloud.services.ec2 import errors, ids
@@ -94,14 +94,27 @@ class InstanceTable:
             for record in records:
                 self.put(record)
 
-    def keep_console(self, record: Record, output: bytes) -> None:
-        """Keep the console of an instance that is going, as long as it is told of."""
-        self._store.put(CONSOLE, record["Region"], record["InstanceId"], {"Output": output})
+    def terminate(self, record: Record) -> None:
+        """Keep an instance that has ended for good; the tags of its volume and its interface go with these."""
+        before = self.find(record["Region"], record["InstanceId"]) or {}
+        with self._store.transaction():
+            for resource_id in attached_ids(before).values():
+                self.tags.remove(record["Region"], resource_id)
+            self.put(record)
 
-    def kept_console(self, record: Record) -> bytes | None:
-        """The console of an instance that is gone."""
+    def keep_console(self, record: Record, output: bytes, updated: datetime) -> None:
+        """Keep the console of an instance that is going, as long as it is told of; the first one that is kept stays."""
+        self._store.add(CONSOLE, record["Region"], record["InstanceId"], {"Output": output, "Timestamp": updated})
+
+    def kept_console(self, record: Record) -> tuple[bytes, datetime] | None:
+        """The console of an instance that is gone, and when it was written last."""
         kept = self._store.get(CONSOLE, record["Region"], record["InstanceId"])
-        return None if kept is None else bytes(kept["Output"])
+        return None if kept is None else (bytes(kept["Output"]), kept["Timestamp"])
+
+    def associated(self, region: str, association_id: str) -> Record | None:
+        """The instance that has its profile by this association; a terminated one has none."""
+        found = (record for record in self.all(region) if "Profile" in record)
+        return next((record for record in found if record["Profile"]["AssociationId"] == association_id), None)
 
     def arn(self, record: Record) -> str:
         """The ARN of an instance."""
@@ -117,10 +130,19 @@ class InstanceTable:
         return {group_id for record in alive for group_id in record["GroupIds"]}
 
     def _forget(self, record: Record) -> None:
-        for kind in (KIND, CONSOLE):
-            self._store.delete(kind, record["Region"], record["InstanceId"])
-        self._store.delete(TOKENS, record["Region"], record.get("ClientToken", ""))
-        self.tags.remove(record["Region"], record["InstanceId"])
+        with self._store.transaction():
+            for kind in (KIND, CONSOLE):
+                self._store.delete(kind, record["Region"], record["InstanceId"])
+            self._store.delete(TOKENS, record["Region"], record.get("ClientToken", ""))
+            self.tags.remove(record["Region"], record["InstanceId"])
+
+
+def attached_ids(record: Record) -> dict[str, str]:
+    """The ids of the volume and of the interface that come and go with an instance, by resource type."""
+    found = {"volume": record["Volume"]["VolumeId"]} if "Volume" in record else {}
+    for interface in record.get("NetworkInterfaces", ()):
+        found["network-interface"] = interface["NetworkInterfaceId"]
+    return found
 
 
 def instance_members(record: Record) -> Record:

@@ -28,6 +28,21 @@ _TYPES = {
     "acl": "network-acl",
 }
 """Prefix of an id -> resource type, as tag specifications and DescribeTags name it."""
+_NOT_FOUND = {
+    "instance": "InvalidInstanceID",
+    "image": "InvalidAMIID",
+    "volume": "InvalidVolume",
+    "network-interface": "InvalidNetworkInterfaceID",
+    "security-group": "InvalidGroup",
+    "security-group-rule": "InvalidSecurityGroupRuleId",
+    "key-pair": "InvalidKeyPair",
+    "vpc": "InvalidVpcID",
+    "subnet": "InvalidSubnetID",
+    "internet-gateway": "InvalidInternetGatewayID",
+    "route-table": "InvalidRouteTableID",
+    "dhcp-options": "InvalidDhcpOptionID",
+}
+"""What comes before `.NotFound` in the refusals of each type."""
 _FILTERS = {"key": "Key", "value": "Value", "resource-id": "ResourceId", "resource-type": "ResourceType"}
 Tag = dict[str, str]
 
@@ -56,6 +71,12 @@ class TagTable:
         if len(together) > _MOST:
             raise AwsError("TagLimitExceeded", "The maximum number of tags for the resource has been reached.")
         self._store.put(KIND, region, resource_id, {"ResourceId": resource_id, "Tags": together})
+
+    def set_all(self, region: str, resource_ids: Sequence[str], tags: Mapping[str, str]) -> None:
+        """The same of several resources: of all of them or of none."""
+        with self._store.transaction():
+            for resource_id in resource_ids:
+                self.set(region, resource_id, tags)
 
     def remove(self, region: str, resource_id: str, wanted: Sequence[Mapping[str, str]] | None = None) -> None:
         """Take away these keys (with a value: only where it is that), or, without any, all tags."""
@@ -96,8 +117,8 @@ def checked(tags: Sequence[Mapping[str, str]]) -> dict[str, str]:
             raise errors.invalid("", "tag key", "Tag keys must have at least one character.")
         if key.lower().startswith("aws:"):
             raise AwsError("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")
-        if len(key) > 127 or len(value) > 255:
-            raise errors.invalid(key, "tag", "A key has at most 127 characters, a value at most 255.")
+        if len(key) > 127 or len(value) > 256:
+            raise errors.invalid(key, "tag", "A key has at most 127 characters, a value at most 256.")
         if key in found:
             raise AwsError("InvalidParameterValue", f"Duplicate tag key '{key}' specified.")
         found[key] = value
@@ -132,8 +153,7 @@ class Tags:
         """Add or change tags of resources; all of them or, when one does not exist, none."""
         tags = checked(request["Tags"])
         self._known(call.region, request["Resources"])
-        for resource_id in request["Resources"]:
-            self._table.set(call.region, resource_id, tags)
+        self._table.set_all(call.region, request["Resources"], tags)
         return {}
 
     def DeleteTags(self, call: Call, request: Request) -> Response:
@@ -161,7 +181,5 @@ class Tags:
             if not resource_type(resource_id):
                 raise AwsError("InvalidID", f"The ID '{resource_id}' is not valid")
             if not self._exists(region, resource_id):
-                kind = resource_type(resource_id)
-                code = {"instance": "InvalidInstanceID", "security-group": "InvalidGroup"}.get(kind)
-                code = code or f"Invalid{''.join(part.capitalize() for part in kind.split('-'))}ID"
+                code = _NOT_FOUND.get(resource_type(resource_id), "InvalidID")
                 raise AwsError(f"{code}.NotFound", f"The ID '{resource_id}' does not exist")

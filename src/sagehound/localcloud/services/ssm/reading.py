@@ -68,14 +68,19 @@ class Reading:
             found.append({**shown, "Value": self._value(call.region, record, request), "Labels": [], "Policies": []})
         return page(found, request, "Parameters", lambda record: f"{record['Version']:09}", _HISTORY_PAGE)
 
+    def value(self, region: str, text: str) -> str:
+        """The value of a parameter that is no secret; ParameterNotFound without one."""
+        return str(self._find(region, self._table.named(region, text))["Value"])
+
     def _read(self, call: Call, text: str, request: Request) -> Record:
         named = self._table.named(call.region, text)
-        if names.is_public(named.name):
-            record = self._public_record(call.region, named)
-        else:
-            record = self._table.version(call.region, named)
         selector = {"Selector": f":{named.selector}"} if named.selector else {}
-        return {**self._shown(call.region, record, request), **selector}
+        return {**self._shown(call.region, self._find(call.region, named), request), **selector}
+
+    def _find(self, region: str, named: names.Named) -> Record:
+        if names.is_public(named.name):
+            return self._public_record(region, named)
+        return self._table.version(region, named)
 
     def _shown(self, region: str, record: Record, request: Request) -> Record:
         shown = {member: record[member] for member in _SHOWN if member in record}
