@@ -41,6 +41,10 @@ def _lines(call: Call, prices: PriceTable, settings: PipelineSettings) -> Iterat
         for variant in params["ProductionVariants"]:
             what = f"{variant['InitialInstanceCount']} x {variant['InstanceType']}"
             yield _standing(f"an endpoint with {params['EndpointConfigName']}, {what}", Use.HOSTING, variant, prices)
+    elif call.operation == "CreateNotebookInstance":
+        one = {"InstanceType": params["InstanceType"], "InitialInstanceCount": 1}
+        what = f"a notebook on {params['InstanceType']}, while it is not stopped"
+        yield _standing(what, Use.NOTEBOOK, one, prices)
     elif call.operation == "RunInstances":
         price = prices.find(Use.EC2, params["InstanceType"])
         if price is None:
