@@ -8,11 +8,16 @@ import json
 import pytest
 
 from sagehound.errors import StepFailed
+from sagehound.pipeline.clients import Clients, connect_local
 from sagehound.pipeline.notebook import delete_notebook, describe_notebook, notebook_name, open_notebook, stop_notebook
 from sagehound.pipeline.notebook_setup import on_create_script
+from sagehound.pipeline.plan import Plan
+from sagehound.pipeline.plan_cost import estimate_lines
 from sagehound.pipeline.progress import Step
 from sagehound.settings import NotebookSettings, PipelineSettings
+from tests.cloud.hosting import TRUST
 from tests.cloud.notebooks import Browser, Notebooks
+from tests.pipeline.test_plan import Kept, as_user, essence
 
 pytestmark = pytest.mark.timeout(600)
 FIRST_CELLS = """
@@ -62,10 +67,54 @@ def test_a_notebook_from_the_first_link_to_its_end(clients, settings, names, rec
         clients.iam.get_role(RoleName=first.name)
 
 
+def test_what_is_planned_is_what_is_done_and_its_policy_is_enough(clients, cloud, settings, names, recorded) -> None:
+    def opened(connection: Clients) -> str:
+        step = Step("notebook")
+        return open_notebook(connection, names, settings, step).how
+
+    planning = connect_local(cloud.data_dir, cloud.region)
+    plan = Plan.begin(planning)
+    assert opened(planning) == "created"
+    assert describe_notebook(clients, notebook_name(names)) is None
+    (line,) = [line for line in estimate_lines(plan.writing, settings) if "ml.m5.xlarge" in line]
+    assert "0.2300 an hour, 167.90 a month" in line
+    user = as_user(clients, cloud, f"{settings.project}-user", plan.policy(settings.project))
+    kept = Kept(user)
+    assert opened(user) == "created"
+    assert essence(kept.calls) == essence(plan.writing)
+    stop_notebook(clients, names, Step("notebook"))
+    again = Plan.begin(planning := connect_local(cloud.data_dir, cloud.region))
+    assert opened(planning) == "started"
+    assert [call.operation for call in again.writing] == [
+        "StartNotebookInstance",
+        "CreatePresignedNotebookInstanceUrl",
+    ]
+    assert describe_notebook(clients, notebook_name(names))["NotebookInstanceStatus"] == "Stopped"
+    delete_notebook(clients, names, Step("notebook"))
+
+
+def test_another_projects_notebook_and_role_are_left_alone(clients, cloud, names) -> None:
+    made = Notebooks(cloud)
+    name = made.create(name=notebook_name(names))
+    made.wait(name, "InService")
+    clients.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
+    with pytest.raises(StepFailed, match="does not carry the tag"):
+        delete_notebook(clients, names, Step("notebook"))
+    assert describe_notebook(clients, name)["NotebookInstanceStatus"] == "InService"
+    made.stop(name)
+    made.delete(name)
+    step = Step("notebook")
+    delete_notebook(clients, names, step)
+    assert step.result["how"] == "was not there"
+    assert clients.iam.get_role(RoleName=name)
+
+
 def test_a_notebook_that_does_not_start_says_why(clients, cloud, settings, names, recorded) -> None:
     """One of the project's name whose script fails at each start."""
     made = Notebooks(cloud)
-    name = made.create(name=notebook_name(names), LifecycleConfigName=made.config(OnStart="echo no; exit 5"))
+    name = made.create(
+        name=notebook_name(names), Tags=names.tags, LifecycleConfigName=made.config(OnStart="echo no; exit 5")
+    )
     made.wait(name, "Failed")
     with pytest.raises(StepFailed, match="LifecycleConfigOnStart ended with exit code 5"), recorded.reporter.step("x"):
         open_notebook(clients, names, settings, Step("notebook"))

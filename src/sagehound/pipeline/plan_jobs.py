@@ -67,7 +67,7 @@ class PlannedJobs:
             "CreationTime": self._now,
             "LastModifiedTime": self._now,
         }
-        more = {
+        more: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "TrainingJob": self._trained,
             "HyperParameterTuningJob": self._tuned,
             "Endpoint": self._in_service,
