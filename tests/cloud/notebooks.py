@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import uuid
+from pathlib import Path
 from typing import Any
 
+import psutil
 import requests
 import websocket
 
@@ -15,6 +17,7 @@ from tests.cloud_process import CloudProcess
 from tests.waiting import wait_for
 
 UP_LIMIT = 180.0
+_ON_THE_WAY = ("Pending", "InService", "Stopping", "Stopped", "Updating")
 GROUP = "/aws/sagemaker/NotebookInstances"
 
 
@@ -53,13 +56,12 @@ class Notebooks:
         return found
 
     def wait(self, name: str, status: str) -> dict[str, Any]:
-        """The instance once it has this status; what else it came to fails."""
-        final = {"InService", "Failed", "Stopped"}
+        """The instance once it has this status; one that has failed instead says why."""
 
         def reached() -> dict[str, Any] | None:
             found = self.describe(name)
             now = found["NotebookInstanceStatus"]
-            assert now == status or now not in final - {status} or now in ("InService", "Stopped"), found
+            assert now in (status, *_ON_THE_WAY), found
             return found if now == status else None
 
         found: dict[str, Any] = wait_for(reached, f"{name} to be {status}", limit=UP_LIMIT)
@@ -82,6 +84,14 @@ class Notebooks:
             "AuthorizedUrl"
         ]
         return url
+
+    def folder(self, name: str) -> Path:
+        """Where all of an instance lies."""
+        return self.cloud.data_dir / "sagemaker" / "notebooks" / f"us-east-1.{name}"
+
+    def machine(self, name: str) -> psutil.Process:
+        """The process below which an instance's programs run."""
+        return psutil.Process(json.loads((self.folder(name) / "run" / "init.json").read_text())["pid"])
 
     def lines(self, name: str, stream: str) -> list[str]:
         """What a stream of the instance holds; none before there is one."""
@@ -117,10 +127,8 @@ class Browser:
 
     def run(self, code: str) -> str:
         """What a new kernel prints when it runs the code; an error of the code fails."""
-        kernel = self.send("POST", "/api/kernels", {"name": "python3", "path": ""}).json()["id"]
-        cookie = "; ".join(f"{name}={value}" for name, value in self.session.cookies.items())
-        address = f"{self.base.replace('http', 'ws')}/api/kernels/{kernel}/channels"
-        channel = websocket.create_connection(address, cookie=cookie, timeout=300, origin=self.base)
+        kernel = self.kernel()
+        channel = self.channel(kernel, self.base)
         try:
             header = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "username": "", "session": "s"}
             content = {"code": code, "silent": False, "store_history": False, "user_expressions": {}}
@@ -130,6 +138,17 @@ class Browser:
         finally:
             channel.close()
             self.send("DELETE", f"/api/kernels/{kernel}")
+
+    def kernel(self) -> str:
+        """The id of a new kernel."""
+        found: str = self.send("POST", "/api/kernels", {"name": "python3", "path": ""}).json()["id"]
+        return found
+
+    def channel(self, kernel: str, origin: str, **given: Any) -> Any:
+        """The websocket of a kernel, as a page of `origin` opens it."""
+        cookie = "; ".join(f"{name}={value}" for name, value in self.session.cookies.items())
+        address = f"{self.base.replace('http', 'ws')}/api/kernels/{kernel}/channels"
+        return websocket.create_connection(address, timeout=300, origin=origin, **{"cookie": cookie, **given})
 
 
 def _printed(channel: Any, request: str) -> str:

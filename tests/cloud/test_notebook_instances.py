@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import psutil
 import pytest
 import requests
 from botocore.exceptions import ClientError
 
 from tests.cloud.notebooks import Browser, Notebooks
 from tests.cloud_process import CloudProcess
+from tests.waiting import is_alive
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -18,16 +18,6 @@ pytestmark = pytest.mark.timeout(400)
 @pytest.fixture
 def notebooks(cloud: CloudProcess) -> Notebooks:
     return Notebooks(cloud)
-
-
-def processes_of(folder: Path) -> list[str]:
-    """The command lines that name the directory of an instance."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        words = " ".join(process.info["cmdline"] or [])
-        if str(folder) in words:
-            found.append(words)
-    return found
 
 
 def refused(do: object) -> str:
@@ -71,9 +61,14 @@ def test_an_instance_from_its_creation_to_its_end(cloud, notebooks) -> None:
     assert browser.run("import os; print(os.getcwd())").strip() == "/home/ec2-user/SageMaker"
     browser.run("open('kept.txt', 'w').write('kept'); open('/home/ec2-user/lost.txt', 'w').write('lost')")
 
+    folder = notebooks.folder(name)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    browser.kernel()
+    init = notebooks.machine(name)
+    below = init.children(recursive=True)
+    assert len(below) >= 3  # what starts JupyterLab again, JupyterLab, the kernel
     notebooks.stop(name)
-    folder = cloud.data_dir / "sagemaker" / "notebooks" / f"us-east-1.{name}"
-    assert processes_of(folder) == []
+    assert [process for process in (init, *below) if is_alive(process)] == []
     with pytest.raises(requests.ConnectionError):
         browser.get("/api")
     sagemaker.start_notebook_instance(NotebookInstanceName=name)
@@ -81,13 +76,41 @@ def test_an_instance_from_its_creation_to_its_end(cloud, notebooks) -> None:
     again = Browser(notebooks.link(name))
     assert again.run("import os; print(os.listdir('/home/ec2-user/SageMaker'))").strip() == "['kept.txt']"
     assert again.run("import os; print(os.path.exists('/home/ec2-user/lost.txt'))").strip() == "False"
-    # The session of before the stop is over, though the page is where it was.
-    again.session.cookies = browser.session.cookies
-    assert again.get("/api/contents").status_code == 403
+    # The session of before the stop is over, under whatever port the cookie is sent.
+    cookies = {one.name: str(one.value) for one in again.session.cookies if one.name.startswith("username-")}
+    (cookie,) = cookies
+    old = next(str(one.value) for one in browser.session.cookies if one.name.startswith("username-"))
+    contents = f"{again.base}/api/contents"
+    assert requests.get(contents, cookies=cookies, timeout=60).status_code == 200
+    assert requests.get(contents, cookies={cookie: old}, timeout=60).status_code == 403
 
     assert "not in ([Stopped, Failed])" in refused(lambda: notebooks.delete(name))
+    # What the user has made read-only goes too.
+    again.run("import os; os.makedirs('shut/in'); open('shut/in/file', 'w').close(); os.chmod('shut/in', 0o500)")
     notebooks.stop(name)
     notebooks.delete(name)
     assert not folder.exists()
     assert refused(lambda: notebooks.describe(name)) == "RecordNotFound"
     assert not Path("/home/ec2-user").exists()
+
+
+def test_an_instance_never_has_the_keys_of_another_role(cloud, notebooks) -> None:
+    """Its role was changed and is gone when it starts again: then it has no keys, and not those of before."""
+    name = notebooks.create()
+    notebooks.wait(name, "InService")
+    keys = "import boto3; found = boto3.Session().get_credentials(); print(found and found.access_key)"
+    browser = Browser(notebooks.link(name))
+    assert browser.run(keys).startswith("ASIA")
+    notebooks.stop(name)
+    other = Notebooks(cloud).role
+    notebooks.sagemaker.update_notebook_instance(NotebookInstanceName=name, RoleArn=other)
+    notebooks.wait(name, "Stopped")
+    iam, role = cloud.client("iam"), other.rpartition("/")[2]
+    iam.detach_role_policy(RoleName=role, PolicyArn="arn:aws:iam::aws:policy/AmazonSageMakerFullAccess")
+    iam.delete_role(RoleName=role)
+    notebooks.sagemaker.start_notebook_instance(NotebookInstanceName=name)
+    notebooks.wait(name, "InService")
+    with pytest.raises(AssertionError, match="CredentialRetrievalError"):
+        Browser(notebooks.link(name)).run(keys)
+    notebooks.stop(name)
+    notebooks.delete(name)

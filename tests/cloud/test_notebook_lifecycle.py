@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.cloud.notebooks import Browser, Notebooks
+from tests.cloud.notebooks import GROUP, Browser, Notebooks
 from tests.cloud.people import allow
 from tests.cloud_process import CloudProcess
 
@@ -37,7 +37,7 @@ echo $! > {FOLDER}/left-running""",
     name = notebooks.create(LifecycleConfigName=config)
     described = notebooks.wait(name, "InService")
     assert described["NotebookInstanceLifecycleConfigName"] == config
-    assert notebooks.lines(name, "LifecycleConfigOnCreate") == ["on create", "/home/ec2-user"]
+    assert notebooks.lines(name, "LifecycleConfigOnCreate") == ["on create", "/"]
     assert ":assumed-role/" in notebooks.lines(name, "LifecycleConfigOnStart")[0]
     browser = Browser(notebooks.link(name))
     left = browser.file("left-running").strip()
@@ -79,6 +79,20 @@ def test_a_script_that_fails_fails_the_instance_and_a_better_one_starts_it(cloud
     notebooks.wait(name, "InService")
     # It had been created before: OnCreate is through, whatever came after it.
     assert Browser(notebooks.link(name)).file("made") == "made\n"
+    notebooks.stop(name)
+    notebooks.delete(name)
+
+
+def test_every_line_of_a_script_is_in_its_stream(cloud) -> None:
+    """Also what a progress bar left of its line, and each piece of a line that is too long for one event."""
+    notebooks = Notebooks(cloud)
+    script = "printf '10%%\\r99%%\\rdone\\n'; head -c 600000 /dev/zero | tr '\\0' a; printf '\\tb\\nlast\\n'"
+    name = notebooks.create(LifecycleConfigName=notebooks.config(OnStart=script))
+    notebooks.wait(name, "InService")
+    first, *pieces, last = notebooks.lines(name, "LifecycleConfigOnStart")
+    assert (first, "".join(pieces), last) == ("done", "a" * 600_000 + "\tb", "last")
+    streams = notebooks.logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix=f"{name}/")["logStreams"]
+    assert {one["logStreamName"].partition("/")[2] for one in streams} == {"LifecycleConfigOnStart", "jupyter.log"}
     notebooks.stop(name)
     notebooks.delete(name)
 

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-
 import pytest
 
 from tests.cloud.notebooks import Browser, Notebooks
-from tests.cloud_process import CloudProcess
-from tests.waiting import wait_for
+from tests.waiting import is_alive, wait_for
 
 pytestmark = pytest.mark.timeout(400)
 
 
-def machine(cloud: CloudProcess, name: str) -> int:
-    """The process below which an instance's programs run."""
-    run = cloud.data_dir / "sagemaker" / "notebooks" / f"us-east-1.{name}" / "run"
-    return int(json.loads((run / "init.json").read_text())["pid"])
+WHO = "import boto3; me = boto3.Session(); print(me.get_credentials().access_key)"
 
 
 def test_kill_9_of_the_server_leaves_the_session_open(own_cloud) -> None:
@@ -26,10 +18,12 @@ def test_kill_9_of_the_server_leaves_the_session_open(own_cloud) -> None:
     name = notebooks.create()
     notebooks.wait(name, "InService")
     browser = Browser(notebooks.link(name))
-    before = browser.run("import os; print(os.getppid())")
+    before, keys = browser.run("import os; print(os.getppid())"), browser.run(WHO)
     own_cloud.restart(kill=True)
     assert notebooks.describe(name)["NotebookInstanceStatus"] == "InService"
     assert browser.run("import os; print(os.getppid())") == before
+    # Its role's keys are new ones: the old ones may be half a day old.
+    wait_for(lambda: browser.run(WHO) != keys, "the new keys")
     # Its output is followed by the new server: a line of JupyterLab's log that was written after the restart.
     browser.get("/api/contents/after-the-restart")
     wait_for(
@@ -57,15 +51,16 @@ def test_it_goes_down_with_the_server_and_comes_back_with_the_next(own_cloud) ->
     config = notebooks.config(OnStart="echo start >> /home/ec2-user/SageMaker/starts")
     name = notebooks.create(LifecycleConfigName=config)
     notebooks.wait(name, "InService")
-    init = machine(own_cloud, name)
+    init = notebooks.machine(name)
+    below = init.children(recursive=True)
     own_cloud.stop()
-    assert not os.path.exists(f"/proc/{init}")
+    assert [process for process in (init, *below) if is_alive(process)] == []
     own_cloud.start()
     notebooks.wait(name, "InService")
     browser = Browser(notebooks.link(name))
     assert browser.file("starts") == "start\nstart\n"
     # Its machine is lost: it is started again, and is not in service meanwhile.
-    os.kill(machine(own_cloud, name), signal.SIGKILL)
+    notebooks.machine(name).kill()
     wait_for(lambda: notebooks.describe(name)["NotebookInstanceStatus"] == "Pending", "the loss to be seen")
     notebooks.wait(name, "InService")
     assert Browser(notebooks.link(name)).file("starts") == "start\nstart\nstart\n"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import requests
+import websocket
 
 from sagehound.localcloud.notebooks.inside import links, state
 from tests.cloud.notebooks import Browser
@@ -49,9 +50,15 @@ def link(base: str, seconds: int) -> str:
 
 
 def test_a_session_ends_at_its_time_though_the_browser_keeps_its_cookie(base) -> None:
-    lasting, short = Browser(link(base, 3600)), Browser(link(base, 3))
-    kept = {cookie.name: str(cookie.value) for cookie in short.session.cookies}
-    assert requests.get(f"{base}/api/contents", cookies=kept, timeout=60).status_code == 200
+    lasting = Browser(link(base, 3600))
+    for seconds in (3, 6, 12, 24, 48):  # as many as this machine needs to open a session and to use it
+        ends = time.time() + seconds
+        short = Browser(link(base, seconds))
+        kept = {cookie.name: str(cookie.value) for cookie in short.session.cookies}
+        status = requests.get(f"{base}/api/contents", cookies=kept, timeout=60).status_code
+        if time.time() < ends:
+            break
+    assert status == 200
     wait_for(
         lambda: requests.get(f"{base}/api/contents", cookies=kept, timeout=60).status_code == 403, "the session to end"
     )
@@ -63,7 +70,10 @@ def test_without_a_session_there_is_nothing_but_a_sentence(base) -> None:
         answer = requests.get(base + path, timeout=60)
         assert answer.status_code == 403, path
         assert "sagehound notebook" in answer.text, path
-    for path in ("/api/contents", "/api/kernels", "/api/terminals", "/api/sessions", "/lab/api/settings"):
+    for path in (
+        *("/api/contents", "/api/kernels", "/api/terminals", "/api/sessions", "/lab/api/settings", "/lsp/status"),
+        *("/metrics", "/files/x", "/nbconvert/html/x", "/api/status", "/api/me", "/api/events/subscribe"),
+    ):
         assert requests.get(base + path, timeout=60).status_code == 403, path
     posted = requests.post(f"{base}/login", data={"password": ""}, timeout=60)
     assert posted.status_code in (403, 405)
@@ -76,3 +86,17 @@ def test_another_page_cannot_use_the_session(base) -> None:
     assert forged.status_code == 403
     elsewhere = browser.session.get(f"{base}/api/contents", headers={"Host": "evil.example"}, timeout=60)
     assert elsewhere.status_code == 403
+    shown = link(base, 3600)
+    assert requests.get(shown, headers={"Host": "evil.example"}, timeout=60).status_code == 403
+    assert Browser(shown).opened.url == f"{base}/lab"  # and what was refused has not used the link up
+
+
+def test_a_kernel_is_reached_by_pages_of_its_own_server_with_a_session_only(base) -> None:
+    browser = Browser(link(base, 3600))
+    kernel = browser.kernel()
+    for origin, given in (("http://evil.example", {}), ("http://127.0.0.1:1", {}), (base, {"cookie": None})):
+        with pytest.raises(websocket.WebSocketBadStatusException) as caught:
+            browser.channel(kernel, origin, **given)
+        assert caught.value.status_code == 403
+    browser.channel(kernel, base).close()
+    browser.send("DELETE", f"/api/kernels/{kernel}")

@@ -15,6 +15,7 @@ from sagehound.localcloud.container import archives
 
 MODEL_SERVER = Path(__file__).with_name("model_server")
 PORT_FILE = "port"
+SESSION_FILE = "aws-session.json"
 STARTED_FILE = "started"
 KEY_FILE = "key"
 """What every request must bring: who may invoke is decided by IAM, and the port is open to the whole machine."""
@@ -79,7 +80,7 @@ def write_session(home: Path, credentials: dict[str, Any]) -> None:
 
     They run `credential_process` again when what it printed has expired; a variable would be stale after 12 hours.
     """
-    session = home / "aws-session.json"
+    session = home / SESSION_FILE
     new = home / "aws-session.new"
     names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
     expiration = credentials["Expiration"]

@@ -19,6 +19,8 @@ JUPYTER_LOG = "jupyter.log"
 STARTS = 3
 """JupyterLab is given up when it has ended so many times in a row, each time soon."""
 SOON = 20.0
+LONGEST_LINE = 250_000
+"""Bytes; a longer line is passed on in pieces, each with the name of its stream."""
 LAST_OUTPUT = 0.5
 """Seconds that the pipe of an ended script has to be empty; what it left running may write on."""
 
@@ -45,8 +47,8 @@ class Instance:
         return self._run_jupyter()
 
     def _run_hook(self, hook: str, path: str) -> bool:
-        """A script as AWS runs it: as a program of its own, by its `#!` line. What it leaves running goes on."""
-        process, pump = self._start(["/bin/bash", "-c", shlex.quote(path)], hook)
+        """A script as AWS runs it: a program of its own, by its `#!` line, in `/`. What it leaves running goes on."""
+        process, pump = self._start(["/bin/bash", "-c", shlex.quote(path)], hook, "/")
         try:
             code = process.wait(timeout=self._spec["limit"])
         except subprocess.TimeoutExpired:
@@ -62,7 +64,7 @@ class Instance:
         ended_soon = 0
         while not self._stopping:
             began = time.monotonic()
-            process, pump = self._start([*self._spec["jupyter"], shown], JUPYTER_LOG)
+            process, pump = self._start([*self._spec["jupyter"], shown], JUPYTER_LOG, os.environ["HOME"])
             code = process.wait()
             pump.join(LAST_OUTPUT)
             if code == state.MISSING:
@@ -74,10 +76,15 @@ class Instance:
                 return 1
         return 0
 
-    def _start(self, argv: list[str], stream: str) -> tuple[subprocess.Popen[bytes], threading.Thread]:
+    def _start(self, argv: list[str], stream: str, cwd: str) -> tuple[subprocess.Popen[bytes], threading.Thread]:
         """A program in a process group of its own, and what reads its output."""
         process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=cwd,
+            start_new_session=True,
         )
         assert process.stdout is not None
         pump = threading.Thread(target=self._pump, args=(process.stdout, stream), daemon=True)
@@ -85,10 +92,15 @@ class Instance:
         return process, pump
 
     def _pump(self, output: Any, stream: str) -> None:
-        """Each line with the name of its log stream in front, so that one file keeps them all in order."""
-        for line in output:
+        """Each line with the name of its log stream in front, so that one file keeps them all in order.
+
+        Of a line that overwrote itself with carriage returns (progress bars) the last stays: whoever reads the file
+        would take the name for a part of what was overwritten.
+        """
+        while line := output.readline(LONGEST_LINE):
             with self._writing:
-                sys.stdout.buffer.write(stream.encode() + b"\t" + line.rstrip(b"\r\n") + b"\n")
+                last = line.rstrip(b"\r\n").rpartition(b"\r")[2]
+                sys.stdout.buffer.write(stream.encode() + b"\t" + last + b"\n")
                 sys.stdout.buffer.flush()
 
     def _fail(self, what: str, why: str, code: int | None = None) -> bool:

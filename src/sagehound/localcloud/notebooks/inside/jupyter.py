@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> int:
         return state.MISSING
     folder = Path(arguments[0])
     port_file = folder / state.PORT_FILE
-    before = port_file.read_text() if port_file.exists() else "0"
+    before = (port_file.read_text() if port_file.exists() else "") or "0"
     server = LabApp.initialize_server(
         argv=[
             "--ServerApp.ip=127.0.0.1",
@@ -36,13 +36,16 @@ def main(arguments: list[str]) -> int:
             "--no-browser",
             "--ServerApp.allow_root=True",
             "--ServerApp.quit_button=False",
+            "--ServerApp.allow_unauthenticated_access=False",
             "--LabApp.extension_manager=readonly",
             "--LabApp.news_url=None",
             "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
         ],
         identity_provider_class=_provider(folder),
     )
-    port_file.write_text(str(server.port))
+    # JupyterLab has looked for a free port, and takes it in a callback before this one: until then it may be anyone's,
+    # and links would lead there.
+    server.io_loop.add_callback(lambda: port_file.write_text(str(server.port)))
     server.start()
     return 0
 

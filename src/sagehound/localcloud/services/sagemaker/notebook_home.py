@@ -7,7 +7,6 @@ import base64
 import json
 import os
 import secrets
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from typing import Any
 
 from sagehound.localcloud.container import serving
 from sagehound.localcloud.errors import AwsError
+from sagehound.localcloud.instances.disk import remove_tree
 from sagehound.localcloud.notebooks.inside import links, state
 from sagehound.localcloud.processes.supervisor import Host, Program
 from sagehound.localcloud.services.sagemaker.notebook_status import Record
@@ -86,33 +86,36 @@ class NotebookHome:
         return f"http://127.0.0.1:{self.port()}/login?authToken={token}"
 
     def renew_session(self, role_arn: str, say: Callable[[str], None]) -> None:
-        """Fresh credentials of the instance's role, from now on for half a day; none when it has been deleted."""
+        """Fresh credentials of the instance's role, from now on for half a day; none when it has been deleted.
+
+        Then those of before go too: they may be another role's, which the instance had before an update.
+        """
         try:
             session = self._providers.sessions.issue(role_arn, SESSION, SESSION_SECONDS)
         except AwsError as error:
+            (self._own / serving.SESSION_FILE).unlink(missing_ok=True)
             say(f"The notebook instance has no credentials: {error.message}")
         else:
-            self._own.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make_folders()
             serving.write_session(self._own, session)
 
     async def remove(self) -> None:
-        """Delete it all."""
-        await asyncio.to_thread(shutil.rmtree, self.root, ignore_errors=True)
+        """Delete it all, also what the user has made read-only."""
+        await asyncio.to_thread(remove_tree, self.root)
 
     def _lay_out(self, record: Record, scripts: list[tuple[str, str]], python: str) -> None:
         """Only KEPT is what it was: as on AWS, everything else of the instance is new at each start."""
-        self._own.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._make_folders()
         for name in (state.STATE_FILE, state.PORT_FILE):
             (self._own / name).unlink(missing_ok=True)
-        shutil.rmtree(self._own / state.USED_FOLDER, ignore_errors=True)
+        remove_tree(self._own / state.USED_FOLDER)
         _write_private(self._own / state.KEY_FILE, secrets.token_bytes(32))
-        (self._user / KEPT).mkdir(parents=True, exist_ok=True)
         for entry in self._user.iterdir():
-            if entry.is_dir() and not entry.is_symlink():
-                if entry.name != KEPT:
-                    shutil.rmtree(entry, ignore_errors=True)
-            else:
+            if entry.is_symlink() or not entry.is_dir():
                 entry.unlink()
+            elif entry.name != KEPT:
+                remove_tree(entry)
+        (self._user / KEPT).mkdir(exist_ok=True)
         self._write_activate(python)
         metadata = self.root / "opt" / "ml" / "metadata" / "resource-metadata.json"
         metadata.parent.mkdir(parents=True, exist_ok=True)
@@ -127,6 +130,12 @@ class NotebookHome:
             "shown": KEPT,
         }
         _write_private(self._own / "instance.json", json.dumps(spec).encode())
+
+    def _make_folders(self) -> None:
+        """All of it is for this user of the machine alone: keys, and what the scripts print."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self._own, self._user):
+            folder.mkdir(mode=0o700, exist_ok=True)
 
     def _write_script(self, hook: str, content: str) -> Path:
         path = self._own / hook.removeprefix("LifecycleConfig")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 
+from sagehound.localcloud.notebooks.inside.instance import JUPYTER_LOG
+from sagehound.localcloud.services.sagemaker.notebook_home import ON_CREATE, ON_START
 from sagehound.localcloud.services.sagemaker.notebook_status import Record
 from sagehound.localcloud.services.sagemaker.providers import Providers
 from sagehound.localcloud.services.sagemaker.role_actions import RoleLog
 
 GROUP = "/aws/sagemaker/NotebookInstances"
-JUPYTER = "jupyter.log"
+_STREAMS = (ON_CREATE, ON_START, JUPYTER_LOG)
 _LAST_LINES = 12
 _LAST_CHARACTERS = 700
 _MAX_MESSAGE = 256_000
@@ -27,15 +29,15 @@ class NotebookLog:
 
     def say(self, line: str) -> None:
         """A line of the cloud's own."""
-        self.append([(self._clock.time(), f"{JUPYTER}\t{line}")])
+        self.append([(self._clock.time(), f"{JUPYTER_LOG}\t{line}")])
 
     def append(self, batch: list[tuple[float, str]]) -> None:
         """Lines with their times, each with its stream in front; what has none is the machine's own."""
         streams: dict[str, list[tuple[int, str]]] = {}
         for moment, line in batch:
-            stream, tab, text = line.partition("\t")
-            if not tab:
-                stream, text = JUPYTER, line
+            stream, _, text = line.partition("\t")
+            if stream not in _STREAMS:
+                stream, text = JUPYTER_LOG, line
             self._lines.append(text)
             if text.strip():
                 streams.setdefault(stream, []).append((int(moment * 1000), text[:_MAX_MESSAGE]))

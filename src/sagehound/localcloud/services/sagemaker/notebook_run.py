@@ -6,19 +6,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from sagehound.localcloud.container.invocations import Connections
 from sagehound.localcloud.processes.log_pump import LogPump
 from sagehound.localcloud.processes.supervisor import Exit, Handle
-from sagehound.localcloud.services.sagemaker.notebook_home import ON_CREATE, ON_START, SESSION_SECONDS, NotebookHome
+from sagehound.localcloud.services.sagemaker.notebook_home import ON_CREATE, SESSION_SECONDS, NotebookHome
 from sagehound.localcloud.services.sagemaker.notebook_log import NotebookLog
+from sagehound.localcloud.services.sagemaker.notebook_record import NotebookRecord
 from sagehound.localcloud.services.sagemaker.notebook_status import (
-    LIFECYCLE_CONFIG,
     NOTEBOOK,
-    NOTEBOOK_STATUS,
     NotStarted,
-    Record,
     why_not_started,
     with_last_words,
 )
@@ -44,18 +41,11 @@ class NotebookRun:
         self.name = name
         self.home = NotebookHome(region, name, providers)
         self._providers = providers
-        self._store = providers.store
+        self._record = NotebookRecord(region, name, providers)
         self._tags = tags
         self._task: asyncio.Task[None] | None = None
         self._pump: asyncio.Task[Exit] | None = None
         self._log: NotebookLog | None = None
-
-    def record(self) -> Record:
-        """The instance's record."""
-        found = self._store.get(NOTEBOOK, self.region, self.name)
-        if found is None:
-            raise LookupError(f"notebook instance {self.name} is gone")
-        return found
 
     def begin(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run one operation in the background, in the place of what is done with the instance now."""
@@ -69,45 +59,46 @@ class NotebookRun:
             began = time.monotonic()
             try:
                 pump = await self._come_up()
-                self._advance("InService")
+                self._record.advance("InService")
                 await self._look_after(pump)
                 said = f"The notebook instance ended ({_ending(pump.result())}) {STARTS} times, soon after its start."
                 failure = NotStarted(with_last_words(said, self._last_words()))
             except NotStarted as error:
                 await self._end()
-                self._advance("Failed", FailureReason=str(error))
+                self._record.advance("Failed", FailureReason=str(error))
                 return
             logger.warning("notebook instance %s is lost: it is started again", self.name)
-            self._advance("Pending")
+            self._record.advance("Pending")
             starts = 0 if time.monotonic() - began > LASTING else starts + 1
             if starts == STARTS:
-                self._advance("Failed", FailureReason=str(failure))
+                self._record.advance("Failed", FailureReason=str(failure))
                 return
 
     async def halt(self) -> None:
         """Stopping -> Stopped: every process ends; its folder stays."""
         await self._end()
-        self._advance("Stopped")
+        self._record.advance("Stopped")
 
     async def update(self) -> None:
         """Updating -> Stopped: what was changed counts from the next start on."""
-        self._advance("Stopped")
+        self._record.advance("Stopped")
 
     async def delete(self) -> None:
         """The folder goes, then the record."""
         await self._end()
         await self.home.remove()
-        record = self.record()
-        with self._store.transaction():
-            self._store.delete(NOTEBOOK, self.region, self.name)
-            self._tags.delete(record["NotebookInstanceArn"])
+        arn = self._record.get()["NotebookInstanceArn"]
+        store = self._providers.store
+        with store.transaction():
+            store.delete(NOTEBOOK, self.region, self.name)
+            self._tags.delete(arn)
 
     async def recover(self) -> None:
         """After a restart of the server, or a fault: go on with what was begun."""
-        status = self.record()["NotebookInstanceStatus"]
+        status = self._record.get()["NotebookInstanceStatus"]
         if status == "InService":
             if self._running() is None:
-                self._advance("Pending")
+                self._record.advance("Pending")
                 await self.keep_up()
             else:
                 await self._resume()
@@ -129,10 +120,10 @@ class NotebookRun:
 
     async def _resume(self) -> None:
         """An instance in service that outlived the server is taken over, and never left it."""
-        pump = self._follow(self.record()["Handle"])
-        self.home.renew_session(self.record()["RoleArn"], self._log_of().say)
+        pump = self._follow(self._record.get()["Handle"])
+        self.home.renew_session(self._record.get()["RoleArn"], self._log_of().say)
         await self._look_after(pump)
-        self._advance("Pending")
+        self._record.advance("Pending")
         await self.keep_up()
 
     async def _come_up(self) -> asyncio.Task[Exit]:
@@ -140,15 +131,16 @@ class NotebookRun:
         handle = self._running()
         if handle is None:
             await self._last_lines()
-            record = self.record()
+            self._note_created()  # by a start that nobody saw to its end
+            record = self._record.get()
             self._log = NotebookLog(record, self.region, self._providers)
             self.home.renew_session(record["RoleArn"], self._log.say)
             try:
-                program = await self.home.prepare(record, self._scripts(record))
+                program = await self.home.prepare(record, self._record.choose_scripts())
                 handle = await self._providers.supervisor.start(self.home.host, program)
             except OSError as error:
                 raise NotStarted(f"This machine cannot start the notebook instance: {error}") from error
-            self._save(Handle=handle, LogOffset=handle["output_start"])
+            self._record.save(Handle=handle, LogOffset=handle["output_start"])
         pump = self._follow(handle)
         await self._until_ready(pump)
         return pump
@@ -159,30 +151,35 @@ class NotebookRun:
         while True:
             ended = pump.done()
             state = self.home.state()
-            if ON_CREATE in state.get("done", ()) and "Created" not in self.record():
-                self._save(Created=True)
+            self._note_created()
             if "failed" in state:
                 await asyncio.wait({pump}, timeout=STOP_GRACE)  # it ends, and the log has its last lines
-                raise why_not_started(self.record(), state["failed"], self._config_arn(), self._last_words())
+                record, config_arn = self._record.get(), self._record.config_arn()
+                raise why_not_started(record, state["failed"], config_arn, self._last_words())
             if ended:
                 said = f"The notebook instance ended ({_ending(pump.result())}) before JupyterLab answered."
                 raise NotStarted(with_last_words(said, self._last_words()))
-            if len(state.get("done", ())) == len(self._scripts(self.record(), since_start=True)):
+            if len(state.get("done", ())) == len(self._record.get().get("Scripts", ())):
                 due = due or time.monotonic() + JUPYTER_SECONDS
                 if await self._answers():
-                    self._save(Created=True)
+                    self._record.save(Created=True)
                     return
                 if time.monotonic() > due:
                     said = f"JupyterLab did not answer within {JUPYTER_SECONDS:g} seconds."
                     raise NotStarted(with_last_words(said, self._last_words()))
             await asyncio.wait({pump}, timeout=STARTUP_POLL)
 
+    def _note_created(self) -> None:
+        """OnCreate has succeeded, and never runs again."""
+        if ON_CREATE in self.home.state().get("done", ()) and "Created" not in self._record.get():
+            self._record.save(Created=True)
+
     async def _look_after(self, pump: asyncio.Task[Exit]) -> None:
         """Renew the role's session in time, until the instance ends by itself."""
         while not pump.done():
             await asyncio.wait({pump}, timeout=SESSION_SECONDS / 2)
             if not pump.done():
-                self.home.renew_session(self.record()["RoleArn"], self._log_of().say)
+                self.home.renew_session(self._record.get()["RoleArn"], self._log_of().say)
 
     async def _answers(self) -> bool:
         port = self.home.port()
@@ -207,72 +204,41 @@ class NotebookRun:
 
     async def _last_lines(self) -> None:
         """What an instance printed that nobody has followed to its end; then it is forgotten."""
-        record = self.record()
-        handle = record.pop("Handle", None)
+        handle = self._record.get().get("Handle")
         if handle is None:
             return
         await self._follow(handle)
         self._pump = None
         self._providers.supervisor.remove(handle)
-        record = self.record()
-        del record["Handle"]
-        self._store.put(NOTEBOOK, self.region, self.name, record)
+        self._record.forget("Handle")
 
     def _running(self) -> Handle | None:
         """The instance's processes; found by their directory when the server died before it kept the handle."""
         supervisor = self._providers.supervisor
-        handle = self.record().get("Handle")
+        handle = self._record.get().get("Handle")
         if handle is None and (handle := supervisor.find(self.home.root)) is not None:
-            self._save(Handle=handle, LogOffset=0)
+            self._record.save(Handle=handle, LogOffset=0)
         return handle if handle is not None and supervisor.is_running(handle) else None
 
     def _follow(self, handle: Handle) -> asyncio.Task[Exit]:
-        """The task that stores what the instance prints; it ends with the instance."""
-        if self._pump is None:
-            supervisor, offset = self._providers.supervisor, self.record().get("LogOffset", 0)
+        """The task that stores what the instance prints; it ends with the instance. One that failed is replaced."""
+        if self._pump is None or (self._pump.done() and (self._pump.cancelled() or self._pump.exception())):
+            supervisor, offset = self._providers.supervisor, self._record.get().get("LogOffset", 0)
             pump = LogPump(supervisor, handle, self._keep_lines, offset)
             self._pump = asyncio.create_task(pump.run(), name=f"log of notebook instance {self.name}")
         return self._pump
 
     def _keep_lines(self, batch: list[tuple[float, str]], offset: int) -> None:
-        with self._store.transaction():
+        with self._providers.store.transaction():
             self._log_of().append(batch)
-            self._save(LogOffset=offset)
+            self._record.save(LogOffset=offset)
 
     def _log_of(self) -> NotebookLog:
-        self._log = self._log or NotebookLog(self.record(), self.region, self._providers)
+        self._log = self._log or NotebookLog(self._record.get(), self.region, self._providers)
         return self._log
 
     def _last_words(self) -> str:
         return self._log_of().last_words()
-
-    def _scripts(self, record: Record, *, since_start: bool = False) -> list[tuple[str, str]]:
-        """The lifecycle scripts of this start: (hook, base64). The configuration counts as it was when it began."""
-        if since_start:
-            return [(hook, content) for hook, content in record.get("Scripts", [])]
-        config = self._store.get(LIFECYCLE_CONFIG, self.region, record.get("NotebookInstanceLifecycleConfigName", ""))
-        found = []
-        for hook, member in ((ON_CREATE, "OnCreate"), (ON_START, "OnStart")):
-            if config and not (hook == ON_CREATE and record.get("Created")):
-                found += [(hook, one["Content"]) for one in config.get(member, []) if one.get("Content")]
-        self._save(Scripts=[list(one) for one in found])
-        return found
-
-    def _config_arn(self) -> str:
-        record = self.record()
-        arn: str = record["NotebookInstanceArn"]
-        name = record.get("NotebookInstanceLifecycleConfigName", "")
-        return f"{arn.rpartition(':')[0]}:notebook-instance-lifecycle-config/{name.lower()}"
-
-    def _save(self, **members: Any) -> None:
-        self._store.put(NOTEBOOK, self.region, self.name, {**self.record(), **members})
-
-    def _advance(self, status: str, **members: Any) -> None:
-        record = self.record()
-        record.pop("FailureReason", None)
-        now = self._providers.clock.now()
-        record = NOTEBOOK_STATUS.advance(record, status, LastModifiedTime=now, **members)
-        self._store.put(NOTEBOOK, self.region, self.name, record)
 
     async def _guarded(self, work: Callable[[], Awaitable[None]], before: asyncio.Task[None] | None) -> None:
         """A fault of ours is said and fails the instance where its status can; it never ends in silence."""
@@ -281,9 +247,13 @@ class NotebookRun:
             await work()
         except Exception as error:
             logger.exception("notebook instance %s", self.name)
-            record = self._store.get(NOTEBOOK, self.region, self.name)
-            if record is not None and NOTEBOOK_STATUS.may(record["NotebookInstanceStatus"], "Failed"):
-                self._advance("Failed", FailureReason=f"Internal fault: {type(error).__name__}: {error}"[:1024])
+            if self._record.may("Failed"):
+                reason = f"Internal fault: {type(error).__name__}: {error}"[:1024]
+                try:
+                    if (handle := self._running()) is not None:
+                        await self._providers.supervisor.stop(handle, STOP_GRACE)
+                finally:
+                    self._record.advance("Failed", FailureReason=reason)
 
     async def _cancel(self, task: asyncio.Task[None] | None) -> None:
         if task is not None and task is not asyncio.current_task():

@@ -18,11 +18,11 @@ NOTEBOOK_STATUS = Lifecycle(
         "Pending": {"InService", "Failed"},
         # To Pending when the machine below it was lost: it is started again, and is not in service meanwhile.
         "InService": {"Stopping", "Pending"},
-        "Stopping": {"Stopped"},
+        "Stopping": {"Stopped", "Failed"},
         "Stopped": {"Pending", "Updating", "Deleting"},
-        "Updating": {"Stopped"},
+        "Updating": {"Stopped", "Failed"},
         "Failed": {"Pending", "Updating", "Deleting"},
-        "Deleting": set(),
+        "Deleting": {"Failed"},
     },
 )
 _BEFORE = {
