@@ -31,6 +31,8 @@ class Launch:
     image: Image
     described: Record
     kind: Record
+    interface: Record
+    """As it is asked for; nothing when the request leaves it to EC2."""
     subnet: Record
     group_ids: list[str]
     volume: Record
@@ -69,7 +71,8 @@ class Launches:
             "HttpProtocolIpv6": "disabled",
             "InstanceMetadataTags": "disabled",
         }
-        placed, groups = self._interface(request)
+        interface = launch_checks.interface(request)
+        placed, groups = _place(request, interface)
         profile = request.get("IamInstanceProfile")
         return Launch(
             request=request,
@@ -77,6 +80,7 @@ class Launches:
             image=image,
             described=described,
             kind=kind,
+            interface=interface,
             subnet=self._subnet(region, placed, request.get("Placement", {}).get("AvailabilityZone")),
             group_ids=self._group_ids(region, groups, request.get("SecurityGroups", ())),
             volume=launch_checks.root_volume(request, image, described),
@@ -90,7 +94,7 @@ class Launches:
     def record(self, region: str, launch: Launch, reservation_id: str, index: int, now: datetime) -> Record:
         """The record of one instance, pending; its address is free until the record is kept."""
         request, instance_id, account_id = launch.request, ids.new("i"), self._groups.account_id
-        wanted = request.get("PrivateIpAddress") or _first_interface(request).get("PrivateIpAddress")
+        wanted = request.get("PrivateIpAddress") or launch.interface.get("PrivateIpAddress")
         address = self._network.free_address(region, launch.subnet, wanted)
         host = f"ip-{address.replace('.', '-')}.{domain(region)}"
         cpu = launch.kind["VCpuInfo"]
@@ -133,7 +137,10 @@ class Launches:
             "SourceDestCheck": True,
             "VirtualizationType": "hvm",
             "CpuOptions": {"CoreCount": cpu["DefaultCores"], "ThreadsPerCore": cpu["DefaultThreadsPerCore"]},
-            "CapacityReservationSpecification": {"CapacityReservationPreference": "open"},
+            "CapacityReservationSpecification": {
+                "CapacityReservationPreference": "open",
+                **request.get("CapacityReservationSpecification", {}),
+            },
             "HibernationOptions": {"Configured": False},
             "EnclaveOptions": {"Enabled": False},
             "MetadataOptions": launch.metadata,
@@ -141,11 +148,15 @@ class Launches:
             "PlatformDetails": "Linux/UNIX",
             "UsageOperation": "RunInstances",
             "UsageOperationUpdateTime": now.replace(microsecond=0),
-            "PrivateDnsNameOptions": launch.subnet["PrivateDnsNameOptionsOnLaunch"],
-            "MaintenanceOptions": {"AutoRecovery": "default"},
+            "PrivateDnsNameOptions": {
+                **launch.subnet["PrivateDnsNameOptionsOnLaunch"],
+                **request.get("PrivateDnsNameOptions", {}),
+            },
+            "MaintenanceOptions": {"AutoRecovery": "default", **request.get("MaintenanceOptions", {})},
             "Volume": {**launch.volume, "VolumeId": ids.new("vol"), "CreateTime": now.replace(microsecond=0)},
         }
-        record["NetworkInterfaces"] = [_interface(record, account_id)]
+        description = launch.interface.get("Description", "")
+        record["NetworkInterfaces"] = [{**_interface(record, account_id), "Description": description}]
         if launch.user_data is not None:
             record["UserData"] = launch.user_data
         if launch.public_key is not None:
@@ -157,26 +168,6 @@ class Launches:
             usual = "standard" if launch.kind["InstanceType"].startswith("t2.") else "unlimited"
             record["CpuCredits"] = request.get("CreditSpecification", {}).get("CpuCredits", usual)
         return record
-
-    def _interface(self, request: Record) -> tuple[str | None, list[str] | None]:
-        """The subnet and the groups, from the request itself or from its one network interface."""
-        interfaces = request.get("NetworkInterfaces", ())
-        if not interfaces:
-            return request.get("SubnetId"), request.get("SecurityGroupIds")
-        for member in ("SubnetId", "SecurityGroupIds", "SecurityGroups"):
-            if request.get(member):
-                kind = "subnet ID" if member == "SubnetId" else "security groups"
-                raise errors.combination(
-                    f"Network interfaces and an instance-level {kind} may not be specified on the same request"
-                )
-        if len(interfaces) > 1 or interfaces[0].get("DeviceIndex", 0) != 0:
-            raise errors.unsupported("more than one network interface of an instance")
-        interface = interfaces[0]
-        if interface.get("NetworkInterfaceId"):
-            raise errors.unsupported("network interfaces that are made apart from their instance")
-        if interface.get("AssociatePublicIpAddress"):
-            raise errors.unsupported("public addresses: an instance is reached from this machine only")
-        return interface.get("SubnetId"), interface.get("Groups")
 
     def _subnet(self, region: str, subnet_id: str | None, zone: str | None) -> Record:
         known = subnets(self._groups.account_id, region)
@@ -197,9 +188,17 @@ class Launches:
         return list(dict.fromkeys(found)) or [self._groups.default_id(region)]
 
 
-def _first_interface(request: Record) -> Record:
-    interfaces = request.get("NetworkInterfaces") or [{}]
-    return dict(interfaces[0])
+def _place(request: Record, interface: Record) -> tuple[str | None, list[str] | None]:
+    """The subnet and the groups, from the request itself or from its one network interface."""
+    if not interface:
+        return request.get("SubnetId"), request.get("SecurityGroupIds")
+    for member in ("SubnetId", "SecurityGroupIds", "SecurityGroups"):
+        if request.get(member):
+            kind = "subnet ID" if member == "SubnetId" else "security groups"
+            raise errors.combination(
+                f"Network interfaces and an instance-level {kind} may not be specified on the same request"
+            )
+    return interface.get("SubnetId"), interface.get("Groups")
 
 
 def _interface(record: Record, account_id: str) -> Record:
@@ -217,7 +216,6 @@ def _interface(record: Record, account_id: str) -> Record:
             "NetworkCardIndex": 0,
             "Status": "attached",
         },
-        "Description": "",
         "InterfaceType": "interface",
         "Ipv6Addresses": [],
         "MacAddress": mac,

@@ -24,7 +24,12 @@ _REFUSED = {
     "Ipv6AddressCount": "IPv6 addresses",
     "SecondaryInterfaces": "secondary interfaces",
     "CpuOptions": "other numbers of cores than the type's",
+    "NetworkPerformanceOptions": "bandwidth weightings",
+    "EnablePrimaryIpv6": "IPv6 addresses",
+    "Operator": "instances that a service manages",
 }
+_OF_AN_INTERFACE = ("DeviceIndex", "SubnetId", "Groups", "PrivateIpAddress", "Description", "NetworkCardIndex")
+"""Members of a network interface that have an effect."""
 _OLDEST = "m1.small"
 """The type of a request that names none, on AWS; it takes no image that there is here."""
 _EBS_TYPES = ("gp2", "gp3", "io1", "io2", "standard", "st1", "sc1")
@@ -50,6 +55,10 @@ def check_members(request: Record) -> None:
     for member, switch, what in switches:
         if request.get(member, {}).get(switch):
             raise errors.unsupported(what)
+    if request.get("CapacityReservationSpecification", {}).get("CapacityReservationTarget"):
+        raise errors.unsupported("capacity reservations")
+    if request.get("PrivateDnsNameOptions", {}).get("HostnameType", "ip-name") != "ip-name":
+        raise errors.unsupported("host names that are not made of the private address")
     placement = request.get("Placement", {})
     if placement.get("Tenancy", "default") != "default":
         raise errors.unsupported("dedicated tenancy")
@@ -61,6 +70,26 @@ def check_members(request: Record) -> None:
         raise errors.invalid(least, "minCount", "Expecting a value greater than 0.")
     if most < least:
         raise errors.invalid(most, "maxCount", "maxCount must be equal to or greater than minCount")
+
+
+def interface(request: Record) -> Record:
+    """The one network interface that a request asks for, or nothing; what is not kept of one is refused by name."""
+    interfaces = request.get("NetworkInterfaces") or [{}]
+    asked: Record = dict(interfaces[0])
+    if len(interfaces) > 1 or asked.get("DeviceIndex", 0) != 0:
+        raise errors.unsupported("more than one network interface of an instance")
+    if asked.pop("NetworkInterfaceId", None):
+        raise errors.unsupported("network interfaces that are made apart from their instance")
+    if asked.pop("AssociatePublicIpAddress", False):
+        raise errors.unsupported("public addresses: an instance is reached from this machine only")
+    if asked.pop("DeleteOnTermination", True) is False:
+        raise errors.unsupported("network interfaces that outlive their instance")
+    if asked.pop("InterfaceType", "interface") != "interface":
+        raise errors.unsupported("Elastic Fabric Adapters")
+    for member, value in asked.items():
+        if value and member not in _OF_AN_INTERFACE:
+            raise errors.unsupported(f"{member} of a network interface")
+    return asked
 
 
 def instance_type(request: Record, architecture: str) -> Record:
@@ -149,4 +178,17 @@ def root_volume(request: Record, image: Image, described: Record) -> Record:
         raise errors.invalid(volume["VolumeType"], "volumeType", f"Valid values: {', '.join(_EBS_TYPES)}.")
     if volume["VolumeSize"] > LARGEST_VOLUME.get(volume["VolumeType"], 16384):
         raise errors.invalid(volume["VolumeSize"], "volumeSize", "The volume is too large for its type.")
-    return volume
+    return _with_performance(volume)
+
+
+def _with_performance(volume: Record) -> Record:
+    """Iops and Throughput, where the type has them: what is asked for, or what AWS gives."""
+    kind, size = volume["VolumeType"], volume["VolumeSize"]
+    if "Iops" in volume and kind not in ("gp3", "io1", "io2"):
+        raise errors.combination(f"The parameter iops is not supported for {kind} volumes.")
+    if "Throughput" in volume and kind != "gp3":
+        raise errors.combination(f"The parameter throughput is not supported for {kind} volumes.")
+    if kind in ("io1", "io2") and "Iops" not in volume:
+        raise errors.missing("iops")
+    given = {"gp2": {"Iops": min(max(100, 3 * size), 16000)}, "gp3": {"Iops": 3000, "Throughput": 125}}
+    return {**given.get(kind, {}), **volume}
