@@ -230,7 +230,7 @@ def test_model_endpoint_function_and_scaling(project: Project, account: Account)
 
     found = find_belongings(clients, names)
     assert any(line.startswith("scaling of endpoint/") for line in found.lines())
-    project.step(lambda step: delete_belongings(clients, names, found, step))
+    project.step(lambda step: delete_belongings(clients, found, step))
     assert find_belongings(clients, names).lines() == []
     assert names.bucket not in [bucket["Name"] for bucket in clients.s3.list_buckets()["Buckets"]]
     assert account.refused() == {

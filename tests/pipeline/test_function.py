@@ -19,11 +19,11 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
 from sagehound.errors import StepFailed
-from sagehound.pipeline.cleanup import delete_belongings, find_belongings
+from sagehound.pipeline.belongings.thing import Kind
+from sagehound.pipeline.cleanup import Belongings, delete_belongings, find_belongings
 from sagehound.pipeline.clients import Clients, connect_endpoint, connect_local
 from sagehound.pipeline.deploy import Placement, deploy
 from sagehound.pipeline.function import DeployedFunction, Trial, deploy_function
-from sagehound.pipeline.function_cleanup import FunctionBelongings, find_functions
 from sagehound.pipeline.function_code import zip_of
 from sagehound.pipeline.function_denial import prove_denial
 from sagehound.pipeline.function_event import picture_event, read_event, send_event, stored_picture
@@ -103,7 +103,7 @@ def shop(cloud: CloudProcess, pictures: Path, tmp_path_factory: pytest.TempPathF
         deploy(clients, names, settings.deploy, settings.train, places, step)
     yield Shop(clients, settings, data, cloud, pictures)
     with recorded.reporter.step("delete") as step:
-        delete_belongings(clients, names, find_belongings(clients, names), step)
+        delete_belongings(clients, find_belongings(clients, names), step)
 
 
 def test_the_function_answers_with_the_least_permission(shop, recorded) -> None:
@@ -338,7 +338,7 @@ def test_somebody_else_s_function_of_the_name_is_left_alone(shop, recorded) -> N
     assert (
         shop.clients.lambda_.get_function_configuration(FunctionName="fn-theirs")["RevisionId"] == before["RevisionId"]
     )
-    assert "fn-theirs" not in find_belongings(shop.clients, shop.names).functions.functions
+    assert "fn-theirs" not in find_belongings(shop.clients, shop.names).names(Kind.FUNCTION)
     shop.clients.lambda_.delete_function(FunctionName="fn-theirs")
 
 
@@ -375,7 +375,10 @@ def test_a_person_who_may_not_is_told_which_permission_is_missing(shop, recorded
     assert "not authorized to perform: iam:PassRole" in refused(*allowed, "lambda:*")
     # Clean-up of who may not even list functions goes on with the rest: this role, here.
     refused(*allowed)
-    assert find_functions(person, names) == FunctionBelongings((), (names.function_role,))
+    found = find_belongings(person, names)
+    assert found.names(Kind.FUNCTION) == []
+    assert any(note.startswith("functions: ListFunctions is not allowed") for note in found.unseen)
+    assert found.names(Kind.ROLE) == [names.function_role]
     assert not any(one["FunctionName"] == "fn-not-mine" for one in shop.clients.lambda_.list_functions()["Functions"])
 
 
@@ -383,21 +386,13 @@ def test_everything_of_the_function_is_deleted_with_the_project(shop, recorded) 
     settings, names = shop.called("fn-gone", provisioned_concurrency=1)
     shop.put(recorded, settings, names, url=True)
     found = find_belongings(shop.clients, names)
-    assert "fn-gone" in found.functions.functions
-    assert "fn-gone-role" in found.functions.roles
-    only = dataclasses.replace(
-        found,
-        functions=dataclasses.replace(found.functions, functions=("fn-gone",), roles=("fn-gone-role",)),
-        endpoints=[],
-        endpoint_configs=[],
-        models=[],
-        bucket="",
-        role="",
-    )
+    assert "fn-gone" in found.names(Kind.FUNCTION)
+    assert "fn-gone-role" in found.names(Kind.ROLE)
+    only = Belongings([thing for thing in found.things if thing.name in ("fn-gone", "fn-gone-role")])
     with recorded.reporter.step("delete") as step:
-        delete_belongings(shop.clients, names, only, step)
+        delete_belongings(shop.clients, only, step)
     left = find_belongings(shop.clients, names)
-    assert "fn-gone" not in left.functions.functions
-    assert "fn-gone-role" not in left.functions.roles
+    assert "fn-gone" not in left.names(Kind.FUNCTION)
+    assert "fn-gone-role" not in left.names(Kind.ROLE)
     groups = shop.clients.logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/fn-gone")["logGroups"]
     assert groups == []

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from sagehound.cli.main import app
 from sagehound.errors import StepFailed
+from sagehound.pipeline.belongings.thing import Kind
 from sagehound.pipeline.cleanup import delete_belongings, find_belongings
 from sagehound.pipeline.deploy import Placement, deploy
 from sagehound.pipeline.scaling import Asked, unscale
@@ -136,13 +137,13 @@ def test_delete_finds_what_the_project_registered_and_nobody_else_s(project: Pro
     project.put()
     other = dataclasses.replace(project, settings=dataclasses.replace(project.settings, project=unique("q")[:20]))
     # Neither endpoint nor function carries a project's tag here, so the tag of the targets decides.
-    assert find_belongings(project.clients, other.names).scaling == []
+    assert find_belongings(project.clients, other.names).names(Kind.SCALING) == []
     found = find_belongings(project.clients, project.names)
-    assert [place.resource_id for place in found.scaling] == [project.endpoint_resource, project.function_resource]
+    assert found.names(Kind.SCALING) == [project.endpoint_resource, project.function_resource]
     assert f"scaling of {project.endpoint_resource} (policies, alarms)" in found.lines()
-    assert found.endpoints == []
+    assert found.names(Kind.ENDPOINT) == []
     with project.recorded.reporter.step("delete") as step:
-        delete_belongings(project.clients, project.names, found, step)
+        delete_belongings(project.clients, found, step)
     assert project.registered() == {}
     assert project.alarms() == []
 

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from sagehound.errors import StepFailed
+from sagehound.pipeline.belongings.scaling import find_scaling
+from sagehound.pipeline.belongings.thing import Kind, Scope
+from sagehound.pipeline.cleanup import find_belongings
 from sagehound.pipeline.scaling import Asked, show, unscale
-from sagehound.pipeline.scaling_cleanup import find_scaling
 from sagehound.pipeline.scaling_permissions import ACTIONS
 from sagehound.pipeline.scaling_requests import CONCURRENCY
 from tests.cloud.hosting import Hosting, answering
@@ -91,7 +93,9 @@ def test_who_may_not_scale_is_told_what_is_needed(project: Project) -> None:
     for service, actions in ACTIONS.items():
         assert f"{service}: {', '.join(actions)}" in caught.value.hint
     # Nobody who may not list them is kept from deleting the rest.
-    assert find_scaling(project.as_user([]), project.names, [project.names.endpoint], []) == []
+    found = find_belongings(project.as_user([]), project.names)
+    assert found.names(Kind.SCALING) == []
+    assert any(one.startswith("scaling: DescribeScalableTargets is not allowed") for one in found.unseen)
 
 
 def test_who_has_just_what_is_said_to_be_needed_can_scale_look_and_remove(project: Project) -> None:
@@ -101,6 +105,6 @@ def test_who_has_just_what_is_said_to_be_needed_can_scale_look_and_remove(projec
     project.put(clients=caller, max_capacity=2, metric=CONCURRENCY)
     with project.recorded.reporter.step("scale") as step:
         assert len(show(caller, project.names, project.settings, step)) == 2
-        assert len(find_scaling(caller, project.names, [], [])) == 2
+        assert len(list(find_scaling(caller, Scope(project.names), []))) == 2
         unscale(caller, project.names, project.settings, step)
     assert (project.registered(), project.alarms()) == ({}, [])

@@ -10,11 +10,12 @@ import pytest
 
 from sagehound.errors import StepFailed
 from sagehound.pipeline.admission import admit, data_of
+from sagehound.pipeline.belongings.scaling import place_of
+from sagehound.pipeline.belongings.thing import Kind
 from sagehound.pipeline.bucket import ensure_bucket
 from sagehound.pipeline.cleanup import Belongings, delete_belongings, find_belongings
 from sagehound.pipeline.deploy import Placement, deploy, describe_endpoint
 from sagehound.pipeline.features import FeatureChannel, extract_features
-from sagehound.pipeline.function_cleanup import FunctionBelongings
 from sagehound.pipeline.invoke import Question, invoke, questions_of
 from sagehound.pipeline.run import Options, run
 from sagehound.pipeline.train import TrainedModel, comparison, latest_model, train
@@ -99,14 +100,15 @@ def test_the_whole_walk_and_everything_again(clients, quick, names, pictures, re
     assert describe_endpoint(clients, names.endpoint)["EndpointStatus"] == "InService"
 
     found = find_belongings(clients, names)
-    assert sorted(found.endpoints) == [names.endpoint, names.multi_endpoint]
-    assert found.functions == FunctionBelongings((names.function,), (names.function_role,))
-    assert [place.owner for place in found.scaling] == [names.endpoint, names.function]
-    assert (len(found.models), len(found.endpoint_configs)) == (3, 3)
-    assert found.bucket_is_ours
-    assert found.role_is_ours
+    assert sorted(found.names(Kind.ENDPOINT)) == [names.endpoint, names.multi_endpoint]
+    assert found.names(Kind.FUNCTION) == [names.function]
+    scaled = [place_of(thing).owner for thing in found.things if thing.kind is Kind.SCALING]
+    assert scaled == [names.endpoint, names.function]
+    assert (len(found.names(Kind.MODEL)), len(found.names(Kind.ENDPOINT_CONFIG))) == (3, 3)
+    assert found.names(Kind.BUCKET) == [names.bucket]
+    assert sorted(found.names(Kind.ROLE)) == sorted([names.function_role, names.role])
     with recorded.reporter.step("delete") as step:
-        delete_belongings(clients, names, found, step)
+        delete_belongings(clients, found, step)
     assert find_belongings(clients, names).lines() == []
     assert describe_endpoint(clients, names.endpoint) is None
     alarms = clients.cloudwatch.describe_alarms(AlarmNamePrefix=f"TargetTracking-endpoint/{names.endpoint}/")
@@ -199,11 +201,12 @@ def test_steps_alone_find_what_the_others_made(clients, quick, names, pictures, 
     # An endpoint that is still being made is deleted all the same.
     config = describe_endpoint(clients, names.endpoint)["EndpointConfigName"]
     with recorded.reporter.step("delete") as step:
-        delete_belongings(clients, names, Belongings(endpoints=[names.endpoint]), step)
+        only = [thing for thing in find_belongings(clients, names).things if thing.kind is Kind.ENDPOINT]
+        delete_belongings(clients, Belongings(only), step)
     clients.sagemaker.create_endpoint(EndpointName=names.endpoint, EndpointConfigName=config, Tags=names.tags)
     assert describe_endpoint(clients, names.endpoint)["EndpointStatus"] == "Creating"
     with recorded.reporter.step("delete") as step:
-        delete_belongings(clients, names, find_belongings(clients, names), step)
+        delete_belongings(clients, find_belongings(clients, names), step)
     assert find_belongings(clients, names).lines() == []
 
 
@@ -254,7 +257,7 @@ def test_what_others_made_is_left_alone(clients, settings, names, recorded) -> N
     found = find_belongings(clients, names)
     assert found.lines() == [f"this project's objects in bucket {names.bucket} (1 objects)"]
     with recorded.reporter.step("delete") as step:
-        delete_belongings(clients, names, found, step)
+        delete_belongings(clients, found, step)
     assert [entry["Key"] for entry in clients.s3.list_objects_v2(Bucket=names.bucket)["Contents"]] == ["theirs.txt"]
 
 
@@ -267,7 +270,7 @@ def test_versions_and_unfinished_uploads_are_deleted_too(clients, names, recorde
     clients.s3.delete_object(Bucket=names.bucket, Key="x")
     clients.s3.create_multipart_upload(Bucket=names.bucket, Key="y")
     with recorded.reporter.step("delete") as step:
-        delete_belongings(clients, names, find_belongings(clients, names), step)
+        delete_belongings(clients, find_belongings(clients, names), step)
     assert find_belongings(clients, names).lines() == []
 
 

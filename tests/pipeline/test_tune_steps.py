@@ -16,6 +16,7 @@ import pytest
 
 from sagehound.cli.log_lines import follow_logs
 from sagehound.errors import StepFailed
+from sagehound.pipeline.belongings.thing import Kind
 from sagehound.pipeline.cleanup import delete_belongings, find_belongings
 from sagehound.pipeline.train import train
 from sagehound.pipeline.tune import tune
@@ -194,13 +195,13 @@ def test_delete_stops_a_search_that_runs(script, search, clients, names, recorde
             jobs = clients.sagemaker.list_training_jobs(NameContains=names.tuning_prefix)["TrainingJobSummaries"]
             trials = [job["TrainingJobName"] for job in jobs]
         found = find_belongings(clients, names)
-        assert len(found.tuning_jobs) == 1
-        assert f"tuning job {found.tuning_jobs[0]} (stopped)" in found.lines()
+        (tuning,) = found.names(Kind.TUNING_JOB)
+        assert f"tuning job {tuning} (stopped)" in found.lines()
         with recorded.reporter.step("delete") as step:
-            delete_belongings(clients, names, found, step)
+            delete_belongings(clients, found, step)
         with pytest.raises(StepFailed) as stopped:
             searching.result()
-        assert f"tuning job {found.tuning_jobs[0]} Stop" in stopped.value.cause
+        assert f"tuning job {tuning} Stop" in stopped.value.cause
     for trial in trials:
         assert clients.sagemaker.describe_training_job(TrainingJobName=trial)["TrainingJobStatus"] == "Stopped"
     assert find_belongings(clients, names).lines() == []

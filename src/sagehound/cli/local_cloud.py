@@ -1,17 +1,15 @@
-"""Commands around the local cloud: up, down, status, env, logs."""
+"""Commands around the local cloud: up, down, env, logs."""
 
 from __future__ import annotations
 
-import json
 import shlex
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sagehound.cli.local_process import running, start, stop
-from sagehound.cli.options import DataDirOption, JsonOption, PortOption, TargetOption, connect, data_dir_of
+from sagehound.cli.options import DataDirOption, PortOption, TargetOption, connect, data_dir_of
 from sagehound.cli.telling import telling
 from sagehound.errors import StepFailed
 from sagehound.settings import LocalCloudSettings, PipelineSettings
@@ -77,31 +75,6 @@ def down(data_dir: DataDirOption = None) -> None:
             typer.echo(line)
 
 
-def status(data_dir: DataDirOption = None, as_json: JsonOption = False) -> None:
-    """Show the local cloud's process and what runs in it; exit code 3 where it does not run."""
-    with telling(as_json):
-        folder = data_dir_of(data_dir)
-        server = running(folder)
-        if server is None:
-            text = f"no local cloud is running on {folder}"
-            typer.echo(json.dumps({"running": False, "data_dir": str(folder)}) if as_json else text)
-            raise typer.Exit(3)
-        counts = _counts(folder)
-        if as_json:
-            facts = {"running": True, "pid": server.pid, "port": server.port, "endpoint_url": server.endpoint_url}
-            facts |= {"speed": server.speed}
-            facts |= {"uptime_seconds": round(time.time() - server.started, 1), "data_dir": str(folder)}
-            typer.echo(json.dumps(facts | counts))
-            return
-        typer.echo(f"address        {server.endpoint_url}")
-        typer.echo(f"process        {server.pid}, up {_duration(time.time() - server.started)}")
-        typer.echo(f"data           {folder}")
-        if server.clock:
-            typer.echo(f"clock          {server.clock}")
-        for kind, count in counts.items():
-            typer.echo(f"{kind.replace('_', ' '):14} {_counted(count)}")
-
-
 def env(data_dir: DataDirOption = None) -> None:
     """Print the exports that point any AWS client at the local cloud: eval "$(sagehound env)"."""
     from sagehound.pipeline.clients import read_credentials
@@ -146,7 +119,7 @@ def logs(
 def _after_the_end(folder: Path) -> list[str]:
     """What `down` means for what runs: jobs outlive the server, model servers end with it and come back with it."""
     try:
-        counts = _counts(folder)
+        counts = status_counts(folder)
     except StepFailed as error:
         return [f"training jobs go on without it, if any run ({error.cause})"]
     lines = []
@@ -160,7 +133,7 @@ def _after_the_end(folder: Path) -> list[str]:
     return lines
 
 
-def _counts(folder: Path) -> dict[str, dict[str, int]]:
+def status_counts(folder: Path) -> dict[str, dict[str, int]]:
     """Training jobs, tuning jobs, endpoints and functions by status, asked of the cloud itself."""
     from collections import Counter
 
@@ -206,11 +179,13 @@ def _region(folder: Path) -> str:
     return parser.get("default", "region", fallback=_DEFAULTS.region)
 
 
-def _counted(counts: dict[str, int]) -> str:
+def counted(counts: dict[str, int]) -> str:
+    """2 Completed, 1 Failed; none."""
     return ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "none"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """As in 2 h 5 min."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"

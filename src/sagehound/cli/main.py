@@ -7,7 +7,20 @@ from __future__ import annotations
 
 import typer
 
-from sagehound.cli import cost, function, instance, load, local_cloud, notebook, scale, secure, steps, training, walk
+from sagehound.cli import (
+    cleanup,
+    cost,
+    function,
+    instance,
+    load,
+    local_cloud,
+    notebook,
+    scale,
+    secure,
+    steps,
+    training,
+    walk,
+)
 
 app = typer.Typer(
     name="sagehound",
@@ -31,10 +44,10 @@ for _panel, _commands in {
             notebook.notebook,
             walk.report,
             cost.cost,
-            steps.delete,
+            cleanup.delete,
         ),
     ),
-    "local cloud": (local_cloud.up, local_cloud.down, local_cloud.status, local_cloud.env, local_cloud.logs),
+    "local cloud": (local_cloud.up, local_cloud.down, cleanup.status, local_cloud.env, local_cloud.logs),
 }.items():
     for _command in _commands:
         app.command(rich_help_panel=_panel)(_command)

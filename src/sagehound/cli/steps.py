@@ -1,4 +1,4 @@
-"""Commands for single steps of the pipeline: init, upload, invoke, delete."""
+"""Commands for single steps of the pipeline: init, upload, invoke."""
 
 from __future__ import annotations
 
@@ -98,31 +98,6 @@ def invoke(
     ):
         name = endpoint or here.names.endpoint
         step_module.invoke(here.clients, name, step_module.questions_of(pictures), step)
-
-
-def delete(
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    config: ConfigOption = None,
-    overrides: SetOption = None,
-    target: TargetOption = "local",
-    profile: ProfileOption = "",
-    region: RegionOption = "",
-    data_dir: DataDirOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Delete everything that the project made: endpoints, models, its bucket, its role."""
-    from sagehound.pipeline.cleanup import delete_belongings, find_belongings
-
-    with opened(config, overrides, target, data_dir, as_json, profile=profile, region=region) as here:
-        found = find_belongings(here.clients, here.names)
-        if found.lines() and not yes:
-            if as_json:
-                raise StepFailed("delete", f"{len(found.lines())} things would be deleted", "Confirm with --yes.")
-            typer.echo("\n".join(found.lines()))
-            if not typer.confirm(f"Delete all of this for good ({target})?"):
-                raise typer.Exit(1)
-        with here.reporter.step("delete") as step:
-            delete_belongings(here.clients, here.names, found, step)
 
 
 def sample_pictures() -> str:

@@ -1,4 +1,4 @@
-"""Clean-up: everything that the project made, found by its tag in AWS itself, and deleted.
+"""Clean-up: everything that a project or one of its runs made, found by its tag in AWS itself, and deleted.
 
 What carries another tag or none is left alone, also where its name fits. Training jobs cannot be deleted on
 AWS: those that run are stopped, the others stay in the history without their artefacts.
@@ -6,257 +6,223 @@ AWS: those that run are stopped, the others stay in the history without their ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from sagehound.errors import StepFailed
-from sagehound.pipeline.aws_errors import aws_step, error_of, is_missing
-from sagehound.pipeline.bucket import list_objects, made_here
+from sagehound.pipeline.aws_errors import aws_step
+from sagehound.pipeline.belongings.finding import find
+from sagehound.pipeline.belongings.jobs import has_run, history
+from sagehound.pipeline.belongings.removing import STAGES, Act, Removal
+from sagehound.pipeline.belongings.thing import Key, Kind, Scope, Thing
 from sagehound.pipeline.clients import Clients
-from sagehound.pipeline.deploy import describe_endpoint, settled_endpoint
-from sagehound.pipeline.function_cleanup import FunctionBelongings, delete_functions, find_functions
-from sagehound.pipeline.log_tail import endpoint_group
-from sagehound.pipeline.names import ROLE_TAG, Names
+from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import Step
-from sagehound.pipeline.scaling_cleanup import ScalingPlace, find_scaling, remove_scaling
 from sagehound.pipeline.scaling_permissions import scaling_step
-from sagehound.pipeline.trials import trials_of
-from sagehound.pipeline.waiting import interrupted, poll
+from sagehound.pipeline.waiting import interrupted
 
-MOVING = ("InProgress", "Stopping")
-_DELETED_AT_ONCE = 1000  # DeleteObjects takes no more
+HISTORY = "training and tuning jobs stay in SageMaker's history: nobody can delete them, and they cost nothing"
+_SHARED = (Kind.BUCKET, Kind.ROLE)
+_NOTEBOOK = (Kind.NOTEBOOK, Kind.LIFECYCLE_CONFIG)
+
+
+@dataclass(frozen=True)
+class Left:
+    """Something that could not be deleted."""
+
+    thing: Thing
+    why: str
+    hint: str
+
+    def line(self) -> str:
+        """As a person reads it."""
+        return f"{self.thing.line()}: {self.why}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For machines."""
+        return {**self.thing.as_dict(), "why": self.why, "hint": self.hint}
 
 
 @dataclass
 class Belongings:
-    """What a project has, by kind."""
+    """What a clean-up deletes, in its order, and what it leaves alone."""
 
-    functions: FunctionBelongings = FunctionBelongings()
-    scaling: list[ScalingPlace] = field(default_factory=list)
-    endpoints: list[str] = field(default_factory=list)
-    endpoint_configs: list[str] = field(default_factory=list)
-    models: list[str] = field(default_factory=list)
-    tuning_jobs: list[str] = field(default_factory=list)
-    running_jobs: list[str] = field(default_factory=list)
-    bucket: str = ""
-    bucket_is_ours: bool = False
-    objects: int = 0
-    role: str = ""
-    role_is_ours: bool = False
+    things: list[Thing] = field(default_factory=list)
+    stays: list[Left] = field(default_factory=list)
+    """What the run made too, and another run needs."""
+    unseen: list[str] = field(default_factory=list)
+    """What could not be looked at."""
+    history: bool = False
+    """Whether jobs of the project stay in AWS's history."""
 
     def lines(self) -> list[str]:
         """One line per thing that would be deleted."""
-        lines = [f"scaling of {place.resource_id} (policies, alarms)" for place in self.scaling]
-        lines += self.functions.lines()
-        lines += [f"endpoint {name}" for name in self.endpoints]
-        lines += [f"endpoint configuration {name}" for name in self.endpoint_configs]
-        lines += [f"model {name}" for name in self.models]
-        lines += [f"tuning job {name} (stopped)" for name in self.tuning_jobs]
-        lines += [f"training job {name} (stopped)" for name in self.running_jobs]
-        if self.bucket:
-            what = "bucket" if self.bucket_is_ours else "this project's objects in bucket"
-            lines.append(f"{what} {self.bucket} ({self.objects:,} objects)")
-        if self.role:
-            lines.append(f"role {self.role}" if self.role_is_ours else f"this project's policy on role {self.role}")
-        return lines
+        return [thing.line() for thing in self.things]
+
+    def names(self, kind: Kind) -> list[str]:
+        """The names of the things of one kind."""
+        return [thing.name for thing in self.things if thing.kind is kind]
+
+    def notes(self) -> list[str]:
+        """What a person should know beside the list."""
+        notes = [f"stays: {one.line()}" for one in self.stays]
+        notes += [f"not looked at: {one}" for one in self.unseen]
+        return [*notes, HISTORY] if self.history else notes
 
 
-def find_belongings(clients: Clients, names: Names) -> Belongings:
-    """What clean-up would delete."""
-    found = Belongings()
-    with aws_step("delete"):
-        found.functions = find_functions(clients, names)
-        # An endpoint may have any name (deploy.endpoint_name, --endpoint): only its tag tells whose it is.
-        found.endpoints = list(
-            _tagged(clients, names, "list_endpoints", "Endpoints", "EndpointName", "EndpointArn", prefix="")
+class ThingsLeft(StepFailed):
+    """A clean-up that could not delete all; the rest of it was done."""
+
+    def __init__(self, deleted: Sequence[str], left: Sequence[Left]) -> None:
+        what = "\n".join(one.line() for one in left)
+        hints = list(dict.fromkeys(one.hint for one in left if one.hint))
+        super().__init__(
+            "delete",
+            f"{len(deleted):,} things were deleted, and {len(left):,} are left\n{what}",
+            " ".join([*hints, "`sagehound delete` again goes on from here."]),
         )
-        found.scaling = find_scaling(clients, names, found.endpoints, found.functions.functions)
-        found.endpoint_configs = list(
-            _tagged(
-                clients, names, "list_endpoint_configs", "EndpointConfigs", "EndpointConfigName", "EndpointConfigArn"
-            )
-        )
-        found.models = list(_tagged(clients, names, "list_models", "Models", "ModelName", "ModelArn"))
-        found.tuning_jobs = _moving(clients, names, "HyperParameterTuningJob", [names.tuning_prefix])
-        found.running_jobs = _moving(clients, names, "TrainingJob", [names.features_prefix, names.job_prefix])
-        ours = made_here(clients, names)
-        if ours is not None:
-            found.objects = len(list_objects(clients, names.bucket, "" if ours else f"{names.project}/"))
-            found.bucket_is_ours = ours
-            found.bucket = names.bucket if ours or found.objects else ""
-        policies = _inline_policies(clients, names)
-        if policies is not None and names.policy in policies:
-            found.role = names.role
-            ours_only = not set(policies) - {names.policy, names.least_policy}
-            found.role_is_ours = ours_only and _role_was_made_here(clients, names)
-    return found
+        self.deleted = list(deleted)
+        self.left = list(left)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For machines: with what was deleted and what is left."""
+        return {**super().as_dict(), "deleted": self.deleted, "left": [one.as_dict() for one in self.left]}
 
 
-def delete_belongings(clients: Clients, names: Names, found: Belongings, step: Step) -> None:
-    """Delete what was found, what uses something before what is used; raises StepFailed at the first refusal."""
-    with scaling_step("delete"):
-        # Before what they scale: a policy that still acts would move an endpoint that is to go.
-        for place in found.scaling:
-            remove_scaling(clients, place)
+def find_belongings(
+    clients: Clients, names: Names, *, run: str = "", everywhere: bool = False, notebook: bool = True
+) -> Belongings:
+    """What clean-up would delete: all of the project, or what one ``run`` made, or ``everywhere`` of every project.
+
+    Without ``notebook`` the notebook instance stays, with what it needs: a clean-up that is one of its cells runs on
+    it. Raises StepFailed for a run that nothing is known of.
+    """
+    scope = Scope(names, everywhere=everywhere, outputs=bool(run))
     with aws_step("delete"):
-        for job in found.tuning_jobs:
-            _stop(partial(clients.sagemaker.stop_hyper_parameter_tuning_job, HyperParameterTuningJobName=job))
-        for job in found.running_jobs:
-            _stop(partial(clients.sagemaker.stop_training_job, TrainingJobName=job))
-        delete_functions(clients, found.functions)
-        _delete_endpoints(clients, found.endpoints)
-        for name in found.endpoint_configs:
-            _unless_missing(partial(clients.sagemaker.delete_endpoint_config, EndpointConfigName=name))
-        for name in found.models:
-            _unless_missing(partial(clients.sagemaker.delete_model, ModelName=name))
-        _wait_for_jobs(clients, found)
-        if found.bucket:
-            _empty_bucket(clients, names, everything=found.bucket_is_ours)
-            if found.bucket_is_ours:
-                clients.s3.delete_bucket(Bucket=found.bucket)
-        if found.role:
-            for policy in (names.policy, names.least_policy):
-                _unless_missing(partial(clients.iam.delete_role_policy, RoleName=found.role, PolicyName=policy))
-            if found.role_is_ours:
-                clients.iam.delete_role(RoleName=found.role)
-    lines = found.lines()
-    step.lines = lines
-    step.done(f"{len(lines)} things deleted" if lines else "nothing to delete", deleted=lines)
+        found = find(clients, scope)
+        belongings = Belongings(found.things, unseen=found.unseen, history=history(clients, scope))
+        if run:
+            made = [thing for thing in found.things if thing.run == run and thing.kind is not Kind.DATA]
+            belongings.stays = list(_kept(made, [one for one in found.things if one.run != run], found.unseen))
+            staying = {one.thing.key for one in belongings.stays}
+            belongings.things = [thing for thing in made if thing.key not in staying]
+            if not made and not has_run(clients, scope, run):
+                raise _unknown(run, names, found.things)
+    if not notebook:
+        needed = {key for thing in found.things if thing.kind is Kind.NOTEBOOK for key in thing.needs}
+        belongings.things = [one for one in belongings.things if one.kind not in _NOTEBOOK and one.key not in needed]
+    return belongings
 
 
-def _tagged(
-    clients: Clients,
-    names: Names,
-    operation: str,
-    member: str,
-    name_member: str,
-    arn_member: str,
-    *,
-    prefix: str | None = None,
-) -> Iterator[str]:
-    """Names of the resources of one kind that begin so (None: like the project) and carry the project's tag."""
-    begin = f"{names.project}-" if prefix is None else prefix
-    for page in clients.sagemaker.get_paginator(operation).paginate():
-        for summary in page[member]:
-            if not summary[name_member].startswith(begin):
-                continue
-            if names.tags[0] in clients.sagemaker.list_tags(ResourceArn=summary[arn_member])["Tags"]:
-                yield summary[name_member]
+def delete_belongings(clients: Clients, found: Belongings, step: Step) -> None:
+    """Delete what was found, what uses something before what is used, and wait for it; safe to repeat.
 
-
-def _delete_endpoints(clients: Clients, endpoints: list[str]) -> None:
-    for name in endpoints:
-        settled_endpoint(clients, name)  # one that is still being made or moved cannot be deleted
-        _unless_missing(partial(clients.sagemaker.delete_endpoint, EndpointName=name))
-    for name in endpoints:
-        try:
-            last = poll(
-                partial(describe_endpoint, clients, name),
-                lambda found: found is None or found["EndpointStatus"] == "Failed",
-                clients.place.pauses(),
-            )
-        except KeyboardInterrupt:
-            raise interrupted("delete", f"endpoint {name} is being deleted", "Run `sagehound delete` again.") from None
-        if last is not None:
-            raise StepFailed("delete", f"endpoint {name}: {last.get('FailureReason')}", "Run `sagehound delete` again.")
-        _unless_missing(partial(clients.logs.delete_log_group, logGroupName=endpoint_group(name)))
-
-
-def _moving(clients: Clients, names: Names, kind: str, prefixes: list[str]) -> list[str]:
-    """Names of the jobs of one kind that run or are being stopped, begin so, and carry the project's tag."""
-    operation = {"TrainingJob": "list_training_jobs", "HyperParameterTuningJob": "list_hyper_parameter_tuning_jobs"}
-    found = []
-    for prefix in prefixes:
-        for status in ("InProgress", "Stopping"):
-            pages = clients.sagemaker.get_paginator(operation[kind]).paginate(NameContains=prefix, StatusEquals=status)
-            for summary in (summary for page in pages for summary in page[f"{kind}Summaries"]):
-                if not summary[f"{kind}Name"].startswith(prefix):
-                    continue
-                if names.tags[0] in clients.sagemaker.list_tags(ResourceArn=summary[f"{kind}Arn"])["Tags"]:
-                    found.append(summary[f"{kind}Name"])
-    return found
-
-
-def _stop(stop: Callable[[], Any]) -> None:
-    """A job that has ended meanwhile cannot be stopped any more, and need not be."""
-    from botocore.exceptions import ClientError
-
+    A refusal stops nothing else. What another run needs is named in the step's lines; raises ThingsLeft, once all of
+    the rest is gone, for what was refused.
+    """
+    deletion = _Deletion(clients, found)
     try:
-        stop()
-    except ClientError as error:
-        if not is_missing(error) and error_of(error)[0] != "ValidationException":
-            raise
-
-
-def _wait_for_jobs(clients: Clients, found: Belongings) -> None:
-    """A job that is being stopped still uploads its artefact: wait, or the bucket would not stay empty."""
-    try:
-        for job in found.tuning_jobs:
-            poll(partial(_tuning_ended, clients, job), bool, clients.place.pauses())
-        for job in found.running_jobs:
-            poll(partial(_training_ended, clients, job), bool, clients.place.pauses())
+        for stage in STAGES:
+            deletion.begin(stage)
+            deletion.finish(stage)
     except KeyboardInterrupt:
-        raise interrupted("delete", "jobs are being stopped", "Run `sagehound delete` again.") from None
+        gone = len(deletion.gone)
+        raise interrupted(
+            "delete",
+            f"{gone:,} of {len(found.things):,} things are deleted" + (f", {deletion.now}" if deletion.now else ""),
+            "Run the same command again: it goes on from here.",
+        ) from None
+    deleted = [thing.line() for thing in found.things if thing.key in deletion.gone]
+    if deletion.left:
+        raise ThingsLeft(deleted, deletion.left)
+    step.lines = [*deleted, *found.notes()]
+    step.done(
+        f"{len(deleted)} things deleted" if deleted else "nothing to delete",
+        deleted=deleted,
+        stays=[one.as_dict() for one in found.stays],
+        not_looked_at=found.unseen,
+    )
 
 
-def _tuning_ended(clients: Clients, name: str) -> bool:
-    job = clients.sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
-    if job["HyperParameterTuningJobStatus"] in MOVING:
-        return False
-    # Its trials are training jobs of their own, which may still upload when it has ended.
-    return all(trial.ended for trial in trials_of(clients, name))
+class _Deletion:
+    """A clean-up under way: what is gone, and what is left."""
+
+    def __init__(self, clients: Clients, found: Belongings) -> None:
+        self._clients = clients
+        self._things = found.things
+        self.left: list[Left] = []
+        self.gone: set[Key] = set()
+        self.now = ""
+
+    def begin(self, stage: Mapping[Kind, Removal]) -> None:
+        """Ask for the end of each thing of the stage."""
+        for thing, removal in self._of(stage):
+            users = _users(thing, [one.thing for one in self.left])
+            if users:
+                self.left.append(Left(thing, f"{_listed(users)} is left and uses it", ""))
+            elif self._do(removal.begin, thing) and removal.finish is None:
+                self.gone.add(thing.key)
+
+    def finish(self, stage: Mapping[Kind, Removal]) -> None:
+        """Wait until what was begun is done: all of a stage ends at the same time."""
+        for thing, removal in self._of(stage):
+            if removal.finish is not None and self._do(removal.finish, thing):
+                self.gone.add(thing.key)
+
+    def _of(self, stage: Mapping[Kind, Removal]) -> Iterator[tuple[Thing, Removal]]:
+        for thing in self._things:
+            if thing.kind in stage and not any(one.thing.key == thing.key for one in self.left):
+                yield thing, stage[thing.kind]
+
+    def _do(self, act: Act, thing: Thing) -> bool:
+        """Whether it went well; a refusal is written down. Raises StepFailed where the cloud does not answer."""
+        from botocore.exceptions import ClientError
+
+        self.now = f"{thing.kind} {thing.name} is being deleted"
+        telling = scaling_step if thing.kind is Kind.SCALING else aws_step
+        try:
+            with telling("delete"):
+                act(self._clients, thing)
+        except StepFailed as error:
+            # What is refused for one thing may be allowed for the next; a cloud that does not answer is none for all.
+            if error.__cause__ is not None and not isinstance(error.__cause__, ClientError):
+                raise
+            self.left.append(Left(thing, error.cause, error.hint))
+            return False
+        return True
 
 
-def _training_ended(clients: Clients, name: str) -> bool:
-    return clients.sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] not in MOVING
+def _kept(made: Sequence[Thing], others: Sequence[Thing], unseen: Sequence[str]) -> Iterator[Left]:
+    """What one run made and others need; what that needs itself stays with it."""
+    staying = list(others)
+    for thing in made:
+        users = _users(thing, staying)
+        if users:
+            yield Left(thing, f"{_listed(users)} uses it", "It goes with the last run that uses it.")
+        elif thing.kind in _SHARED and unseen:
+            why = f"whether another run uses it could not be looked at ({unseen[0]})"
+            yield Left(thing, why, "Ask for the permission that is named, and delete again.")
+        else:
+            continue
+        staying.append(thing)
 
 
-def _empty_bucket(clients: Clients, names: Names, *, everything: bool) -> None:
-    """Remove every version, delete marker and unfinished multipart upload (below the project's prefix only)."""
-    prefix = "" if everything else f"{names.project}/"
-    s3, bucket = clients.s3, names.bucket
-    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix):
-        versions = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-        for start in range(0, len(versions), _DELETED_AT_ONCE):
-            objects = [
-                {"Key": version["Key"], "VersionId": version["VersionId"]}
-                for version in versions[start : start + _DELETED_AT_ONCE]
-            ]
-            answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
-            if answer.get("Errors"):
-                first = answer["Errors"][0]
-                raise StepFailed("delete", f"{bucket}/{first['Key']}: {first['Message']}", "Remove it by hand.")
-    for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket, Prefix=prefix):
-        for upload in page.get("Uploads", []):
-            s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+def _users(thing: Thing, others: Sequence[Thing]) -> list[Thing]:
+    return [one for one in others if thing.key in one.needs]
 
 
-def _inline_policies(clients: Clients, names: Names) -> list[str] | None:
-    from botocore.exceptions import ClientError
-
-    try:
-        found: list[str] = clients.iam.list_role_policies(RoleName=names.role)["PolicyNames"]
-    except ClientError as error:
-        if error_of(error)[0] == "NoSuchEntity":
-            return None
-        raise
-    return found
+def _listed(things: Sequence[Thing]) -> str:
+    shown = ", ".join(f"{one.kind} {one.name}" + (f" ({one.run})" if one.run else "") for one in things[:3])
+    return shown + (f" and {len(things) - 3} more" if len(things) > 3 else "")
 
 
-def _role_was_made_here(clients: Clients, names: Names) -> bool:
-    tags = clients.iam.get_role(RoleName=names.role)["Role"].get("Tags", [])
-    attached = clients.iam.list_attached_role_policies(RoleName=names.role)["AttachedPolicies"]
-    return {"Key": ROLE_TAG, "Value": "training"} in tags and not attached
-
-
-def _unless_missing(delete: Callable[[], Any]) -> None:
-    """What somebody else deleted meanwhile is deleted all the same."""
-    from botocore.exceptions import ClientError
-
-    try:
-        delete()
-    except ClientError as error:
-        if not is_missing(error) and error_of(error)[0] not in ("ResourceNotFoundException", "NoSuchEntity"):
-            raise
+def _unknown(run: str, names: Names, things: Sequence[Thing]) -> StepFailed:
+    runs = Counter(thing.run for thing in things if thing.run)
+    known = ", ".join(f"{name} ({count} things)" for name, count in sorted(runs.items()))
+    return StepFailed(
+        "delete",
+        f"project {names.project} has nothing of a run {run}",
+        f"Runs that have something: {known}." if known else "No run of it has anything; `sagehound status` shows it.",
+    )

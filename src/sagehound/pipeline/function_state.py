@@ -13,7 +13,7 @@ from sagehound.errors import StepFailed
 from sagehound.pipeline.aws_errors import answer_unless, error_of
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.function_code import FunctionCode
-from sagehound.pipeline.names import Names
+from sagehound.pipeline.names import PROJECT_TAG, Names
 from sagehound.pipeline.waiting import interrupted, poll, until_settled
 from sagehound.settings import FunctionSettings
 
@@ -54,7 +54,7 @@ def ensure_function(clients: Clients, names: Names, wanted: Wanted) -> str:
         _settled(clients, wanted.name)
         return "created"
     tags = clients.lambda_.list_tags(Resource=found["FunctionArn"]).get("Tags", {})
-    if not tags.items() >= names.tags_by_key.items():
+    if tags.get(PROJECT_TAG) != names.project:  # an earlier run's is as good: it keeps that run's tag
         raise StepFailed(
             "function",
             f"function {wanted.name} exists and is none of project {names.project}",

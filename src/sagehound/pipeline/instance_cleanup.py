@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,6 +12,8 @@ from sagehound.pipeline.instance_machine import Machine, project_machines, termi
 from sagehound.pipeline.instance_plan import INSTANCE_TAG, has_tag, instance_prefix
 from sagehound.pipeline.instance_role import remove_group, remove_profile
 from sagehound.pipeline.names import PROJECT_TAG, Names
+
+Tags = Sequence[Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,9 @@ def find_instances(clients: Clients, names: Names) -> InstanceBelongings:
     """What clean-up would delete: what carries the project's tag."""
     with aws_step("delete"):
         machines = project_machines(clients, names)
-        runs = {*_roles(clients, names), *_profiles(clients, names), *_groups(clients, names)}
+        prefix = instance_prefix(names)
+        lists = (tagged_roles(clients, prefix), tagged_profiles(clients, prefix), tagged_groups(clients, prefix))
+        runs = {name for each in lists for name, tags in each if _ours(names, tags)}
     return InstanceBelongings(tuple(machines), tuple(sorted(runs)))
 
 
@@ -60,35 +64,34 @@ def delete_instances(clients: Clients, found: InstanceBelongings) -> None:
             remove_group(clients, run)
 
 
-def _roles(clients: Clients, names: Names) -> list[str]:
-    """IAM's lists show no tags: the name's beginning chooses, the tag decides."""
-    pages = clients.iam.get_paginator("list_roles").paginate()
-    begun = [one["RoleName"] for page in pages for one in page["Roles"] if _may_be(names, one["RoleName"])]
-    return [name for name in begun if _ours(names, clients.iam.get_role(RoleName=name)["Role"].get("Tags", []))]
+def tagged_roles(clients: Clients, prefix: str) -> Iterator[tuple[str, Tags]]:
+    """Roles whose names begin so, with their tags: IAM's lists show none."""
+    for page in clients.iam.get_paginator("list_roles").paginate():
+        for name in (one["RoleName"] for one in page["Roles"] if one["RoleName"].startswith(prefix)):
+            found = answer_unless(partial(clients.iam.get_role, RoleName=name), "NoSuchEntity")
+            if found is not None:
+                yield name, found["Role"].get("Tags", [])
 
 
-def _profiles(clients: Clients, names: Names) -> list[str]:
+def tagged_profiles(clients: Clients, prefix: str) -> Iterator[tuple[str, Tags]]:
+    """Instance profiles whose names begin so, with their tags."""
     iam = clients.iam
-    pages = iam.get_paginator("list_instance_profiles").paginate()
-    listed = (one["InstanceProfileName"] for page in pages for one in page["InstanceProfiles"])
-    begun = [name for name in listed if _may_be(names, name)]
-    return [
-        name
-        for name in begun
-        if _ours(names, iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"].get("Tags", []))
-    ]
+    for page in iam.get_paginator("list_instance_profiles").paginate():
+        for name in (one["InstanceProfileName"] for one in page["InstanceProfiles"]):
+            if name.startswith(prefix):
+                found = answer_unless(partial(iam.get_instance_profile, InstanceProfileName=name), "NoSuchEntity")
+                if found is not None:
+                    yield name, found["InstanceProfile"].get("Tags", [])
 
 
-def _groups(clients: Clients, names: Names) -> list[str]:
-    filters = [{"Name": f"tag:{PROJECT_TAG}", "Values": [names.project]}]
-    pages = clients.ec2.get_paginator("describe_security_groups").paginate(Filters=filters)
-    groups = (one for page in pages for one in page["SecurityGroups"])
-    return [one["GroupName"] for one in groups if _ours(names, one.get("Tags", []))]
+def tagged_groups(clients: Clients, prefix: str) -> Iterator[tuple[str, Tags]]:
+    """Security groups of projects whose names begin so, with their tags."""
+    filters = [{"Name": "tag-key", "Values": [PROJECT_TAG]}]
+    for page in clients.ec2.get_paginator("describe_security_groups").paginate(Filters=filters):
+        for group in page["SecurityGroups"]:
+            if group["GroupName"].startswith(prefix):
+                yield group["GroupName"], group.get("Tags", [])
 
 
-def _may_be(names: Names, name: str) -> bool:
-    return name.startswith(instance_prefix(names))
-
-
-def _ours(names: Names, tags: Sequence[dict[str, str]]) -> bool:
+def _ours(names: Names, tags: Tags) -> bool:
     return has_tag(tags, PROJECT_TAG, names.project) and has_tag(tags, INSTANCE_TAG)

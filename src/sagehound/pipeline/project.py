@@ -135,9 +135,9 @@ class Project:
             return cost(self.clients, self.names, step)
 
     def delete(self) -> None:
-        """Remove everything that the project has made."""
+        """Remove everything that the project has made but its notebook instance, on which this may be a cell."""
         with self.reporter.step("delete") as step:
-            delete_belongings(self.clients, self.names, find_belongings(self.clients, self.names), step)
+            delete_belongings(self.clients, find_belongings(self.clients, self.names, notebook=False), step)
 
     def search_of(self, tuning: Tuning) -> list[tuple[dict[str, str], float]]:
         """What each trial tried, and the objective's value that it reached."""

@@ -144,7 +144,7 @@ def run(
         spent = cost(clients, names, step)
     if options.delete:
         with reporter.step("delete") as step:
-            delete_belongings(clients, names, find_belongings(clients, names), step)
+            delete_belongings(clients, find_belongings(clients, names), step)
     return Walk(
         data, features, tuning, models, on_instance, endpoints, answers, function, findings, scaling, shown, spent
     )

@@ -1,18 +1,16 @@
-"""What a project has registered for scaling, and its removal: schedules, policies, alarms, scalable targets."""
+"""What is registered for scaling, and its removal: schedules, policies, alarms, scalable targets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from sagehound.pipeline.aws_errors import error_of
 from sagehound.pipeline.clients import Clients
-from sagehound.pipeline.names import Names
 
 _MISSING = ("ObjectNotFoundException", "ResourceNotFoundException", "ResourceNotFound")
-_DENIED = ("AccessDeniedException", "AccessDenied")
 _NAMESPACES = ("sagemaker", "lambda")
 
 
@@ -40,20 +38,13 @@ class ScalingPlace:
         return rest.split("/" if kind == "endpoint" else ":")[0] if kind in ("endpoint", "function") else ""
 
 
-def find_scaling(
-    clients: Clients, names: Names, endpoints: Collection[str], functions: Collection[str]
-) -> list[ScalingPlace]:
-    """The scalable targets of these endpoints and functions, and those that carry the project's tag themselves.
-
-    None for who may not list them: they have made none, and delete the rest.
-    """
-    owned = {"sagemaker": endpoints, "lambda": functions}
-    found = []
-    for target in _targets(clients):
-        place = ScalingPlace(target["ServiceNamespace"], target["ResourceId"], target["ScalableDimension"])
-        if place.owner in owned[place.namespace] or _is_tagged(clients, names, target):
-            found.append(place)
-    return found
+def scaling_places(clients: Clients) -> Iterator[tuple[ScalingPlace, Callable[[], Mapping[str, str]]]]:
+    """Every scalable target of the account's endpoints and functions, and a question for the tags that it has."""
+    for namespace in _NAMESPACES:
+        for page in clients.autoscaling.get_paginator("describe_scalable_targets").paginate(ServiceNamespace=namespace):
+            for target in page["ScalableTargets"]:
+                place = ScalingPlace(target["ServiceNamespace"], target["ResourceId"], target["ScalableDimension"])
+                yield place, partial(_tags, clients, target)
 
 
 def remove_scaling(clients: Clients, place: ScalingPlace) -> None:
@@ -75,28 +66,11 @@ def remove_scaling(clients: Clients, place: ScalingPlace) -> None:
             clients.cloudwatch.delete_alarms(AlarmNames=[alarm["AlarmName"] for alarm in left])
 
 
-def _targets(clients: Clients) -> Iterator[dict[str, Any]]:
-    from botocore.exceptions import ClientError
-
-    for namespace in _NAMESPACES:
-        pages = clients.autoscaling.get_paginator("describe_scalable_targets").paginate(ServiceNamespace=namespace)
-        try:
-            found = [target for page in pages for target in page["ScalableTargets"]]
-        except ClientError as error:
-            if error_of(error)[0] not in _DENIED:
-                raise
-            return
-        yield from found
-
-
-def _is_tagged(clients: Clients, names: Names, target: dict[str, Any]) -> bool:
-    """Whether it was registered for the project: what it scaled may be gone already."""
+def _tags(clients: Clients, target: dict[str, Any]) -> Mapping[str, str]:
     arn = target.get("ScalableTargetARN")
-    if not arn:
-        return False
-    answer = _unless_missing(partial(clients.autoscaling.list_tags_for_resource, ResourceARN=arn))
-    tag = names.tags[0]
-    return bool(answer) and answer.get("Tags", {}).get(tag["Key"]) == tag["Value"]
+    answer = _unless_missing(partial(clients.autoscaling.list_tags_for_resource, ResourceARN=arn)) if arn else None
+    tags: Mapping[str, str] = answer.get("Tags", {}) if answer else {}
+    return tags
 
 
 def _unless_missing(ask: Callable[[], Any]) -> Any:

@@ -145,5 +145,5 @@ def ensure_role(clients: Clients, names: Names, step: str) -> str:
             training_policy(names, clients.region, clients.account_id, clients.partition),
             service="sagemaker.amazonaws.com",
             description="Runs the training jobs and endpoints of sagehound",
-            tags=[{"Key": ROLE_TAG, "Value": "training"}],
+            tags=[*names.tags, {"Key": ROLE_TAG, "Value": "training"}],
         )

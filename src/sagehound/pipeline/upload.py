@@ -68,7 +68,10 @@ def upload(
             clients.s3.delete_object(Bucket=names.bucket, Key=names.data_record(manifest.name))
         _remove(clients, names.bucket, extra)
         etags |= _send_all(clients, names.bucket, todo, reporter, workers)
-        record = json.loads(manifest.as_json()) | {"etags": etags, "prefix": prefix}
+        before = _read_record(clients, names, names.data_record(manifest.name)) or {}
+        # As with tags: what a later run finds keeps the name of the run that brought it.
+        run = before.get("run") or names.run
+        record = json.loads(manifest.as_json()) | {"etags": etags, "prefix": prefix, "run": run}
         body = json.dumps(record, ensure_ascii=False, sort_keys=True).encode()
         clients.s3.put_object(
             Bucket=names.bucket, Key=names.data_record(manifest.name), Body=body, ContentType="application/json"
