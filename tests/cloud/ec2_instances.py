@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 from typing import Any
+
+import psutil
 
 from tests.cloud_process import START_LIMIT, CloudProcess
 
@@ -56,6 +59,20 @@ class Machines:
             return str(self.ec2.get_console_output(InstanceId=instance_id).get("Output", ""))
 
         return until(read, lambda text: line in text)
+
+    def root(self, instance_id: str) -> Path:
+        """Where everything of an instance lies."""
+        return self.cloud.data_dir / "instances" / instance_id
+
+    def processes(self, instance_id: str) -> list[psutil.Process]:
+        """Those that have the instance's root among their arguments, the outermost one first."""
+        root = str(self.root(instance_id))
+        found = [
+            process
+            for process in psutil.process_iter(["cmdline", "create_time"])
+            if any(root in part for part in process.info["cmdline"] or ())
+        ]
+        return sorted(found, key=lambda process: float(process.info["create_time"]))
 
     def remove(self) -> None:
         """Terminate all, and see them gone."""

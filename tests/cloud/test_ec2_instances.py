@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from tests.cloud.ec2_instances import Machines, until
 from tests.cloud_process import CloudProcess
+from tests.waiting import wait_for
 
 REGION = "eu-west-3"
 
@@ -76,6 +79,7 @@ def test_filters_have_wildcards_and_pages_end(machines: Machines) -> None:
 def test_stop_keeps_what_was_written_and_start_runs_user_data_no_second_time(machines: Machines) -> None:
     instance_id = machines.run("#!/bin/bash\necho first >> /root/boots; echo said once\n")["InstanceId"]
     machines.console(instance_id, "Cloud-init finished")
+    boots = machines.root(instance_id) / "disk" / "root" / "boots"
     stopping = machines.ec2.stop_instances(InstanceIds=[instance_id])["StoppingInstances"][0]
     assert stopping["PreviousState"]["Name"] == "running"
     assert stopping["CurrentState"] == {"Code": 64, "Name": "stopping"}
@@ -93,7 +97,9 @@ def test_stop_keeps_what_was_written_and_start_runs_user_data_no_second_time(mac
     started = machines.wait(instance_id, "running")
     assert "StateReason" not in started
     assert started["PrivateIpAddress"] == stopped["PrivateIpAddress"]
-    assert machines.console(instance_id, "login:").count("said once") <= 1
+    console = until(lambda: machines.console(instance_id, "login:"), lambda text: text.count("login:") == 2)
+    assert console.count("said once") == 1
+    assert boots.read_text() == "first\n"
 
 
 def test_a_reboot_leaves_it_running(machines: Machines) -> None:
@@ -129,15 +135,19 @@ def test_a_terminated_instance_holds_nothing(machines: Machines) -> None:
     assert described["State"] == "in-use"
     shown = machines.ec2.describe_network_interfaces(NetworkInterfaceIds=[interface])["NetworkInterfaces"][0]
     assert shown["Attachment"]["InstanceId"] == instance_id
-    root = machines.cloud.data_dir / "instances" / instance_id
+    tags = [{"Key": "run", "Value": "one"}]
+    machines.ec2.create_tags(Resources=[instance_id, volume, interface], Tags=tags)
     machines.wait(instance_id, "running")
-    assert root.is_dir()
+    assert machines.root(instance_id).is_dir()
     ending = machines.ec2.terminate_instances(InstanceIds=[instance_id])["TerminatingInstances"][0]
     assert ending["CurrentState"] == {"Code": 32, "Name": "shutting-down"}
     machines.wait(instance_id, "terminated")
     machines.ec2.get_waiter("instance_terminated").wait(InstanceIds=[instance_id])
-    assert not root.exists()
+    assert not machines.root(instance_id).exists()
+    assert machines.processes(instance_id) == []
     assert code(machines.ec2.describe_volumes, VolumeIds=[volume]) == "InvalidVolume.NotFound"
+    tagged = [{"Name": "resource-id", "Values": [instance_id, volume, interface]}]
+    assert [tag["ResourceId"] for tag in machines.ec2.describe_tags(Filters=tagged)["Tags"]] == [instance_id]
     assert "PrivateIpAddress" not in machines.get(instance_id)
     again = machines.ec2.terminate_instances(InstanceIds=[instance_id])["TerminatingInstances"][0]
     assert again["PreviousState"]["Name"] == again["CurrentState"]["Name"] == "terminated"
@@ -147,10 +157,50 @@ def test_a_terminated_instance_holds_nothing(machines: Machines) -> None:
 
 
 def test_terminate_during_boot_leaves_nothing(machines: Machines) -> None:
-    instance_id = machines.run("#!/bin/bash\nsleep 600\n")["InstanceId"]
+    for _ in range(20):  # until one is caught in the middle: something of it is there, and it is not up yet
+        instance_id = machines.run("#!/bin/bash\nsleep 600\n")["InstanceId"]
+        root = machines.root(instance_id)
+        wait_for(root.is_dir, "the root of an instance that boots")
+        ending = machines.ec2.terminate_instances(InstanceIds=[instance_id])["TerminatingInstances"][0]
+        machines.wait(instance_id, "terminated")
+        assert not root.exists()
+        assert machines.processes(instance_id) == []
+        assert str(root) not in Path("/proc/self/mounts").read_text()
+        if ending["PreviousState"]["Name"] == "pending":
+            return
+    pytest.fail("no instance was terminated while it booted")
+
+
+def test_one_that_was_never_up_cannot_be_stopped(machines: Machines) -> None:
+    for _ in range(20):  # until one is asked while it boots
+        instance_id = machines.run()["InstanceId"]
+        try:
+            machines.ec2.stop_instances(InstanceIds=[instance_id])
+        except ClientError as refused:
+            error = refused.response["Error"]
+            break
+    else:
+        pytest.fail("no instance was asked to stop while it booted")
+    assert error["Code"] == "IncorrectInstanceState"
+    assert "has never reached the 'running' state" in error["Message"]
+    machines.wait(instance_id, "running")
+
+
+def test_the_console_tells_when_it_was_written_last(machines: Machines) -> None:
+    instance = machines.run("#!/bin/bash\necho the last words\nshutdown -h now\n")
+    instance_id = instance["InstanceId"]
+    machines.wait(instance_id, "stopped")
+    answer = machines.ec2.get_console_output(InstanceId=instance_id)
+    assert answer["Timestamp"] >= instance["LaunchTime"]
+    long_ago = answer["Timestamp"].timestamp() - 1000
+    os.utime(machines.root(instance_id) / "run" / "output.log", (long_ago, long_ago))
+    answer = machines.ec2.get_console_output(InstanceId=instance_id)
+    assert answer["Timestamp"].timestamp() == long_ago
     machines.ec2.terminate_instances(InstanceIds=[instance_id])
     machines.wait(instance_id, "terminated")
-    assert not (machines.cloud.data_dir / "instances" / instance_id).exists()
+    assert machines.ec2.get_console_output(InstanceId=instance_id) | {"ResponseMetadata": 0} == (
+        answer | {"ResponseMetadata": 0}
+    )
 
 
 def test_protected_instances_neither_stop_nor_go(machines: Machines) -> None:
@@ -216,7 +266,7 @@ def test_metadata_options_and_credits(machines: Machines) -> None:
 
 def test_the_latest_console_is_for_types_on_nitro(machines: Machines) -> None:
     old = machines.run(InstanceType="t2.micro")["InstanceId"]
-    new = machines.run("#!/bin/sh\necho now\n", InstanceType="t3.micro")["InstanceId"]
+    new = machines.run("#!/bin/sh\necho said on Nitro\n", InstanceType="t3.micro")["InstanceId"]
     assert code(machines.ec2.get_console_output, InstanceId=old, Latest=True) == "UnsupportedOperation"
-    machines.console(new, "now")
-    assert "now" in machines.ec2.get_console_output(InstanceId=new, Latest=True)["Output"]
+    machines.console(new, "said on Nitro")
+    assert "said on Nitro" in machines.ec2.get_console_output(InstanceId=new, Latest=True)["Output"]

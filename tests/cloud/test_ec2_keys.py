@@ -77,11 +77,21 @@ def test_an_imported_key_is_kept_as_it_is(ec2: Any) -> None:
     assert wrong.value.response["Error"]["Code"] == "InvalidKey.Format"
 
 
+@pytest.mark.parametrize("name", ["two\nssh-rsa AAAA mine", " space", "ü", ""])
+def test_a_name_that_would_be_more_than_a_comment_is_refused(ec2: Any, name: str) -> None:
+    with pytest.raises(ClientError) as wrong:
+        ec2.create_key_pair(KeyName=name, KeyType="ed25519")
+    assert wrong.value.response["Error"]["Code"] == "InvalidParameterValue"
+
+
 def test_names_are_taken_once_and_free_again(ec2: Any) -> None:
     key_pair_id = ec2.create_key_pair(KeyName="name", KeyType="ed25519")["KeyPairId"]
     with pytest.raises(ClientError) as taken:
         ec2.create_key_pair(KeyName="name", KeyType="ed25519")
     assert taken.value.response["Error"]["Code"] == "InvalidKeyPair.Duplicate"
+    with pytest.raises(ClientError) as both:
+        ec2.delete_key_pair(KeyPairId=key_pair_id, KeyName="other")
+    assert both.value.response["Error"]["Code"] == "InvalidParameterCombination"
     ec2.delete_key_pair(KeyPairId=key_pair_id)
     ec2.delete_key_pair(KeyName="name")  # gone already: no error
     with pytest.raises(ClientError, match="The key pair 'name' does not exist") as gone:

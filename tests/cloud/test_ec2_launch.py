@@ -84,6 +84,28 @@ def refused(machines: Machines, **options: Any) -> tuple[str, str]:
             "UnsupportedOperation",
             "public addresses",
         ),
+        (
+            {"NetworkInterfaces": [{"DeviceIndex": 0, "SecondaryPrivateIpAddressCount": 2}]},
+            "UnsupportedOperation",
+            "SecondaryPrivateIpAddressCount of a network interface",
+        ),
+        (
+            {"BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"VolumeType": "gp2", "Iops": 3000}}]},
+            "InvalidParameterCombination",
+            "The parameter iops is not supported for gp2 volumes.",
+        ),
+        (
+            {"BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"VolumeType": "io1"}}]},
+            "MissingParameter",
+            "iops",
+        ),
+        ({"PrivateDnsNameOptions": {"HostnameType": "resource-name"}}, "UnsupportedOperation", "private address"),
+        (
+            {"IamInstanceProfile": {"Name": "one", "Arn": "arn:aws:iam::123456789012:instance-profile/other"}},
+            "InvalidParameterCombination",
+            "'iamInstanceProfile.name' may not be used in combination with 'iamInstanceProfile.arn'",
+        ),
+        ({"ImageId": "resolve:ssm:/nothing/here"}, "InvalidParameterValue", "Parameter /nothing/here not found."),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_aws_s_words(
@@ -140,7 +162,9 @@ def test_where_it_is_and_what_it_has(machines: Machines) -> None:
     assert [item["GroupId"] for item in made["SecurityGroups"]] == [group]
     tagged = [{"Name": "tag:run", "Values": ["one"]}]
     volumes = machines.ec2.describe_volumes(Filters=tagged)["Volumes"]
-    assert [(item["Size"], item["VolumeType"], item["Tags"]) for item in volumes] == [(200, "gp3", tags)]
+    assert [(item["Size"], item["VolumeType"], item["Iops"], item["Tags"]) for item in volumes] == [
+        (200, "gp3", 3000, tags)
+    ]
     interfaces = machines.ec2.describe_network_interfaces(Filters=tagged)["NetworkInterfaces"]
     assert [item["Groups"][0]["GroupName"] for item in interfaces] == ["of one"]
     after = machines.ec2.describe_subnets(SubnetIds=[subnet["SubnetId"]])["Subnets"][0]
@@ -159,6 +183,27 @@ def test_several_of_one_request_are_one_reservation(machines: Machines) -> None:
     assert len({item["PrivateIpAddress"] for item in answer["Instances"]}) == 3
     found = machines.ec2.describe_instances(Filters=[{"Name": "reservation-id", "Values": [answer["ReservationId"]]}])
     assert len(found["Reservations"]) == 1
+
+
+def test_the_image_may_be_a_parameter_of_systems_manager(cloud: CloudProcess, machines: Machines) -> None:
+    public = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+    ssm = cloud.client("ssm", region_name=REGION)
+    known = ssm.get_parameter(Name=public)["Parameter"]["Value"]
+    assert machines.run(ImageId=f"resolve:ssm:{public}")["ImageId"] == known
+    ssm.put_parameter(Name="/images/mine", Type="String", Value=machines.image())
+    ssm.put_parameter(Name="/images/mine", Type="String", Value=known, Overwrite=True)
+    assert machines.run(ImageId="resolve:ssm:/images/mine:1")["ImageId"] == machines.image() != known
+    ssm.delete_parameter(Name="/images/mine")
+
+
+def test_metadata_needs_a_token_where_the_image_says_so(machines: Machines) -> None:
+    def options(name: str) -> tuple[str, int]:
+        found = machines.run(ImageId=machines.image(name))["MetadataOptions"]
+        return found["HttpTokens"], found["HttpPutResponseHopLimit"]
+
+    assert options("Deep Learning * PyTorch 2.6.0 (Amazon Linux 2023)*") == ("required", 2)
+    # Of December 2023, and of an older system.
+    assert options("Deep Learning * PyTorch 1.13.1 (Amazon Linux 2) 2023*") == ("optional", 1)
 
 
 def test_user_data_that_is_no_base64_is_refused(machines: Machines) -> None:

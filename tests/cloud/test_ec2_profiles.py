@@ -165,6 +165,69 @@ def test_policies_see_types_tags_and_instances(machines: Machines, people: Peopl
         ec2.describe_instances()
 
 
+def denying(people: People, action: str, resource: str) -> Any:
+    """A client that may do everything in EC2 but this."""
+    return people.user(document(statement("Allow", "ec2:*"), statement("Deny", action, resource))).client(
+        "ec2", region_name=REGION
+    )
+
+
+def refusal(call: Any, **request: Any) -> str:
+    with pytest.raises(ClientError) as refused:
+        call(**request)
+    return str(refused.value.response["Error"]["Code"])
+
+
+def test_a_policy_is_about_a_group_however_it_is_named(machines: Machines, people: People) -> None:
+    name = f"guarded {uuid.uuid4().hex[:8]}"
+    group = machines.ec2.create_security_group(GroupName=name, Description="d")["GroupId"]
+    own = machines.ec2.describe_security_groups(GroupNames=["default"])["SecurityGroups"][0]["GroupId"]
+    ec2 = denying(people, "ec2:*", f"arn:aws:ec2:{REGION}:123456789012:security-group/{group}")
+    assert refusal(ec2.delete_security_group, GroupName=name) == "UnauthorizedOperation"
+    request = {"ImageId": machines.image(), "InstanceType": "t3.nano", "MinCount": 1, "MaxCount": 1, "DryRun": True}
+    for groups in (
+        {"SecurityGroups": [name]},
+        {"SecurityGroupIds": [own], "SecurityGroups": [name]},
+        {"NetworkInterfaces": [{"DeviceIndex": 0, "Groups": [own, group]}]},
+    ):
+        assert refusal(ec2.run_instances, **request, **groups) == "UnauthorizedOperation"
+    assert refusal(ec2.run_instances, **request) == "DryRunOperation"
+    machines.ec2.delete_security_group(GroupId=group)
+
+
+def test_a_policy_is_about_an_instance_and_a_key_however_they_are_named(
+    machines: Machines, people: People, profile: Any
+) -> None:
+    instance_id = machines.run(IamInstanceProfile={"Name": profile()[0]})["InstanceId"]
+    mine = [{"Name": "instance-id", "Values": [instance_id]}]
+    found = machines.ec2.describe_iam_instance_profile_associations(Filters=mine)["IamInstanceProfileAssociations"]
+    ec2 = denying(people, "ec2:*", f"arn:aws:ec2:{REGION}:123456789012:instance/{instance_id}")
+    association = found[0]["AssociationId"]
+    assert refusal(ec2.disassociate_iam_instance_profile, AssociationId=association) == "UnauthorizedOperation"
+    name = f"guarded-{uuid.uuid4().hex[:8]}"
+    key = machines.ec2.create_key_pair(KeyName=name, KeyType="ed25519")["KeyPairId"]
+    ec2 = denying(people, "ec2:*", f"arn:aws:ec2:{REGION}:123456789012:key-pair/{name}")
+    assert refusal(ec2.delete_key_pair, KeyPairId=key) == "UnauthorizedOperation"
+    assert refusal(ec2.create_tags, Resources=[key], Tags=[{"Key": "a", "Value": "b"}]) == "UnauthorizedOperation"
+    machines.ec2.delete_key_pair(KeyName=name)
+
+
+def test_tags_of_rules_and_parameters_of_images_need_permissions_of_their_own(
+    machines: Machines, people: People
+) -> None:
+    group = machines.ec2.describe_security_groups(GroupNames=["default"])["SecurityGroups"][0]["GroupId"]
+    ec2 = denying(people, "ec2:CreateTags", "*")
+    rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "10.1.2.3/32"}]}
+    tags = [{"ResourceType": "security-group-rule", "Tags": [{"Key": "a", "Value": "b"}]}]
+    asked = {"GroupId": group, "IpPermissions": [rule], "DryRun": True}
+    assert refusal(ec2.authorize_security_group_ingress, **asked) == "DryRunOperation"
+    assert refusal(ec2.authorize_security_group_ingress, **asked, TagSpecifications=tags) == "UnauthorizedOperation"
+    image = "resolve:ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+    request = {"ImageId": image, "InstanceType": "t3.nano", "MinCount": 1, "MaxCount": 1, "DryRun": True}
+    with pytest.raises(ClientError, match="ssm:GetParameters"):
+        ec2.run_instances(**request)
+
+
 def test_the_record_of_calls_names_the_instance(machines: Machines, people: People) -> None:
     instance_id = machines.run()["InstanceId"]
     person = people.user(allow("ec2:TerminateInstances", f"arn:aws:ec2:{REGION}:123456789012:instance/{instance_id}"))

@@ -11,13 +11,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sagehound.localcloud.services.ec2.table import REMEMBERED, InstanceTable
+from sagehound.localcloud.services.ec2.table import KIND, REMEMBERED, InstanceTable
 from sagehound.localcloud.services.ec2.tags import TagTable
 from sagehound.localcloud.state.clock import Clock
 from sagehound.localcloud.state.store import Store
 from tests.cloud.ec2_instances import Machines, until
 from tests.cloud_process import CloudProcess
 
+SLOW_TO_END = "#!/bin/bash\ntrap 'sleep 5; exit' TERM\necho it is up\nwhile true; do sleep 0.1; done\n"
 COUNTING = "#!/bin/bash\nfor n in $(seq 1 100000); do echo count $n; sleep 0.2; done\n"
 
 
@@ -27,17 +28,20 @@ def machines(own_cloud: CloudProcess) -> Machines:
 
 
 def first_process(machines: Machines, instance_id: str) -> psutil.Process:
-    """The outermost process that has the instance's root among its arguments."""
-    root = str(machines.cloud.data_dir / "instances" / instance_id)
+    """The outermost one of an instance."""
+    found: list[psutil.Process] = until(lambda: machines.processes(instance_id), bool)
+    return found[0]
 
-    def found() -> list[psutil.Process]:
-        return [
-            process
-            for process in psutil.process_iter(["cmdline"])
-            if any(root in part for part in process.info["cmdline"] or ())
-        ]
 
-    return min(until(found, bool), key=lambda process: process.create_time())
+def kept_state(machines: Machines, instance_id: str) -> str:
+    """What a server that is dead has left."""
+    store = Store(machines.cloud.data_dir / "cloud.sqlite")
+    try:
+        record = store.get(KIND, machines.region, instance_id)
+        assert record is not None
+        return str(record["InstanceState"])
+    finally:
+        store.close()
 
 
 def lines(text: str) -> int:
@@ -86,21 +90,36 @@ def test_one_that_is_killed_is_stopped_at_once(machines: Machines) -> None:
 
 
 def test_what_was_under_way_goes_on(machines: Machines) -> None:
-    stopping = machines.run("#!/bin/bash\necho up\n")["InstanceId"]
-    machines.console(stopping, "Cloud-init finished")
+    stopping = machines.run(SLOW_TO_END)["InstanceId"]
+    ending = machines.run(SLOW_TO_END)["InstanceId"]
+    machines.console(stopping, "it is up")
+    machines.console(ending, "it is up")
     machines.ec2.stop_instances(InstanceIds=[stopping])
-    pending = machines.run("#!/bin/bash\necho up\n")["InstanceId"]
+    machines.ec2.terminate_instances(InstanceIds=[ending])
     machines.cloud.kill()
+    assert kept_state(machines, stopping) == "stopping"
+    assert kept_state(machines, ending) == "shutting-down"
     machines.cloud.start()
     machines.wait(stopping, "stopped")
-    machines.wait(pending, "running")
-    assert machines.console(pending, "Cloud-init finished").count("boots as") >= 1
-    machines.ec2.terminate_instances(InstanceIds=[stopping, pending])
-    machines.cloud.kill()
-    machines.cloud.start()
-    machines.wait(stopping, "terminated")
-    machines.wait(pending, "terminated")
+    machines.wait(ending, "terminated")
+    assert not machines.root(ending).exists()
+    machines.remove()
     assert not any((machines.cloud.data_dir / "instances").iterdir())
+
+
+def test_one_that_booted_when_the_server_died_comes_up_and_runs_its_user_data_once(machines: Machines) -> None:
+    for _ in range(10):  # until one is caught in the middle
+        instance_id = machines.run("#!/bin/bash\necho said once\n")["InstanceId"]
+        until(machines.root(instance_id).is_dir, bool)
+        machines.cloud.kill()
+        state = kept_state(machines, instance_id)
+        machines.cloud.start()
+        machines.wait(instance_id, "running")
+        assert machines.console(instance_id, "Cloud-init finished").count("said once") == 1
+        if state == "pending":
+            machines.remove()
+            return
+    pytest.fail("the server never died while an instance booted")
 
 
 def test_a_terminated_instance_is_forgotten_after_an_hour(tmp_path: Path) -> None:
@@ -111,7 +130,7 @@ def test_a_terminated_instance_is_forgotten_after_an_hour(tmp_path: Path) -> Non
         for name, age in (("i-0000000000000000a", -60), ("i-0000000000000000b", 60)):
             ended = clock.now() - REMEMBERED - timedelta(seconds=age)
             table.put({"Region": "r", "InstanceId": name, "InstanceState": "terminated", "TerminatedAt": ended})
-            table.keep_console({"Region": "r", "InstanceId": name}, b"said")
+            table.keep_console({"Region": "r", "InstanceId": name}, b"said", ended)
             tags.set("r", name, {"Name": name})
         assert table.find("r", "i-0000000000000000b") is None
         assert [record["InstanceId"] for record in table.all("r")] == ["i-0000000000000000a"]

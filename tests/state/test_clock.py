@@ -31,6 +31,14 @@ def test_now_is_utc_at_milliseconds() -> None:
     assert now.microsecond % 1000 == 0
 
 
+def test_moments_of_the_real_clock_are_told_as_this_one_told_them() -> None:
+    assert Clock().at(1_700_000_000.25).timestamp() == 1_700_000_000.25
+    clock = Clock(speed=60)
+    began = clock.epoch
+    assert clock.at(began + 2).timestamp() == pytest.approx(began + 120, abs=0.001)
+    assert clock.at(began - 2).timestamp() == pytest.approx(began - 2, abs=0.001)  # an earlier server's
+
+
 def test_a_clock_that_stands_still_is_refused() -> None:
     with pytest.raises(ValueError, match="above 0"):
         Clock(speed=0)
