@@ -14,10 +14,12 @@ from sagehound.pipeline.cost.arithmetic import cents
 from sagehound.pipeline.cost.bill import Bill, price_usages
 from sagehound.pipeline.cost.collect import collect
 from sagehound.pipeline.cost.endpoints import endpoint_usages
-from sagehound.pipeline.cost.history import History, call_of
+from sagehound.pipeline.cost.functions import asked_before
+from sagehound.pipeline.cost.history import Call, History, call_of
 from sagehound.pipeline.cost.scalings import change_of
 from sagehound.pipeline.cost.step import cost
 from sagehound.pipeline.cost.summarising import summarise
+from sagehound.pipeline.cost.timeline import Change
 from sagehound.pipeline.cost.usage import Usages
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.pricing.packaged import packaged_prices
@@ -154,6 +156,19 @@ def test_a_function_costs_its_calls_and_what_is_kept_ready(cloud: CloudProcess, 
     assert running.per_second == Decimal("0.5")
     clients.lambda_.delete_function(FunctionName=name)
     assert any(f"function {name}, deleted at" in one for one in collect(clients, names).not_counted)
+
+
+def test_environments_that_somebody_asked_for_before_scaling_did_are_known_from_the_history() -> None:
+    def put(minutes: float, **request: Any) -> Call:
+        return Call("PutProvisionedConcurrencyConfig", NOON + timedelta(minutes=minutes), frozenset("f"), request)
+
+    scaled = [Change(NOON + timedelta(minutes=10), 5)]
+    by_hand = put(0, qualifier="live", provisionedConcurrentExecutions=2)
+    assert asked_before([by_hand, put(10, qualifier="live")], scaled, "live") == by_hand
+    assert asked_before([put(0, qualifier="other"), put(10, qualifier="live")], scaled, "live") is None
+    assert asked_before([put(10)], scaled, "live") is None  # that is scaling itself
+    assert asked_before([by_hand], [], "live") is None  # then LastModified tells it
+    assert asked_before([], scaled, "live") is None
 
 
 def called(clients: Clients, names: Names, calls: int) -> Usages | None:

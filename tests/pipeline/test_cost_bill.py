@@ -148,16 +148,34 @@ def test_a_job_and_an_ec2_training_stand_beside_each_other_with_what_they_took()
         ("notebook instance", "ml.m5.xlarge", ""): "0.077753",
     }
     text = "\n".join(bill_lines(CostSummary.of(replace(bill_of([]), jobs=[ONE], trainings=[SMALL]))))
-    (job,) = [line for line in text.splitlines() if "measured, dogs-train-1" in line]
-    assert [word for word in job.split() if word[0].isdigit() and "," in word] == ["1,000", "1,174", "1,217"]
-    (instance,) = [line for line in text.splitlines() if "measured, dogs-instance-1" in line]
-    assert instance.split()[3:6] == ["29", "70", "71"]
+    job, instance = [line.split() for line in text.splitlines() if line.endswith(" measured")][:2]
+    assert job[:6] == ["training", "job", "ml.m5.xlarge", "1,000", "1,174", "1,217"]
+    assert instance[:6] == ["EC2", "instance", "t2.small", "29", "70", "71"]
     assert "m5.xlarge costs $0.192 an hour on EC2; as ml.m5.xlarge $0.23 an hour in a training job" in text
     assert "EC2 costs 17 % less" in text
     assert "t2.small and ml.m5.xlarge are different machines" in text
     told = CostSummary.of(replace(bill_of([]), jobs=[ONE], trainings=[SMALL])).as_dict()["ec2_or_sagemaker"]
     assert [one["measured"] for one in told["ways"]] == [True, True, False, False]
     assert told["ways"][1]["script_seconds"] == "29.3"
+
+
+def test_features_that_were_extracted_before_are_told_beside_the_instance_that_does_all_of_it() -> None:
+    features = Job("dogs-features-1", "features", "ml.m5.xlarge", 1, Decimal(300), Decimal(300), Decimal(280))
+    other = replace(features, name="dogs-features-0", seconds=Decimal(9))
+    built = replace(ONE, features="s3://dogs/dogs/jobs/dogs-features-1/output/model/", seconds=Decimal(100))
+    built = replace(built, billable=Decimal(100))
+    bill = replace(bill_of([]), jobs=[other, features, built], trainings=[SMALL])
+    found = CostSummary.of(bill).ways
+    assert found is not None
+    assert [one.name for one in found.found if one.measured] == ["dogs-features-1", "dogs-train-1", "dogs-instance-1"]
+    # 400 x 0.230 / 3600 = 0.025556, against 71 x 0.023 / 3600 = 0.000454
+    (told,) = [one for one in found.sentences() if "extracted once" in one]
+    assert "400 s and $0.0256" in told
+    assert "in 70 s and for $0.000454" in told
+    # One that reads pictures has no such job before it.
+    alone = CostSummary.of(replace(bill, jobs=[features, ONE])).ways
+    assert alone is not None
+    assert not any("extracted" in one for one in alone.sentences())
 
 
 def test_of_the_same_type_nothing_has_to_be_computed_for_ec2() -> None:
@@ -217,6 +235,16 @@ def test_other_types_are_estimates_between_bounds_and_the_own_type_is_what_was_m
     text = "\n".join(bill_lines(CostSummary.of(replace(bill_of([]), jobs=[ONE]))))
     assert "Estimates, not measurements" in text
     assert "NVIDIA T4 not counted" in text
+
+
+@pytest.mark.parametrize("columns", [96, 120, 140])
+def test_a_narrow_terminal_gets_lines_that_fit(columns: int) -> None:
+    summary = CostSummary.of(replace(bill_of(KNOWN), jobs=[ONE, FIVE], trainings=[SMALL]))
+    lines = bill_lines(summary, columns)
+    assert max(map(len, lines)) <= columns
+    # Nothing of it is lost: it only goes on in the next line.
+    wide = " ".join(bill_lines(summary)).split()
+    assert {word for line in lines for word in line.split()} >= {word for word in wide if word.startswith("$")}
 
 
 @pytest.mark.parametrize(

@@ -2,41 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from sagehound.pipeline.belongings.functions import find_functions
+from sagehound.pipeline.belongings.thing import Scope
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.cost.arithmetic import billed_at_most, gb_seconds, in_five_minutes, provisioned_gb_seconds
-from sagehound.pipeline.cost.history import History
+from sagehound.pipeline.cost.history import Call, History
 from sagehound.pipeline.cost.metrics import metric_sum
 from sagehound.pipeline.cost.scalings import scaled_changes
-from sagehound.pipeline.cost.timeline import after, agreeing, periods
+from sagehound.pipeline.cost.timeline import Change, after, agreeing, periods
 from sagehound.pipeline.cost.usage import Running, Usage, Usages
-from sagehound.pipeline.function_cleanup import find_functions
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.pricing.prices import Use
 
-_FREE_TIER = "Lambda's free tier: 1,000,000 requests and 400,000 GB-seconds a month cost nothing"
+_NOT_OF_CALLS = (
+    "Lambda's free tier: 1,000,000 requests and 400,000 GB-seconds a month cost nothing",
+    "the start of each environment (INIT), which AWS bills like a call since August 2025: CloudWatch has no sum of it",
+)
+_PUT = ("PutProvisionedConcurrencyConfig", "PutProvisionedConcurrencyConfig20190930")
+_SAME = timedelta(seconds=2)
 
 
 def function_usages(clients: Clients, names: Names, history: History, since: datetime | None, now: datetime) -> Usages:
     """The project's functions; of those that are deleted what is left in CloudWatch has no memory size any more."""
     found = Usages()
-    functions = find_functions(clients, names).functions
+    functions = [one.name for one in find_functions(clients, Scope(names))]
     for name in functions:
-        found.add(_of_function(clients, name, since, now))
+        found.add(_of_function(clients, name, history, since, now))
     if found.entries:
-        found.not_counted.append(_FREE_TIER)
+        found.not_counted += _NOT_OF_CALLS
     for call in history.all_of("DeleteFunction", "DeleteFunction20150331"):
         if names.function in call.names and names.function not in functions:
+            if since is not None and call.moment <= since:
+                continue
             moment = f"{call.moment:%Y-%m-%d %H:%M}"
             found.not_counted.append(f"function {names.function}, deleted at {moment}: its memory size is gone with it")
     return found
 
 
-def _of_function(clients: Clients, name: str, since: datetime | None, now: datetime) -> Usages:
+def _of_function(clients: Clients, name: str, history: History, since: datetime | None, now: datetime) -> Usages:
     found = Usages()
     configuration = clients.lambda_.get_function_configuration(FunctionName=name)
     memory = int(configuration["MemorySize"])
@@ -49,7 +57,7 @@ def _of_function(clients: Clients, name: str, since: datetime | None, now: datet
     if calls:
         found.entries += _calls(clients, name, memory, calls, begin, now)
     for configured in _provisioned(clients, name):
-        found.add(_kept_ready(clients, name, memory, configured, since, now))
+        found.add(_kept_ready(clients, name, memory, configured, history, since, now))
     return found
 
 
@@ -83,16 +91,32 @@ def _calls(clients: Clients, name: str, memory: int, calls: int, begin: datetime
 
 
 def _kept_ready(
-    clients: Clients, name: str, memory: int, configured: dict[str, Any], since: datetime | None, now: datetime
+    clients: Clients,
+    name: str,
+    memory: int,
+    configured: dict[str, Any],
+    history: History,
+    since: datetime | None,
+    now: datetime,
 ) -> Usages:
     """Environments kept ready, from when they were asked for; billed in steps of five minutes."""
+    found = Usages()
     alias = configured["FunctionArn"].rpartition(":")[2]
     count = int(configured.get("RequestedProvisionedConcurrentExecutions", 0))
     changed = _moment(configured["LastModified"])
     changes = [one for one in scaled_changes(clients, "lambda", f"function:{name}:{alias}") if one.moment <= now]
+    if (first := asked_before(history.of(name, *_PUT), changes, alias)) is not None:
+        wanted = first.request.get("provisionedConcurrentExecutions")
+        if wanted is None:
+            until = f"{min(changes).moment:%H:%M:%S}"
+            found.not_counted.append(
+                f"environments of {name}:{alias} kept ready before {until}, when they first scaled"
+            )
+        else:
+            changes.append(Change(first.moment, int(wanted)))
     spans = after(periods(agreeing(changes, count, changed)), since)
     if not spans:
-        return Usages()
+        return found
     wall = sum((one.seconds(now) for one in spans), Decimal(0))
     # The time as a whole is rounded up; each change of the number ends one step and begins another.
     environments = sum((in_five_minutes(one.seconds(now)) * one.count for one in spans[-1:]), Decimal(0))
@@ -100,7 +124,7 @@ def _kept_ready(
     used = provisioned_gb_seconds(environments, memory)
     most = max(one.count for one in spans)
     what = f"{name}:{alias}, {most} x {memory} MB kept ready, {used:,.0f} GB-s"
-    found = Usages([Usage("function", what, Use.LAMBDA_PROVISIONED, "", used, wall, most, name)])
+    found.entries.append(Usage("function", what, Use.LAMBDA_PROVISIONED, "", used, wall, most, name))
     per_second = provisioned_gb_seconds(Decimal(count), memory)
     since_when = spans[0].begin
     found.running.append(
@@ -114,6 +138,12 @@ def _kept_ready(
         )
     )
     return found
+
+
+def asked_before(calls: Sequence[Call], changes: Sequence[Change], alias: str) -> Call | None:
+    """The request for environments that came before scaling set any; scaling tells only what it has set itself."""
+    asked = [one for one in calls if one.request.get("qualifier", alias) == alias]
+    return asked[0] if asked and changes and asked[0].moment < min(changes).moment - _SAME else None
 
 
 def _aliases(clients: Clients, name: str) -> list[str]:

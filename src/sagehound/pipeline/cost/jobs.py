@@ -13,6 +13,7 @@ from sagehound.pipeline.cost.usage import Job, Running, Usage, Usages, carries
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.pricing.hardware import has_local_storage
 from sagehound.pipeline.pricing.prices import Use
+from sagehound.pipeline.training_request import FEATURES
 
 _MOVING = ("InProgress", "Stopping")
 
@@ -72,7 +73,7 @@ def _usages(step: str, job: dict[str, Any], now: datetime, of: str = "") -> Usag
     if job["TrainingJobStatus"] == "Completed" and len(_groups(job)) == 1 and not of:
         ((instance_type, count),) = _groups(job)
         billed = training_seconds(float(billable), count)
-        found.jobs.append(Job(name, step, instance_type, count, seconds, billed, _phase(job)))
+        found.jobs.append(Job(name, step, instance_type, count, seconds, billed, _phase(job), _features(job)))
     return found
 
 
@@ -96,6 +97,14 @@ def _phase(job: dict[str, Any]) -> Decimal | None:
         if transition["Status"] == "Training" and "EndTime" in transition:
             return exact_seconds(transition["EndTime"] - transition["StartTime"])
     return None
+
+
+def _features(job: dict[str, Any]) -> str:
+    """The address of its channel of features; empty without one."""
+    for channel in job.get("InputDataConfig", []):
+        if channel["ChannelName"] == FEATURES:
+            return str(channel["DataSource"]["S3DataSource"]["S3Uri"])
+    return ""
 
 
 def _trainings(clients: Clients, names: Names, prefix: str, since: datetime | None) -> Iterator[dict[str, Any]]:

@@ -54,13 +54,13 @@ def machine_usages(clients: Clients, names: Names, history: History, since: date
     for instance in sorted(instances, key=lambda one: one["LaunchTime"]):
         if not carries(instance["Tags"], names):
             continue  # another run's
-        outcome = outcome_of(instance, instances, outcomes or [])
+        left = outcome_of(instance, instances, outcomes or [])
         up = instance["State"]["Name"] in _UP
-        ended = None if up else ended_at(clients.ec2, instance, outcome)
+        ended = None if up else ended_at(clients.ec2, instance, left)
         used = instance_usages(clients.ec2, instance, history, ended, since, now)
         found.add(used)
-        if outcome is not None and outcome.status == 0 and not up:
-            found.trainings += _training(outcome, instance, used)
+        if left is not None and left.status == 0 and not up:
+            found.trainings += _training(left, instance, used)
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from datetime import datetime
 
 from sagehound.pipeline.clients import Clients
@@ -11,6 +13,9 @@ from sagehound.pipeline.cost.summary import CostSummary
 from sagehound.pipeline.cost.table import bill_lines
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import Step
+
+_INDENT = 21
+"""Of what stands below a step."""
 
 
 def cost(
@@ -24,9 +29,14 @@ def cost(
 ) -> CostSummary:
     """What the project has cost since then, and what goes on costing; raises StepFailed where AWS refuses."""
     summary = summarise(clients, names, prices=prices, since=since, run=run)
-    step.lines = bill_lines(summary)
+    step.lines = bill_lines(summary, _columns())
     bill = summary.bill
     going_on = f"; what is there now costs {dollars(bill.an_hour)} an hour, {dollars(bill.a_month)} a month"
     on_aws = going_on if bill.charged else going_on.replace("costs", "would cost")
     step.done(bill.sentence() + (on_aws if bill.running else ""), **summary.as_dict())
     return summary
+
+
+def _columns() -> int | None:
+    """How many columns a terminal has beside the names of the steps; None where nobody looks at one."""
+    return shutil.get_terminal_size().columns - _INDENT if sys.stdout.isatty() else None

@@ -26,9 +26,12 @@ class CostSummary:
         """The comparisons that the bill's own trainings allow: the last one of each kind."""
         alone = [job for job in bill.jobs if job.step == "train" and job.instance_count == 1]
         last = alone[-1] if alone else None
+        extracted = [job for job in bill.jobs if last and job.step == "features" and f"/{job.name}/" in last.features]
         return cls(
             bill,
-            ways(last, bill.trainings[-1] if bill.trainings else None, bill.table),
+            ways(
+                last, bill.trainings[-1] if bill.trainings else None, bill.table, extracted[-1] if extracted else None
+            ),
             several(bill.jobs, bill.table),
             others(last, bill.table) if last else [],
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -19,25 +20,33 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _WIDTH = 160
+_LEAST = 96
 _SHOWN = 8
 """So many of the other types a terminal shows: the cheapest, and the one that was measured."""
 
 
-def bill_lines(summary: CostSummary) -> list[str]:
-    """Everything that a terminal shows, as lines of text."""
-    return list(_lines(summary))
+def bill_lines(summary: CostSummary, columns: int | None = None) -> list[str]:
+    """Everything that a terminal of so many columns shows, as lines of text; None: lines of any length."""
+    if columns is None:
+        return list(_lines(summary, _WIDTH))
+    width = max(_LEAST, columns)
+    return [part for line in _lines(summary, min(_WIDTH, width)) for part in _wrapped(line, width)]
 
 
-def _lines(summary: CostSummary) -> Iterator[str]:
+def _wrapped(line: str, width: int) -> list[str]:
+    return [line] if len(line) <= width else textwrap.wrap(line, width, subsequent_indent="  ")
+
+
+def _lines(summary: CostSummary, width: int) -> Iterator[str]:
     bill = summary.bill
     if bill.clock:
         yield bill.clock
-    yield from _drawn(bill_table(bill))
+    yield from _drawn(bill_table(bill), width)
     yield from (f"no price: {one}" for one in bill.missing)
     if bill.running:
-        yield from _drawn(running_table(bill))
+        yield from _drawn(running_table(bill), width)
     if summary.ways:
-        yield from _drawn(ways_table(summary.ways))
+        yield from _drawn(ways_table(summary.ways), width)
         yield from summary.ways.sentences()
     if summary.several:
         one, more = summary.several.one, summary.several.more
@@ -48,7 +57,7 @@ def _lines(summary: CostSummary) -> Iterator[str]:
             f"{seconds_words(float(one.seconds))} s)"
         )
     if summary.others:
-        yield from _drawn(others_table(summary))
+        yield from _drawn(others_table(summary), width)
         if len(summary.others) > _SHOWN:
             yield f"{len(summary.others) - _SHOWN} dearer types are in the report, and in --json"
         yield ESTIMATED
@@ -83,11 +92,11 @@ def running_table(bill: Bill) -> Table:
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, show_footer=True, pad_edge=False)
-    table.add_column("there now", footer="together")
-    table.add_column("for")
+    table.add_column("what is there now", footer="together", overflow="fold")
+    table.add_column("there for")
     table.add_column("idle")
-    table.add_column("an hour", justify="right", footer=dollars(bill.an_hour))
-    table.add_column("a month", justify="right", footer=dollars(bill.a_month))
+    table.add_column("an hour", justify="right", no_wrap=True, footer=dollars(bill.an_hour))
+    table.add_column("a month", justify="right", no_wrap=True, footer=dollars(bill.a_month))
     for line in bill.running:
         table.add_row(
             Text(line.what), line.age(bill.at), line.running.idle, dollars(line.an_hour), dollars(line.a_month)
@@ -103,10 +112,10 @@ def ways_table(ways: Ways) -> Table:
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("EC2 or SageMaker")
-    table.add_column("type")
-    for head in ("script s", "seconds", "billable s", "price, $", "money"):
-        table.add_column(head, justify="right")
-    table.add_column("")
+    table.add_column("type", no_wrap=True)
+    for head in ("script s", "seconds", "billable s", "$ an hour", "money"):
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
     for way in ways.found:
         table.add_row(
             way.what,
@@ -114,9 +123,9 @@ def ways_table(ways: Ways) -> Table:
             _seconds(way.phase),
             _seconds(way.seconds),
             _seconds(way.billable),
-            way.price.words() if way.price else "no price",
+            way.price.number if way.price else "no price",
             dollars(way.usd),
-            Text(f"measured, {way.name}") if way.measured else "for so many seconds",
+            "measured" if way.measured else "same seconds",
         )
     return table
 
@@ -128,9 +137,9 @@ def others_table(summary: CostSummary) -> Table:
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("the same training on")
-    table.add_column("processors", justify="right")
-    table.add_column("seconds", justify="right")
-    table.add_column("money", justify="right")
+    table.add_column("processors", justify="right", no_wrap=True)
+    table.add_column("seconds", justify="right", no_wrap=True)
+    table.add_column("money", justify="right", no_wrap=True)
     table.add_column("")
     for other in _shown(summary.others):
         gpus = f"{other.gpus} x {other.gpu}" if other.gpus else ""
@@ -147,11 +156,11 @@ def _table(total: str) -> Table:
 
     table = Table(box=SIMPLE_HEAD, show_footer=True, pad_edge=False)
     table.add_column("step", footer="together")
-    table.add_column("what")
-    table.add_column("seconds", justify="right")
-    table.add_column("billable s", justify="right")
-    table.add_column("price, $", justify="right")
-    table.add_column("money", justify="right", footer=total)
+    table.add_column("what", overflow="fold")
+    table.add_column("seconds", justify="right", no_wrap=True)
+    table.add_column("billable s", justify="right", no_wrap=True)
+    table.add_column("price, $", justify="right", no_wrap=True)
+    table.add_column("money", justify="right", no_wrap=True, footer=total)
     return table
 
 
@@ -168,9 +177,9 @@ def between(least: str, most: str) -> str:
     return least if least == most else f"{least} to {most}"
 
 
-def _drawn(table: Table) -> list[str]:
+def _drawn(table: Table, width: int) -> list[str]:
     from rich.console import Console
 
     out = io.StringIO()
-    Console(file=out, width=_WIDTH).print(table)
+    Console(file=out, width=width, force_jupyter=False).print(table)
     return [line.rstrip() for line in out.getvalue().splitlines() if line.strip()]

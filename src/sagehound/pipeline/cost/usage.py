@@ -71,6 +71,8 @@ class Job:
     """Of all instances together."""
     phase: Decimal | None
     """Seconds in which the script ran, without downloads and uploads; None where AWS has not said it."""
+    features: str = ""
+    """Address of the features that it read in place of pictures; empty where it read pictures."""
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,12 @@ from decimal import Decimal
 from typing import Any
 
 from sagehound.pipeline.cost.arithmetic import EC2_MINIMUM, ec2_seconds, money, whole
-from sagehound.pipeline.cost.usage import InstanceTraining, Job
+from sagehound.pipeline.cost.bill import dollars
+from sagehound.pipeline.cost.usage import InstanceTraining, Job, total
 from sagehound.pipeline.pricing.prices import Price, PriceTable, Use
 
-_NAMES = {Use.TRAINING: "training job", Use.EC2: "EC2 instance", Use.NOTEBOOK: "notebook instance"}
+_JOB, _INSTANCE, _FEATURES = "training job", "EC2 instance", "features job"
+_NAMES = {Use.TRAINING: _JOB, Use.EC2: _INSTANCE, Use.NOTEBOOK: "notebook instance"}
 _PLACES = {Use.TRAINING: "in a training job", Use.NOTEBOOK: "on a notebook instance"}
 
 
@@ -19,6 +21,8 @@ _PLACES = {Use.TRAINING: "in a training job", Use.NOTEBOOK: "on a notebook insta
 class Way:
     """One way to do the training: as it was done, or with the seconds of one that was done."""
 
+    what: str
+    """training job, features job, EC2 instance, notebook instance."""
     use: Use
     instance_type: str
     name: str
@@ -28,11 +32,6 @@ class Way:
     seconds: Decimal
     billable: Decimal
     price: Price | None
-
-    @property
-    def what(self) -> str:
-        """``training job``, ``EC2 instance``, ``notebook instance``."""
-        return _NAMES[self.use]
 
     @property
     def measured(self) -> bool:
@@ -72,7 +71,14 @@ class Ways:
             if way.price is not None:
                 by_type.setdefault(way.instance_type.removeprefix("ml."), {})[way.use] = way.price
         yield from (said for plain, prices in by_type.items() if (said := _an_hour(plain, prices)))
-        job, instance = self._measured(Use.TRAINING), self._measured(Use.EC2)
+        job, instance, features = self._measured(_JOB), self._measured(_INSTANCE), self._measured(_FEATURES)
+        if job and instance and features:
+            both, usd = features.seconds + job.seconds, total((features.usd, job.usd))
+            yield (
+                "the training job read features that the features job had extracted once for all jobs: together they "
+                f"took {both:,.0f} s and {dollars(usd)}; the instance did the work of both, in "
+                f"{instance.seconds:,.0f} s and for {dollars(instance.usd)}"
+            )
         if instance is not None and instance.seconds < EC2_MINIMUM:
             yield f"EC2 bills at least {EC2_MINIMUM} s, and not {instance.seconds:.0f}"
         if job and instance and job.instance_type.removeprefix("ml.") != instance.instance_type:
@@ -89,8 +95,8 @@ class Ways:
         """For machines (``--json``)."""
         return {"ways": [way.as_dict() for way in self.found], "sentences": list(self.sentences())}
 
-    def _measured(self, use: Use) -> Way | None:
-        return next((way for way in self.found if way.measured and way.use is use), None)
+    def _measured(self, what: str) -> Way | None:
+        return next((way for way in self.found if way.measured and way.what == what), None)
 
 
 def ways_of(plain_type: str) -> list[tuple[Use, str]]:
@@ -98,19 +104,23 @@ def ways_of(plain_type: str) -> list[tuple[Use, str]]:
     return [(Use.TRAINING, f"ml.{plain_type}"), (Use.EC2, plain_type), (Use.NOTEBOOK, f"ml.{plain_type}")]
 
 
-def ways(job: Job | None, training: InstanceTraining | None, table: PriceTable) -> Ways | None:
+def ways(
+    job: Job | None, training: InstanceTraining | None, table: PriceTable, features: Job | None = None
+) -> Ways | None:
     """A training job over one instance and a training on EC2 beside each other, as far as there are both; and each of
-    their types in the other ways, where these have a price."""
+    their types in the other ways, where these have a price. ``features`` is the job that the training job built on."""
     found = []
     if job is not None:
-        price = table.find(Use.TRAINING, job.instance_type)
-        found.append(Way(Use.TRAINING, job.instance_type, job.name, job.phase, job.seconds, job.billable, price))
+        found.append(_of_job(_JOB, job, table))
     if training is not None:
         kind, price = training.instance_type, table.find(Use.EC2, training.instance_type)
         of_ec2 = training.seconds, training.billable
-        found.append(Way(Use.EC2, kind, training.name, training.phase, *of_ec2, price))
+        found.append(Way(_INSTANCE, Use.EC2, kind, training.name, training.phase, *of_ec2, price))
+    trained = list(found)
+    if features is not None:
+        found.insert(0, _of_job(_FEATURES, features, table))
     known = {(way.use, way.instance_type) for way in found}
-    for done in list(found):
+    for done in trained:
         # Spot pays fewer seconds than it took, EC2 at least a minute: elsewhere it is the time that counts.
         lasted = max(whole(done.seconds), done.billable if done.use is Use.TRAINING else Decimal(0))
         for use, item in ways_of(done.instance_type.removeprefix("ml.")):
@@ -119,8 +129,13 @@ def ways(job: Job | None, training: InstanceTraining | None, table: PriceTable) 
                 continue
             known.add((use, item))
             billed = ec2_seconds([lasted]) if use is Use.EC2 else lasted
-            found.append(Way(use, item, "", None, lasted, billed, price))
+            found.append(Way(_NAMES[use], use, item, "", None, lasted, billed, price))
     return Ways(found) if len(found) > 1 else None
+
+
+def _of_job(what: str, job: Job, table: PriceTable) -> Way:
+    price = table.find(Use.TRAINING, job.instance_type)
+    return Way(what, Use.TRAINING, job.instance_type, job.name, job.phase, job.seconds, job.billable, price)
 
 
 def _an_hour(plain: str, prices: dict[Use, Price]) -> str:

@@ -63,11 +63,16 @@ class Price:
         """What it is the price of."""
         return UNITS[self.use]
 
+    @property
+    def number(self) -> str:
+        """``0.115``: dollars for one unit."""
+        return _plain(self.usd)
+
     def words(self) -> str:
         """``0.115 an hour``; small ones for a million."""
         if self.unit in (Unit.REQUEST, Unit.GB_SECOND):
             return f"{_plain(self.usd * 1_000_000)} a million {'requests' if self.unit is Unit.REQUEST else 'GB-s'}"
-        return f"{_plain(self.usd)} {_UNIT_WORDS[self.unit]}"
+        return f"{self.number} {_UNIT_WORDS[self.unit]}"
 
 
 _UNIT_WORDS = {Unit.HOUR: "an hour", Unit.GB_MONTH: "a GB-month", Unit.MONTH: "a month"}
@@ -113,6 +118,6 @@ def table_of(region: str, dated: str, origin: str, prices: Iterable[Price]) -> P
 
 
 def _plain(value: Decimal) -> str:
-    """A number as people write it: no exponent, no zeros that say nothing."""
-    text = f"{value.normalize():f}"
-    return text if "." in text else f"{text}.00"
+    """A number as people write it: no exponent, cents, and no zeros behind them that say nothing."""
+    whole, _, digits = f"{value.normalize():f}".partition(".")
+    return f"{whole}.{digits:0<2}"
