@@ -37,6 +37,9 @@ EveryProjectOption = Annotated[
     bool, typer.Option("--all", help="Of every project that sagehound has made in this account and region.")
 ]
 
+_NAMING = ("project=", "bucket=", "role_name=", "region=", "profile=", "function.", "deploy.endpoint_name=")
+"""What settings begin with that tell where things are and what they are called."""
+
 
 def delete(
     run: Annotated[
@@ -145,23 +148,23 @@ def _facts(server: Server | None, folder: Path) -> dict[str, Any]:
 
 
 def tell_what_exists(reporter: Reporter, clients: Clients, settings: PipelineSettings, **given: object) -> None:
-    """After Ctrl-C or a failure: what there is, and the command that removes it. A second Ctrl-C ends the looking."""
+    """After Ctrl-C or a failure: what there is, and the command that removes it, with the options that it takes.
+
+    A second Ctrl-C ends the looking at once.
+    """
     from sagehound.pipeline.names import Names
     from sagehound.pipeline.status import exists_in_short
 
-    command = delete_command(settings.run, **given)
+    command, everything = delete_command(settings.run, **given), delete_command("", **given)
     try:
         lines = exists_in_short(clients, Names.of(settings, clients.account_id))
     except KeyboardInterrupt:
-        reporter.note(f"what exists was not looked at to its end: `sagehound status` shows it, `{command}` removes it")
-        return
+        lines = ["what exists was not looked at to its end: `sagehound status` shows it"]
     except StepFailed as error:
-        reporter.note(f"what exists could not be looked at: {error.cause}")
-        lines = []
+        lines = [f"what exists could not be looked at: {error.cause}"]
     for line in lines:
         reporter.note(line)
-    whole = delete_command("", **given)
-    reporter.note(f"`{command}` removes what this run has made, `{whole}` all of the project", delete=command)
+    reporter.note(f"`{command}` removes what this run has made, `{everything}` all of the project", delete=command)
 
 
 def delete_command(run: str, **given: object) -> str:
@@ -169,6 +172,8 @@ def delete_command(run: str, **given: object) -> str:
     words = ["sagehound", "delete", *([run] if run else [])]
     for name, value in given.items():
         for one in value if isinstance(value, list) else [value]:
-            if one and (name, one) != ("target", "local"):
+            # What is left as it is, and settings that do not say whose the things are, go without saying.
+            usual = not one or (name, one) == ("target", "local")
+            if not usual and (name != "set" or str(one).startswith(_NAMING)):
                 words += [f"--{name.replace('_', '-')}", str(one)]
     return shlex.join(words)

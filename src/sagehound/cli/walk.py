@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sagehound.cli.cleanup import tell_what_exists
 from sagehound.cli.local_process import Server, running, start, stop
 from sagehound.cli.opening import opened
 from sagehound.cli.options import (
@@ -129,6 +130,7 @@ def run(
         own = _Own.started(target, folder, port, settings, reporter)
         temporary = own is not None and not keep
         faster = own.faster if own is not None and (temporary or scale_demo) else None
+        clients = None
         try:
             clients = connect(target, settings, folder)
             if clients.clock.fast:
@@ -156,6 +158,10 @@ def run(
                 reporter.note(f"{own.goes_on()}; stop it with {_down(data_dir)}")
             elif own is not None:
                 stop(own.server)
+                raise
+            if clients is not None:
+                where = {"target": target, "profile": profile, "region": region, "data_dir": data_dir}
+                tell_what_exists(reporter, clients, settings, config=config, set=overrides, **where)
             raise
         if temporary and own is not None:
             stop(own.server)
