@@ -27,7 +27,6 @@ from sagehound.pipeline.progress import LineReporter, Reporter
 from sagehound.pipeline.report.curves import Panel, curves_of
 from sagehound.pipeline.report.documents import SplitFigures
 from sagehound.pipeline.report.jobs import JobReport, read_job
-from sagehound.pipeline.report.tuning import read_tuning
 from sagehound.pipeline.run import pictures_to_ask
 from sagehound.pipeline.scaling import Scaling, scale
 from sagehound.pipeline.secure.results import Findings
@@ -138,11 +137,6 @@ class Project:
         """Remove everything that the project has made but its notebook instance, on which this may be a cell."""
         with self.reporter.step("delete") as step:
             delete_belongings(self.clients, find_belongings(self.clients, self.names, notebook=False), step)
-
-    def search_of(self, tuning: Tuning) -> list[tuple[dict[str, str], float]]:
-        """What each trial tried, and the objective's value that it reached."""
-        trials = read_tuning(self.clients, tuning.name).trials
-        return [(one.values, one.objective) for one in trials if one.objective is not None]
 
     def curves_of(self, model: TrainedModel) -> list[Panel]:
         """The figures of a training, epoch by epoch."""

@@ -124,5 +124,5 @@ def _table(summary: ReportSummary) -> list[str]:
     from rich.console import Console
 
     out = io.StringIO()
-    Console(file=out, width=_WIDTH).print(report_table(summary))
+    Console(file=out, width=_WIDTH, force_jupyter=False).print(report_table(summary))
     return [line.rstrip() for line in out.getvalue().splitlines() if line.strip()]
