@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 import requests
 import websocket
+import zmq
+from zmq.utils.monitor import recv_monitor_message
 
 from sagehound.localcloud.notebooks.inside import links, state
 from tests.cloud.notebooks import Browser
@@ -22,9 +25,14 @@ KEY = b"k" * 32
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Iterator[str]:
     """The address of a JupyterLab of an instance whose key we know."""
-    own, home = tmp_path_factory.mktemp("own"), tmp_path_factory.mktemp("home")
+    own = tmp_path_factory.mktemp("own")
     (own / state.KEY_FILE).write_bytes(KEY)
     environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
     inside = str(Path(state.__file__).parent)
@@ -99,4 +107,23 @@ def test_a_kernel_is_reached_by_pages_of_its_own_server_with_a_session_only(base
             browser.channel(kernel, origin, **given)
         assert caught.value.status_code == 403
     browser.channel(kernel, base).close()
+    browser.send("DELETE", f"/api/kernels/{kernel}")
+
+
+def test_who_connects_to_a_kernel_s_port_is_not_let_in(base, home) -> None:
+    """Its ports are on loopback, where other people of the machine may be too."""
+    browser = Browser(link(base, 3600))
+    kernel = browser.kernel()
+    runtime = home / ".local" / "share" / "jupyter" / "runtime"
+    ports = json.loads(wait_for(lambda: (runtime / f"kernel-{kernel}.json").read_bytes(), "the kernel's ports"))
+    browser.channel(kernel, base).close()
+    with zmq.Context() as context, context.socket(zmq.SUB) as stranger:
+        events = stranger.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
+        stranger.subscribe(b"")
+        stranger.connect(f"tcp://127.0.0.1:{ports['iopub_port']}")
+        assert events.poll(60_000)
+        assert recv_monitor_message(events)["event"] == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+        stranger.disable_monitor()
+        events.close()
+    assert browser.run("print(6 * 7)") == "42\n"
     browser.send("DELETE", f"/api/kernels/{kernel}")

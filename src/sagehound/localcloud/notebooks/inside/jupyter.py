@@ -37,6 +37,8 @@ def main(arguments: list[str]) -> int:
             "--ServerApp.allow_root=True",
             "--ServerApp.quit_button=False",
             "--ServerApp.allow_unauthenticated_access=False",
+            # A kernel's ports are open to the whole machine: nobody else is to read there what its cells print.
+            "--MappingKernelManager.transport_encryption=auto",
             "--LabApp.extension_manager=readonly",
             "--LabApp.news_url=None",
             "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
