@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import requests
 from botocore.exceptions import ClientError
 
+from tests.cloud.hosting import TRUST
 from tests.cloud.notebooks import Browser, Notebooks
 from tests.cloud_process import CloudProcess
 from tests.waiting import is_alive
@@ -95,7 +97,7 @@ def test_an_instance_from_its_creation_to_its_end(cloud, notebooks) -> None:
 
 
 def test_an_instance_never_has_the_keys_of_another_role(cloud, notebooks) -> None:
-    """Its role was changed and is gone when it starts again: then it has no keys, and not those of before."""
+    """Its new role trusts SageMaker no more when it starts again: then it has no keys, and not those of before."""
     name = notebooks.create()
     notebooks.wait(name, "InService")
     keys = "import boto3; found = boto3.Session().get_credentials(); print(found and found.access_key)"
@@ -106,8 +108,8 @@ def test_an_instance_never_has_the_keys_of_another_role(cloud, notebooks) -> Non
     notebooks.sagemaker.update_notebook_instance(NotebookInstanceName=name, RoleArn=other)
     notebooks.wait(name, "Stopped")
     iam, role = cloud.client("iam"), other.rpartition("/")[2]
-    iam.detach_role_policy(RoleName=role, PolicyArn="arn:aws:iam::aws:policy/AmazonSageMakerFullAccess")
-    iam.delete_role(RoleName=role)
+    trust = json.dumps(TRUST).replace("sagemaker.amazonaws.com", "ec2.amazonaws.com")
+    iam.update_assume_role_policy(RoleName=role, PolicyDocument=trust)
     notebooks.sagemaker.start_notebook_instance(NotebookInstanceName=name)
     notebooks.wait(name, "InService")
     with pytest.raises(AssertionError, match="CredentialRetrievalError"):

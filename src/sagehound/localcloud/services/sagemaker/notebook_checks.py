@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from typing import Any
 
 from sagehound.localcloud.errors import AwsError, validation
@@ -21,24 +20,17 @@ _NOT_HERE = (
 )
 _ONLY = {"DirectInternetAccess": "Enabled", "RootAccess": "Enabled", "IpAddressType": "ipv4"}
 """Of these members this cloud has one value."""
-_INSTANCE_TYPE = re.compile(r"ml\.[a-z][a-z0-9-]*\.[a-z0-9-]+")
 _RUNNING = ("Pending", "InService", "Stopping")
 
 
 def check_request(request: dict[str, Any], region: str, providers: Providers) -> None:
-    """Refuse what would have no effect here, a type that is none, and a lifecycle configuration that is not there."""
+    """Refuse what would have no effect here, and a lifecycle configuration that is not there."""
     for member in _NOT_HERE:
         if request.get(member):
             raise unsupported(member)
     for member, value in _ONLY.items():
         if request.get(member, value) != value:
             raise unsupported(f"{member} {request[member]}")
-    instance_type = request.get("InstanceType")
-    if instance_type is not None and not _INSTANCE_TYPE.fullmatch(instance_type):
-        raise validation(
-            f"1 validation error detected: Value '{instance_type}' at 'instanceType' failed to satisfy constraint: "
-            "Member must satisfy enum value set: the instance types of notebook instances"
-        )
     config = request.get("LifecycleConfigName")
     if config is not None and providers.store.get(LIFECYCLE_CONFIG, region, config) is None:
         raise validation(f"Notebook Instance Lifecycle Config '{config}' does not exist.")

@@ -20,7 +20,7 @@ from sagehound.localcloud.notebooks.inside import links, state
 from sagehound.localcloud.processes.supervisor import Host, Program
 from sagehound.localcloud.services.sagemaker.notebook_status import Record
 from sagehound.localcloud.services.sagemaker.providers import Providers
-from sagehound.localcloud.services.sagemaker.role_actions import SESSION
+from sagehound.localcloud.services.sagemaker.role_actions import PRINCIPAL, SESSION
 
 SESSION_SECONDS = 43_200
 SCRIPT_SECONDS = 300
@@ -85,12 +85,15 @@ class NotebookHome:
         token = links.issue((self._own / state.KEY_FILE).read_bytes(), time.time(), seconds)
         return f"http://127.0.0.1:{self.port()}/login?authToken={token}"
 
-    def renew_session(self, role_arn: str, say: Callable[[str], None]) -> None:
-        """Fresh credentials of the instance's role, from now on for half a day; none when it has been deleted.
+    def renew_session(self, record: Record, say: Callable[[str], None]) -> None:
+        """Fresh credentials of the instance's role, from now on for half a day.
 
-        Then those of before go too: they may be another role's, which the instance had before an update.
+        None when the role is gone or trusts SageMaker no more. Then those of before go too: they may be another role's,
+        which the instance had before an update.
         """
+        role_arn = record["RoleArn"]
         try:
+            self._providers.roles.role_trust(role_arn, PRINCIPAL, record["NotebookInstanceArn"])
             session = self._providers.sessions.issue(role_arn, SESSION, SESSION_SECONDS)
         except AwsError as error:
             (self._own / serving.SESSION_FILE).unlink(missing_ok=True)

@@ -121,7 +121,7 @@ class NotebookRun:
     async def _resume(self) -> None:
         """An instance in service that outlived the server is taken over, and never left it."""
         pump = self._follow(self._record.get()["Handle"])
-        self.home.renew_session(self._record.get()["RoleArn"], self._log_of().say)
+        self.home.renew_session(self._record.get(), self._log_of().say)
         await self._look_after(pump)
         self._record.advance("Pending")
         await self.keep_up()
@@ -134,7 +134,7 @@ class NotebookRun:
             self._note_created()  # by a start that nobody saw to its end
             record = self._record.get()
             self._log = NotebookLog(record, self.region, self._providers)
-            self.home.renew_session(record["RoleArn"], self._log.say)
+            self.home.renew_session(record, self._log.say)
             try:
                 program = await self.home.prepare(record, self._record.choose_scripts())
                 handle = await self._providers.supervisor.start(self.home.host, program)
@@ -179,7 +179,7 @@ class NotebookRun:
         while not pump.done():
             await asyncio.wait({pump}, timeout=SESSION_SECONDS / 2)
             if not pump.done():
-                self.home.renew_session(self._record.get()["RoleArn"], self._log_of().say)
+                self.home.renew_session(self._record.get(), self._log_of().say)
 
     async def _answers(self) -> bool:
         port = self.home.port()
