@@ -130,6 +130,11 @@ def test_an_endpoint_costs_its_instances_from_its_creation_to_now(
     assert "nothing was charged" in told["text"]
     assert [line["resource"] for line in told["result"]["lines"]] == [names.endpoint]
     assert told["result"]["running"][0]["usd_a_month"] == "335.800000"
+    # Without its configuration nobody tells of what type its instances are: it is told, and the rest is counted.
+    clients.sagemaker.delete_endpoint_config(EndpointConfigName=config)
+    lost = collect(clients, names)
+    assert of_use(lost, Use.HOSTING) == []
+    assert any(f"endpoint {names.endpoint}, which is there and costs" in one for one in lost.not_counted)
     hosting.delete(names.endpoint)
     gone = collect(clients, names)
     assert of_use(gone, Use.HOSTING) == []
@@ -146,6 +151,9 @@ def test_a_function_costs_its_calls_and_what_is_kept_ready(cloud: CloudProcess, 
         FunctionName=name, Qualifier="live", ProvisionedConcurrentExecutions=2
     )
     found = wait_for(lambda: called(clients, names, 3), "the metrics of three calls")
+    # Of calls before the moment that is asked for, in the same hour too, none is counted.
+    later = datetime.now(UTC) + timedelta(minutes=2)
+    assert of_use(collect(clients, names, later, later + timedelta(minutes=5)), Use.LAMBDA_REQUESTS) == []
     ((_, used),) = of_use(found, Use.LAMBDA_DURATION)
     # three calls that only answer: at least a millisecond each, of a quarter of a GB
     assert Decimal(3) / 1000 / 4 <= used < 30
@@ -269,6 +277,42 @@ def test_a_deleted_endpoint_costs_what_its_events_say(names: Names) -> None:
     assert of_use(found, Use.HOSTING) == [("ml.m5.large", Decimal(2 * 2 * 3600))]
     assert found.running == []
     assert found.not_counted == []
+
+
+def test_endpoints_that_failed_were_updated_or_go_meanwhile_are_told(names: Names) -> None:
+    def described(name: str, status: str = "InService") -> dict[str, Any]:
+        variants = [{"VariantName": "v", "CurrentInstanceCount": 1}]
+        base = {"EndpointName": name, "EndpointArn": f"arn:aws:sagemaker:us-east-1:1:endpoint/{name}"}
+        times = {"CreationTime": NOON.timestamp(), "LastModifiedTime": NOON.timestamp() + 3600}
+        config = {"EndpointConfigName": "c", "ProductionVariants": variants, "FailureReason": "no model"}
+        return base | times | config | {"EndpointStatus": status}
+
+    there = {"failed": described("failed", "Failed"), "updated": described("updated")}
+    variant = {"VariantName": "v", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    config = {"CreationTime": NOON.timestamp() + 1800, "EndpointConfigName": "c", "ProductionVariants": [variant]}
+
+    def answer(headers: dict[str, str], body: bytes) -> Reply:
+        operation, asked = headers["x-amz-target"].rpartition(".")[2], json.loads(body)
+        if operation == "ListEndpoints":
+            return json_reply({"Endpoints": [described(name) for name in (*there, "gone")]})
+        if operation == "DescribeEndpoint" and asked["EndpointName"] == "gone":
+            return json_reply({"__type": "ValidationException", "message": "Could not find endpoint"}, 400)
+        answers = {
+            "ListTags": {"Tags": names.tags},
+            "DescribeEndpoint": there.get(asked.get("EndpointName", ""), {}),
+            "DescribeEndpointConfig": config,
+            "LookupEvents": {"Events": []},
+            "DescribeScalingActivities": {"ScalingActivities": []},
+        }
+        return json_reply(answers[operation])
+
+    with endpoint(answer) as server:
+        clients = aws(server)
+        found = endpoint_usages(clients, names, History(clients), None, NOON + timedelta(minutes=5))
+    assert [one.resource for one in found.entries] == ["updated"]
+    failed, updated = found.not_counted
+    assert failed == "endpoint failed: it failed (no model)"
+    assert updated.startswith("endpoint updated: what it had before its update")
 
 
 def test_without_cloudtrail_what_is_deleted_is_said_to_be_unknown(names: Names) -> None:

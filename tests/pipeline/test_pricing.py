@@ -229,6 +229,8 @@ def test_prices_are_asked_of_aws_page_by_page(price_list: Endpoint) -> None:
         (Use.S3_STORAGE, "STANDARD"): "0.023",
     }
     assert table.find(Use.TRAINING, "ml.x9.huge") is None
+    # Who has asked AWS already is not told to.
+    assert "--prices aws" not in table.why_missing(Use.TRAINING, "ml.x9.huge")
     assert "JMCWJEAPVJNFJ5P4" in table.prices[Use.TRAINING, "ml.m5.large"].source
     assert "now" in table.origin
     # Training and hosting of one type are one question, of which three pages came.

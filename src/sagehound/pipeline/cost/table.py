@@ -51,8 +51,8 @@ def _lines(summary: CostSummary, width: int) -> Iterator[str]:
     if summary.several:
         one, more = summary.several.one, summary.several.more
         yield (
-            f"one or {more.instance_count} instances: {dollars(summary.several.more_usd)} against "
-            f"{dollars(summary.several.one_usd)}, {summary.several.bill_ratio:.1f} x the bill, "
+            f"{more.instance_count} instances cost {dollars(summary.several.more_usd)}, and one "
+            f"{dollars(summary.several.one_usd)}: {summary.several.bill_ratio:.1f} x the bill, "
             f"{speed_words(float(summary.several.time_ratio))} ({seconds_words(float(more.seconds))} s against "
             f"{seconds_words(float(one.seconds))} s)"
         )

@@ -78,6 +78,10 @@ class Price:
 _UNIT_WORDS = {Unit.HOUR: "an hour", Unit.GB_MONTH: "a GB-month", Unit.MONTH: "a month"}
 
 
+PRICE_LIST = "AWS Price List, now"
+"""The origin of prices that AWS has just told."""
+
+
 @dataclass(frozen=True)
 class PriceTable:
     """The prices of one region."""
@@ -106,10 +110,12 @@ class PriceTable:
     def why_missing(self, use: Use, item: str) -> str:
         """That there is no such price, and the way out."""
         what = f"{use} on {item}" if item else str(use)
-        return (
-            f"{what}: no price in the table of {self.dated} ({self.origin}, {self.region}); "
-            "`sagehound cost --prices aws` reads AWS's own Price List"
+        way_out = (
+            f"is it offered in {self.region}?"
+            if self.origin == PRICE_LIST
+            else "`sagehound cost --prices aws` reads AWS's own Price List"
         )
+        return f"{what}: no price in the table of {self.dated} ({self.origin}, {self.region}); {way_out}"
 
 
 def table_of(region: str, dated: str, origin: str, prices: Iterable[Price]) -> PriceTable:

@@ -17,7 +17,7 @@ from sagehound.pipeline.pricing.offers import (
     products_of_offer,
     published,
 )
-from sagehound.pipeline.pricing.prices import PriceTable, Use, table_of
+from sagehound.pipeline.pricing.prices import PRICE_LIST, PriceTable, Use, table_of
 
 _HOME = "us-east-1"
 """GetProducts answers in a few regions only, and there for all of them."""
@@ -74,7 +74,7 @@ def ask_prices(price_list: Any, region: str, wanted: Iterable[tuple[Use, str]]) 
             ]
         except NotAnOffer as error:
             raise StepFailed("cost", f"AWS's Price List: {error}", "Use the table in the package.") from error
-    return table_of(region, f"{datetime.now(UTC):%Y-%m-%d}", "AWS Price List, now", prices)
+    return table_of(region, f"{datetime.now(UTC):%Y-%m-%d}", PRICE_LIST, prices)
 
 
 def read_offers(paths: Iterable[Path], region: str) -> PriceTable:
