@@ -53,6 +53,7 @@ def refused(machines: Machines, **options: Any) -> tuple[str, str]:
         ({"MetadataOptions": {"HttpTokens": "sometimes"}}, "InvalidParameterValue", "'sometimes'"),
         ({"MetadataOptions": {"HttpPutResponseHopLimit": 65}}, "InvalidParameterValue", "between 1 and 64"),
         ({"Placement": {"AvailabilityZone": "us-east-1a"}}, "InvalidParameterValue", "availability zone"),
+        ({"PrivateIpAddress": "nowhere"}, "InvalidParameterValue", "privateIpAddress"),
         ({"PrivateIpAddress": "10.0.0.1"}, "InvalidParameterValue", "does not fall within the subnet"),
         (
             {"BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 8}}]},

@@ -117,13 +117,15 @@ class Ec2Checks:
         profile = params.get("IamInstanceProfile", {})
         if profile:
             own["ec2:instanceprofile"] = self._profile_arn(profile)
-        found = [Check(action, self._arn(call, "instance/*"), {**own, **request_tags(tags.get("instance"))})]
+        found = []
+        if params.get("ImageId", "").startswith(_BY_PARAMETER):
+            # Before the image, whose id a refusal tells.
+            name = params["ImageId"].removeprefix(_BY_PARAMETER)
+            found.append(Check("ssm:GetParameters", parameter_arn(call, name)))
+        found.append(Check(action, self._arn(call, "instance/*"), {**own, **request_tags(tags.get("instance"))}))
         for kind in ("network-interface", "volume"):
             found.append(Check(action, self._arn(call, f"{kind}/*"), {**keys, **request_tags(tags.get(kind))}))
         found += [Check(action, resource, keys) for resource in self._launched_from(call, params)]
-        if params.get("ImageId", "").startswith(_BY_PARAMETER):
-            name = params["ImageId"].removeprefix(_BY_PARAMETER)
-            found.append(Check("ssm:GetParameters", parameter_arn(call, name)))
         for kind in tags:
             found += self._tagging(call, params, self._arn(call, f"{kind}/*"), kind, keys)
         return found + self._passing(profile)

@@ -119,17 +119,18 @@ class Network:
 
     def free_address(self, region: str, subnet: Record, wanted: str | None) -> str:
         """A private address of a subnet for a new instance."""
-        taken, block = self._addresses(region), ipaddress.ip_network(subnet["CidrBlock"])
-        usable = [*block.hosts()][_RESERVED - 2 :]
+        taken, block = self._addresses(region), ipaddress.IPv4Network(subnet["CidrBlock"])
+        usable = range(int(block.network_address) + _RESERVED - 1, int(block.broadcast_address))
         if wanted is not None:
-            if wanted not in map(str, usable):
+            if _number(wanted) not in usable:
                 raise AwsError(
                     "InvalidParameterValue", f"Address {wanted} does not fall within the subnet's address range"
                 )
             if wanted in taken:
                 raise AwsError("InvalidIPAddress.InUse", f"Address {wanted} is in use.")
             return wanted
-        found = next((str(address) for address in usable if str(address) not in taken), None)
+        addresses = (str(ipaddress.IPv4Address(number)) for number in usable)
+        found = next((address for address in addresses if address not in taken), None)
         if found is None:
             message = f"There are not enough free addresses in subnet '{subnet['SubnetId']}' to satisfy the request."
             raise AwsError("InsufficientFreeAddressesInSubnet", message)
@@ -238,6 +239,13 @@ class Network:
         if absent := [resource_id for resource_id in wanted if resource_id not in have]:
             raise errors.not_found(f"{code}.NotFound", kind, absent)
         return [have[resource_id] for resource_id in wanted]
+
+
+def _number(address: str) -> int:
+    try:
+        return int(ipaddress.IPv4Address(address))
+    except ValueError as reason:
+        raise errors.invalid(address, "privateIpAddress", "It is not an IPv4 address.") from reason
 
 
 def _answer(found: Sequence[Record], request: Request, paths: selection.Paths, member: str, key: str) -> Response:
