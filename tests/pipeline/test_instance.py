@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from sagehound.errors import SettingsError, StepFailed
 from sagehound.pipeline.bucket import ensure_bucket
 from sagehound.pipeline.clients import Clients
-from sagehound.pipeline.instance import InstanceModel, train_on_instance
+from sagehound.pipeline.instance import InstanceModel, remove_surroundings, train_on_instance
 from sagehound.pipeline.instance_cleanup import find_instances
 from sagehound.pipeline.instance_machine import Machine, project_machines
+from sagehound.pipeline.instance_plan import trust_of_ec2
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.upload import StoredData
 from sagehound.settings import PipelineSettings, TrainSettings
@@ -194,6 +196,40 @@ def test_somebody_ends_it_from_outside(clients, names, script, train, cli) -> No
     assert len(ended(clients, names)) == 1
 
 
+@pytest.mark.parametrize("cut", [KeyboardInterrupt(), EndpointConnectionError(endpoint_url="http://127.0.0.1")])
+def test_an_instance_whose_launch_was_cut_short_is_found_and_ended(clients, names, script, train, cut) -> None:
+    def lose_the_answer(**_: Any) -> None:
+        raise cut
+
+    clients.ec2.meta.events.register("after-call.ec2.RunInstances", lose_the_answer)
+    with pytest.raises(StepFailed) as failed:
+        train(script(WAITS))
+    (machine,) = ended(clients, names)
+    if isinstance(cut, KeyboardInterrupt):
+        assert f"{machine.instance_id} is terminated" in failed.value.cause
+
+
+def test_an_instance_of_the_same_training_keeps_its_role(clients, names, script, train, cli) -> None:
+    waiting = script(WAITS)
+    client = cli(waiting)
+    client.read_until("waits")
+    (machine,) = project_machines(clients, names)
+    remove_surroundings(clients, names, machine.run)
+    assert find_instances(clients, names).surroundings == (machine.run,)
+    client.send_signal(signal.SIGINT)
+    client.communicate(timeout=120)
+    assert len(ended(clients, names)) == 1
+
+
+def test_what_a_killed_command_has_left_is_removed_by_the_next(clients, names, script, train) -> None:
+    once = script(WRITES)
+    run = train(once).result.run
+    clients.iam.create_role(RoleName=run, AssumeRolePolicyDocument=json.dumps(trust_of_ec2()))
+    clients.ec2.create_security_group(GroupName=run, Description="left")
+    assert train(once).instance_id == ""
+    assert len(ended(clients, names)) == 1
+
+
 class Client(subprocess.Popen[str]):
     """`sagehound instance train` as a process of its own."""
 
@@ -291,6 +327,10 @@ def test_settings_that_do_not_belong_together_are_refused(clients, settings, nam
     taken = dataclasses.replace(settings, train=TrainSettings(entry_point="train_model.py", hyperparameters={"x": 1}))
     with pytest.raises(SettingsError):
         train(taken)
+    for archive in ("dogs.zip", "s3://bucket", "s3://bucket/folder/", "-O x", "ftp://example.org/dogs.zip"):
+        odd = dataclasses.replace(settings, instance=dataclasses.replace(settings.instance, archive=archive))
+        with pytest.raises(SettingsError, match=r"instance\.archive"):
+            train(odd)
     with recorded.reporter.step("instance") as step, pytest.raises(StepFailed, match="no pictures"):
         train_on_instance(clients, names, settings, None, recorded.reporter, step)
     assert ended(clients, names) == []
