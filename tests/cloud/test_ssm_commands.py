@@ -283,6 +283,8 @@ def test_an_instance_that_ends_before_its_turn_runs_nothing(managed: Managed) ->
         ({"InstanceIds": ["i-00000000000000000"] * 2}, "DuplicateInstanceId"),
         ({"InstanceIds": []}, "ValidationException"),
         ({"Targets": [{"Key": "tag:a", "Values": ["b"]}]}, "ValidationException"),
+        ({"InstanceIds": [], "Targets": [{"Key": "InstanceIds", "Values": []}]}, "ValidationException"),
+        ({"InstanceIds": [], "Targets": [{"Values": ["dogs"]}]}, "ValidationException"),
         ({"CloudWatchOutputConfig": {"CloudWatchOutputEnabled": True}}, "ValidationException"),
         ({"MaxErrors": "none"}, "ValidationException"),
     ],
@@ -345,5 +347,7 @@ def test_policies_decide_by_document_and_by_the_tags_of_instances(
     assert _code(tagger.send_command, InstanceIds=[instance], **odd) == "AccessDeniedException"
     handed = {**request, "ServiceRoleArn": f"arn:aws:iam::{managed.cloud.account_id}:role/{managed.role}"}
     assert _code(keeper.send_command, InstanceIds=[instance], **handed) == "AccessDeniedException"
+    keyless = [{"Values": ["dogs"]}]
+    assert _code(keeper.send_command, Targets=keyless, **request) == "AccessDeniedException"
     nobody = people.user(document(tagged)).client("ssm", region_name=REGION)
     assert _code(nobody.send_command, InstanceIds=[instance], **request) == "AccessDeniedException"

@@ -75,13 +75,13 @@ def _send_command(call: Call, params: Request, action: str) -> list[Check]:
     targets = params.get("Targets") or ()
     named = [*(params.get("InstanceIds") or ())]
     for target in targets:
-        if target["Key"].lower() == "instanceids":
+        if target.get("Key", "").lower() == "instanceids":
             named += target.get("Values", [])
     if named:
         return found + [Check(action, _instance(call, instance_id)) for instance_id in named]
     tags: list[dict[str, Value]] = [{}]
     for target in targets:
-        if target["Key"].startswith("tag:"):
+        if target.get("Key", "").startswith("tag:"):
             key = target["Key"].removeprefix("tag:")
             tags = [
                 {**known, f"ssm:resourcetag/{key}": value, f"aws:resourcetag/{key}": value}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from sagehound.localcloud.call import Call, Request, Response
@@ -21,6 +22,8 @@ from sagehound.localcloud.services.sagemaker.notebook_status import (
 from sagehound.localcloud.services.sagemaker.providers import Providers
 from sagehound.localcloud.services.sagemaker.role_actions import PRINCIPAL
 from sagehound.localcloud.services.sagemaker.tags import Tags
+
+logger = logging.getLogger(__name__)
 
 _SORT = {"Name": "NotebookInstanceName", "CreationTime": "CreationTime", "Status": "NotebookInstanceStatus"}
 _SUMMARY = (
@@ -72,7 +75,11 @@ class NotebookInstances:
     async def stop(self) -> None:
         """End the instances, which the next start brings back. (Those of a killed server go on and are adopted.)"""
         stopped = [(one["NotebookInstanceArn"], one["NotebookInstanceName"]) for one in self._store.list(NOTEBOOK)]
-        await asyncio.gather(*(self._run(its_arn.split(":")[3], name).stop() for its_arn, name in stopped))
+        runs = [self._run(its_arn.split(":")[3], name) for its_arn, name in stopped]
+        faults = await asyncio.gather(*(run.stop() for run in runs), return_exceptions=True)
+        for run, fault in zip(runs, faults, strict=True):
+            if fault is not None:
+                logger.error("notebook instance %s was not stopped", run.name, exc_info=fault)
 
     def CreateNotebookInstance(self, call: Call, request: Request) -> Response:
         """Store the instance as Pending and begin to start it."""

@@ -84,7 +84,9 @@ class Sending:
         online = {machine.instance_id: machine for machine in self._fleet.online(region)}
         matching = list(online.values())
         for target in targets:
-            key, values = target["Key"], target.get("Values", [])
+            key, values = target.get("Key", ""), target.get("Values", [])
+            if not key or not values:
+                raise validation("Each of Targets has a Key and at least one of Values.")  # or it would mean all
             if key.lower() == "instanceids":
                 named = [*named, *values]
             elif key.startswith("tag:") or key == "tag-key":
