@@ -38,6 +38,9 @@ from sagehound.pipeline.tuning_job import Tuning
 from sagehound.pipeline.upload import StoredData, upload
 from sagehound.settings import PipelineSettings, cache_directory
 
+_COLUMNS = 96
+"""Of a table: below a cell of a notebook longer lines are broken anywhere."""
+
 
 @dataclass
 class Project:
@@ -131,7 +134,7 @@ class Project:
     def cost(self) -> CostSummary:
         """What all of it has cost, and what goes on costing."""
         with self.reporter.step("cost") as step:
-            return cost(self.clients, self.names, step)
+            return cost(self.clients, self.names, step, columns=_COLUMNS)
 
     def delete(self) -> None:
         """Remove everything that the project has made but its notebook instance, on which this may be a cell."""

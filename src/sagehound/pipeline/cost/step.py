@@ -26,10 +26,14 @@ def cost(
     prices: Prices | None = None,
     since: datetime | None = None,
     run: str = "",
+    columns: int | None = None,
 ) -> CostSummary:
-    """What the project has cost since then, and what goes on costing; raises StepFailed where AWS refuses."""
+    """What the project has cost since then, and what goes on costing; raises StepFailed where AWS refuses.
+
+    ``columns`` is how many the lines may have; None: what the terminal has, any where there is none.
+    """
     summary = summarise(clients, names, prices=prices, since=since, run=run)
-    step.lines = bill_lines(summary, _columns())
+    step.lines = bill_lines(summary, columns or _columns())
     bill = summary.bill
     going_on = f"; what is there now costs {dollars(bill.an_hour)} an hour, {dollars(bill.a_month)} a month"
     on_aws = going_on if bill.charged else going_on.replace("costs", "would cost")

@@ -181,5 +181,5 @@ def _drawn(table: Table, width: int) -> list[str]:
     from rich.console import Console
 
     out = io.StringIO()
-    Console(file=out, width=width, force_jupyter=False).print(table)
+    Console(file=out, width=width, force_jupyter=False, force_terminal=False).print(table)
     return [line.rstrip() for line in out.getvalue().splitlines() if line.strip()]
