@@ -1,4 +1,4 @@
-"""RunInstances: what it refuses and in which words, what it does once, and how far the quotas go."""
+"""RunInstances: what it refuses and in which words, what it does once, and what a new instance has."""
 
 from __future__ import annotations
 

@@ -49,11 +49,13 @@ def lines(text: str) -> int:
 
 
 def test_an_instance_runs_on_without_the_server_and_its_console_goes_on(machines: Machines) -> None:
-    instance_id = machines.run(COUNTING)["InstanceId"]
+    instance_id = machines.run(COUNTING, ClientToken="once")["InstanceId"]
     before = lines(machines.console(instance_id, "count 3"))
     machines.cloud.kill()
     machines.cloud.start()
     assert machines.get(instance_id)["State"]["Name"] == "running"
+    # A client whose answer was cut off asks again.
+    assert machines.run(COUNTING, ClientToken="once")["InstanceId"] == instance_id
 
     def counted() -> int:
         return lines(machines.ec2.get_console_output(InstanceId=instance_id)["Output"])
