@@ -162,7 +162,9 @@ def _volumes(ec2: Any, instance: dict[str, Any], since: datetime | None, now: da
     name = instance["InstanceId"]
     attached = [one["Ebs"]["VolumeId"] for one in instance.get("BlockDeviceMappings", []) if "Ebs" in one]
     if instance["State"]["Name"] == "terminated":
-        found.not_counted.append(f"instance {name}: its volumes and public address, which went with it")
+        found.not_counted.append(
+            f"instance {name}: its volumes, and a public address if it had one, which went with it"
+        )
         return found
     for one in ec2.describe_volumes(VolumeIds=attached)["Volumes"] if attached else []:
         size, kind, made = int(one["Size"]), one.get("VolumeType", "gp2"), one["CreateTime"]

@@ -51,10 +51,8 @@ def _deleted(
     if gone is not None and since is not None and gone.moment <= since:
         return found
     if gone is None or instance_type is None:
-        until = f", deleted at {gone.moment:%Y-%m-%d %H:%M}" if gone else ", gone"
-        found.not_counted.append(
-            f"notebook {name}{until}: CloudTrail does not say of which type it was, and until when"
-        )
+        until = f", deleted at {gone.moment:%Y-%m-%d %H:%M}" if gone else ", gone, nobody says when"
+        found.not_counted.append(f"notebook {name}{until}: CloudTrail does not say of which type it was")
         return found
     spans = after(_ran(history, name, made.moment, gone.moment), since)
     found.entries += _entries(name, str(instance_type), spans, now, ", deleted")
