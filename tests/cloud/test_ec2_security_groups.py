@@ -129,3 +129,19 @@ def test_tags_are_found_everywhere_and_go_with_their_group(ec2: Any, group: str)
     assert ec2.describe_tags(Filters=mine)["Tags"] == []
     assert code(ec2.create_tags, Resources=[group], Tags=[{"Key": "a", "Value": "b"}]) == "InvalidGroup.NotFound"
     assert code(ec2.create_tags, Resources=["nonsense"], Tags=[{"Key": "a", "Value": "b"}]) == "InvalidID"
+
+
+def test_a_filter_of_many_wildcards_keeps_nobody_waiting(ec2: Any, group: str) -> None:
+    ec2.create_tags(Resources=[group], Tags=[{"Key": "long", "Value": "a" * 256}])
+
+    def found(pattern: str) -> list[str]:
+        filters = [{"Name": "tag:long", "Values": [pattern]}]
+        return [item["GroupId"] for item in ec2.describe_security_groups(Filters=filters)["SecurityGroups"]]
+
+    assert found("*a" * 100) == [group]
+    assert found("*a" * 100 + "b") == []  # an expression that looks back would be at it for years
+    assert found("a?*") == [group]
+    assert found("a\\*") == []  # no wildcard, but the character
+    assert code(ec2.create_tags, Resources=[group], Tags=[{"Key": "long", "Value": "a" * 257}]) == (
+        "InvalidParameterValue"
+    )
