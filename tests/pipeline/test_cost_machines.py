@@ -160,6 +160,8 @@ class Aws:
 
     def __init__(self, instances: str = "", notebook: dict[str, Any] | None = None, *events: dict[str, Any]) -> None:
         self.instances, self.notebook, self.events = instances, notebook, events
+        self.logged = 0
+        """When a notebook's log was last written, in milliseconds."""
 
     def __call__(self, headers: dict[str, str], body: bytes) -> Reply:
         target = headers.get("x-amz-target", "").rpartition(".")[2]
@@ -169,6 +171,8 @@ class Aws:
         if target == "ListNotebookInstances":
             listed = {"NotebookInstanceName": "n", "NotebookInstanceArn": "arn:aws:sagemaker:us-east-1:1:notebook/n"}
             return json_reply({"NotebookInstances": [listed] if self.notebook else []})
+        if target == "DescribeLogStreams":
+            return json_reply({"logStreams": [{"logStreamName": "n/jupyter.log", "lastEventTimestamp": self.logged}]})
         if target == "ListTags":
             return json_reply({"Tags": self.notebook["Tags"] if self.notebook else []})
         if target == "DescribeNotebookInstance":
@@ -252,6 +256,15 @@ def test_a_notebook_costs_while_it_runs_and_its_volume_always(names: Names) -> N
     assert quantity(found, Use.NOTEBOOK) == [("ml.m5.xlarge", Decimal(3 * 3600))]
     assert quantity(found, Use.NOTEBOOK_STORAGE) == [("", Decimal(20 * 6 * 3600))]
     assert {one.use for one in found.running} == {Use.NOTEBOOK, Use.NOTEBOOK_STORAGE}
+
+
+def test_a_notebook_into_whose_log_nothing_is_written_looks_idle(names: Names) -> None:
+    answers = Aws("", notebook(names, "InService", 0))
+    answers.logged = int((NOON + timedelta(hours=1)).timestamp() * 1000)
+    (_, running) = of_notebook(answers, names, NOON + timedelta(hours=6)).running
+    assert running.idle == "nothing in its log for 5 h"
+    (_, running) = of_notebook(answers, names, NOON + timedelta(minutes=70)).running
+    assert running.idle == ""
 
 
 def test_a_notebook_that_stopped_without_an_event_stopped_at_its_last_change(names: Names) -> None:

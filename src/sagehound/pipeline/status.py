@@ -5,29 +5,22 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
-from sagehound.pipeline.aws_errors import answer_unless, aws_step
+from sagehound.pipeline.aws_errors import aws_step
 from sagehound.pipeline.belongings.finding import find
 from sagehound.pipeline.belongings.thing import Billed, Kind, Scope, Thing
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.cost.arithmetic import HOUR, money
 from sagehound.pipeline.cost.bill import RunningLine, dollars
-from sagehound.pipeline.cost.collect import cloud_now
 from sagehound.pipeline.cost.summarising import summarise
 from sagehound.pipeline.cost.usage import total
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.pricing.packaged import packaged_prices
-from sagehound.pipeline.pricing.prices import Use
 
 NOTHING = "nothing exists and nothing costs"
 _SHOWN = 12
-_NOTEBOOK_LOGS = "/aws/sagemaker/NotebookInstances"
-_QUIET = timedelta(hours=1)
-_NO_LOG = ("ResourceNotFoundException", "AccessDeniedException")
 
 
 @dataclass(frozen=True)
@@ -104,7 +97,7 @@ def standing(clients: Clients, names: Names, *, everywhere: bool = False) -> Sta
         found = find(clients, Scope(names, everywhere=everywhere))
         projects = sorted({thing.project for thing in found.things})
         bills = [summarise(clients, _of_project(names, project, found.things)).bill for project in projects]
-        costing = [Costing(line, _idle(clients, line)) for bill in bills for line in bill.running]
+        costing = [Costing(line, line.running.idle) for bill in bills for line in bill.running]
     notes = [f"not looked at: {one}" for one in found.unseen]
     notes += dict.fromkeys(one for bill in bills for one in bill.missing)
     whose = f"any project in {clients.region}" if everywhere else f"project {names.project}"
@@ -171,17 +164,3 @@ def _of_project(names: Names, project: str, things: Sequence[Thing]) -> Names:
     function = f"{project}-function"
     endpoint = f"{project}-endpoint"
     return replace(names, project=project, bucket=bucket, endpoint=endpoint, function=function, function_role=function)
-
-
-def _idle(clients: Clients, line: RunningLine) -> str:
-    """What the bill says; of a notebook instance that nothing was written into its log for a while."""
-    running = line.running
-    if running.idle or running.use is not Use.NOTEBOOK:
-        return running.idle
-    streams = partial(
-        clients.logs.describe_log_streams, logGroupName=_NOTEBOOK_LOGS, logStreamNamePrefix=f"{running.resource}/"
-    )
-    told = answer_unless(streams, *_NO_LOG) or {"logStreams": []}
-    last = max((one.get("lastEventTimestamp", 0) for one in told["logStreams"]), default=0)
-    quiet = cloud_now(clients) - datetime.fromtimestamp(last / 1000, UTC)
-    return f"nothing in its log for {quiet.total_seconds() / 3600:.0f} h" if last and quiet >= _QUIET else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ from sagehound.pipeline.aws_errors import answer_unless
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.cost.arithmetic import exact_seconds, volume, whole
 from sagehound.pipeline.cost.history import Call, History
-from sagehound.pipeline.cost.timeline import Period, after, runs
+from sagehound.pipeline.cost.timeline import Period, after, runs, span_words
 from sagehound.pipeline.cost.usage import Running, Usage, Usages, carries, carries_event, total
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.notebook import notebook_name
@@ -21,6 +21,9 @@ from sagehound.pipeline.pricing.prices import Use
 _UP = ("InService", "Pending", "Stopping")
 _DEFAULT_GB = 5
 _SAME = timedelta(seconds=60)
+_LOGS = "/aws/sagemaker/NotebookInstances"
+_NO_LOG = ("ResourceNotFoundException", "AccessDeniedException")
+_QUIET = timedelta(hours=1)
 
 
 def notebook_usages(clients: Clients, names: Names, history: History, since: datetime | None, now: datetime) -> Usages:
@@ -29,7 +32,7 @@ def notebook_usages(clients: Clients, names: Names, history: History, since: dat
     there: dict[str, datetime] = {}
     for notebook in _tagged(clients, names):
         there[notebook["NotebookInstanceName"]] = notebook["CreationTime"]
-        found.add(_of_notebook(notebook, history, since, now))
+        found.add(_of_notebook(clients, notebook, history, since, now))
     for made in history.all_of("CreateNotebookInstance"):
         found.add(_deleted(names, history, made, there, since, now))
     return found
@@ -64,7 +67,18 @@ def _deleted(
     return found
 
 
-def _of_notebook(notebook: dict[str, Any], history: History, since: datetime | None, now: datetime) -> Usages:
+def _idle(clients: Clients, name: str, now: datetime) -> str:
+    """That nothing was written into a notebook instance's log for a while; empty where nobody can tell."""
+    asked = {"logGroupName": _LOGS, "logStreamNamePrefix": f"{name}/"}
+    told = answer_unless(partial(clients.logs.describe_log_streams, **asked), *_NO_LOG) or {"logStreams": []}
+    last = max((one.get("lastEventTimestamp", 0) for one in told["logStreams"]), default=0)
+    quiet = now - datetime.fromtimestamp(last / 1000, UTC)
+    return f"nothing in its log for {span_words(quiet)}" if last and quiet >= _QUIET else ""
+
+
+def _of_notebook(
+    clients: Clients, notebook: dict[str, Any], history: History, since: datetime | None, now: datetime
+) -> Usages:
     name, instance_type = notebook["NotebookInstanceName"], notebook["InstanceType"]
     made, status = notebook["CreationTime"], notebook["NotebookInstanceStatus"]
     up = status in _UP
@@ -81,7 +95,10 @@ def _of_notebook(notebook: dict[str, Any], history: History, since: datetime | N
     found.running.append(Running(f"notebook {what}", Use.NOTEBOOK_STORAGE, "", Decimal(size), made, resource=name))
     if up:
         begin = spans[-1].begin if spans else made
-        found.running.append(Running(f"notebook {name}", Use.NOTEBOOK, instance_type, Decimal(1), begin, resource=name))
+        idle = _idle(clients, name, now)
+        found.running.append(
+            Running(f"notebook {name}", Use.NOTEBOOK, instance_type, Decimal(1), begin, idle, resource=name)
+        )
     return found
 
 
