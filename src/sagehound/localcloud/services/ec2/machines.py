@@ -172,9 +172,7 @@ class Machines:
 
     async def _shut_down(self, record: Record) -> None:
         handle: Handle | None = record.get("Handle")
-        if handle is None:
-            return
-        if self._engine.is_running(handle):
+        if handle is not None and self._engine.is_running(handle):
             await self._engine.shut_down(handle, 0.0 if record.get("Forced") else GRACE)
         self._update(record["Region"], record["InstanceId"], Handle=None, Forced=None)
 
