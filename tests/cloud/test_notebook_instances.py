@@ -15,6 +15,15 @@ from tests.cloud_process import CloudProcess
 from tests.waiting import is_alive
 
 pytestmark = pytest.mark.timeout(400)
+KEYS_USED = """
+import boto3
+session, seen = boto3.Session(), {}
+sts, keys = session.client("sts"), session.get_credentials()
+while len(seen) < 2:
+    sts.get_caller_identity()
+    seen[keys.get_frozen_credentials().access_key] = True
+print(*seen)
+"""
 
 
 @pytest.fixture
@@ -116,3 +125,18 @@ def test_an_instance_never_has_the_keys_of_another_role(cloud, notebooks) -> Non
         Browser(notebooks.link(name)).run(keys)
     notebooks.stop(name)
     notebooks.delete(name)
+
+
+def test_keys_are_renewed_before_they_end(tmp_path) -> None:
+    """Half a day of this cloud is 22 seconds: who uses the first keys for longer is refused."""
+    cloud = CloudProcess(tmp_path / "cloud", "--speed", "2000").start()
+    try:
+        notebooks = Notebooks(cloud)
+        name = notebooks.create()
+        notebooks.wait(name, "InService")
+        used = Browser(notebooks.link(name)).run(KEYS_USED)
+        assert len(set(used.split())) == 2
+        notebooks.stop(name)
+        notebooks.delete(name)
+    finally:
+        cloud.stop()

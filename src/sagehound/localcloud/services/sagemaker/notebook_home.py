@@ -10,6 +10,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from sagehound.localcloud.services.sagemaker.providers import Providers
 from sagehound.localcloud.services.sagemaker.role_actions import PRINCIPAL, SESSION
 
 SESSION_SECONDS = 43_200
+"""How long the role's credentials last, on the clock of the cloud."""
 SCRIPT_SECONDS = 300
 """What a lifecycle script may take, on the clock of the cloud."""
 ON_CREATE, ON_START = "LifecycleConfigOnCreate", "LifecycleConfigOnStart"
@@ -100,7 +102,9 @@ class NotebookHome:
             say(f"The notebook instance has no credentials: {error.message}")
         else:
             self._make_folders()
-            serving.write_session(self._own, session)
+            # AWS's SDKs renew by the real clock, which this cloud's may be faster than.
+            ends = datetime.fromtimestamp(time.time() + SESSION_SECONDS / self._providers.clock.speed, UTC)
+            serving.write_session(self._own, {**session, "Expiration": ends})
 
     async def remove(self) -> None:
         """Delete it all, also what the user has made read-only."""

@@ -177,7 +177,7 @@ class NotebookRun:
     async def _look_after(self, pump: asyncio.Task[Exit]) -> None:
         """Renew the role's session in time, until the instance ends by itself."""
         while not pump.done():
-            await asyncio.wait({pump}, timeout=SESSION_SECONDS / 2)
+            await asyncio.wait({pump}, timeout=SESSION_SECONDS / 2 / self._providers.clock.speed)
             if not pump.done():
                 self.home.renew_session(self._record.get(), self._log_of().say)
 
