@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,40 @@ print("told " + json.dumps([
         *("allowed", "AccessDenied", "AccessDenied", "AccessDenied"),
         *("allowed", "AccessDenied", "UnauthorizedOperation"),
     ]
+
+
+def wheel(folder: Path, name: str, text: str) -> Path:
+    """A wheel with one module, which pip installs without asking anybody."""
+    path = folder / f"{name}-1.0-py3-none-any.whl"
+    about = {
+        "METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        "WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "RECORD": "",
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{name}.py", text)
+        for member, content in about.items():
+            archive.writestr(f"{name}-1.0.dist-info/{member}", content)
+    return path
+
+
+def test_what_requirements_txt_installs_is_there_and_stays_on_the_instance(
+    clients, settings, names, train, tmp_path
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    packed = wheel(source, "only_on_the_instance", "WORD = 'installed'\n")
+    (source / "requirements.txt").write_text(f"solution/{packed.name}\n")
+    (source / "solution.py").write_text(
+        "import only_on_the_instance\nopen('TrainedModels/model.pth', 'w').write(only_on_the_instance.WORD)\n"
+    )
+    own = TrainSettings(entry_point="solution.py", source_dir=str(source))
+    result = train(dataclasses.replace(settings, train=own)).result
+    assert result.files["TrainedModels/model.pth"] == len("installed")
+    assert "install" in result.seconds
+    found = subprocess.run([sys.executable, "-c", "import only_on_the_instance"], capture_output=True, check=False)
+    assert b"ModuleNotFoundError" in found.stderr
+    assert len(ended(clients, names)) == 1
 
 
 def test_work_that_fails_is_told_with_its_last_words(clients, names, script, train) -> None:
