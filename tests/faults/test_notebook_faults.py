@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+
 import pytest
 
 from tests.cloud.notebooks import Browser, Notebooks
@@ -64,3 +67,23 @@ def test_it_goes_down_with_the_server_and_comes_back_with_the_next(own_cloud) ->
     wait_for(lambda: notebooks.describe(name)["NotebookInstanceStatus"] == "Pending", "the loss to be seen")
     notebooks.wait(name, "InService")
     assert Browser(notebooks.link(name)).file("starts") == "start\nstart\nstart\n"
+
+
+def test_a_log_that_could_not_be_stored_keeps_no_instance_from_being_stopped(own_cloud) -> None:
+    notebooks = Notebooks(own_cloud)
+    name = notebooks.create()
+    notebooks.wait(name, "InService")
+    browser = Browser(notebooks.link(name))
+    with contextlib.closing(sqlite3.connect(own_cloud.data_dir / "cloud.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        browser.get("/api/contents/while-nothing-is-stored")
+        wait_for(lambda: f"notebook instance {name}\nTraceback" in own_cloud.log(), "the fault to be said")
+        other.execute("ROLLBACK")
+    init = notebooks.machine(name)
+    notebooks.stop(name)
+    assert not is_alive(init)
+    # What was printed meanwhile is stored after all, once.
+    lines = notebooks.lines(name, "jupyter.log")
+    told = [line for line in lines if "while-nothing-is-stored" in line]
+    assert len(told) == len(set(told)) > 0, told
+    notebooks.delete(name)
