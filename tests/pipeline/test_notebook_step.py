@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import sys
+from typing import Any
 
 import pytest
 
@@ -17,6 +20,7 @@ from sagehound.pipeline.progress import Step
 from sagehound.settings import NotebookSettings, PipelineSettings
 from tests.cloud.hosting import TRUST
 from tests.cloud.notebooks import Browser, Notebooks
+from tests.cloud_process import CloudProcess
 from tests.pipeline.test_plan import Kept, as_user, essence
 
 pytestmark = pytest.mark.timeout(600)
@@ -91,6 +95,29 @@ def test_what_is_planned_is_what_is_done_and_its_policy_is_enough(clients, cloud
     ]
     assert describe_notebook(clients, notebook_name(names))["NotebookInstanceStatus"] == "Stopped"
     delete_notebook(clients, names, Step("notebook"))
+
+
+def command(cloud: CloudProcess, settings: PipelineSettings, *words: str) -> tuple[int, dict[str, Any]]:
+    """`sagehound notebook ... --json` to its end: exit code and the last event."""
+    told = [word for name in ("project", "bucket") for word in ("--set", f"{name}={getattr(settings, name)}")]
+    line = [sys.executable, "-m", "sagehound.cli.main", "notebook", "--data-dir", str(cloud.data_dir), "--json", *told]
+    done = subprocess.run([*line, *words], capture_output=True, text=True, check=False)
+    return done.returncode, json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_command_makes_stops_and_deletes_it(clients, cloud, settings, names) -> None:
+    code, refused = command(cloud, settings, "--stop", "--delete")
+    assert (code, refused["cause"]) == (1, "--stop and --delete exclude each other")
+    code, planned = command(cloud, settings, "--plan")
+    assert code == 0
+    assert "sagemaker:CreateNotebookInstance" in [call["call"] for call in planned["calls"]]
+    assert describe_notebook(clients, notebook_name(names)) is None
+    code, made = command(cloud, settings, "--instance-type", "ml.t3.medium")
+    assert (code, made["result"]["instance_type"]) == (0, "ml.t3.medium")
+    assert Browser(made["result"]["url"]).opened.status_code == 200
+    for option, how in (("--stop", "stopped"), ("--stop", "was Stopped"), ("--delete", "deleted")):
+        code, ended = command(cloud, settings, option)
+        assert (code, ended["result"]["how"]) == (0, how)
 
 
 def test_another_projects_notebook_and_role_are_left_alone(clients, cloud, names) -> None:
