@@ -147,7 +147,7 @@ def test_what_another_run_uses_stays_until_that_one_goes(shop, uploaded) -> None
     with pytest.raises(StepFailed) as unknown:
         shop.found(run="nobody")
     assert unknown.value.cause == f"project {shop.names.project} has nothing of a run nobody"
-    assert unknown.value.hint == "Runs that have something: first (4 things), later (1 things)."
+    assert unknown.value.hint == "Runs that have something: first (4 things), later (1 thing)."
     assert shop.delete(shop.found(run="later")) == [f"model {served}"]
     assert len(shop.delete(shop.found(run="first"))) == 3
     assert shop.found().lines() == []
@@ -161,6 +161,8 @@ def test_data_that_another_run_brought_keep_the_bucket(shop, uploaded) -> None:
     assert kept.why.startswith("data set ")
     assert kept.why.endswith(" (later) uses it")
     assert shop.delete(shop.found(run="first")) == []
+    (brought,) = shop.found(run="later").stays
+    assert (brought.thing.kind, brought.why) == (Kind.DATA, "it lies in the bucket of another run")
     assert shop.found().names(Kind.BUCKET) == [shop.names.bucket]
     shop.delete()
 
@@ -178,7 +180,7 @@ def test_a_refusal_stops_nothing_else_and_is_listed_with_its_reason(shop, cloud)
     assert "DeleteModel was refused with AccessDeniedException" in model.why
     assert {one.why for one in others} == {f"model {model.thing.name} (first) is left and uses it"}
     assert caught.value.deleted == [f"log group {function_group(shop.names.function)}"]
-    assert caught.value.cause.startswith("1 things were deleted, and 3 are left\n")
+    assert caught.value.cause.startswith("1 thing deleted, 3 left\n")
     assert "permission named above" in caught.value.hint
     told = json.loads(json.dumps(caught.value.as_dict()))
     assert [one["kind"] for one in told["left"]] == ["model", "bucket", "role"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sagehound.cli.local_cloud import counted, duration, status_counts
+from sagehound.cli.local_cloud import count_words, duration, status_counts
 from sagehound.cli.local_process import Server, running
 from sagehound.cli.opening import opened
 from sagehound.cli.options import (
@@ -58,6 +58,7 @@ def delete(
 ) -> None:
     """Delete everything that the project, or one run of it, has made, and wait until it is gone; what is left is
     listed with the reason, and ends the command with exit code 1. Safe to repeat."""
+    from sagehound.pipeline.belongings.thing import counted
     from sagehound.pipeline.cleanup import delete_belongings, find_belongings
 
     with opened(config, overrides, target, data_dir, as_json, profile=profile, region=region) as here:
@@ -69,7 +70,7 @@ def delete(
             with here.reporter.step("delete") as step:
                 step.lines = [*lines, *found.notes()]
                 step.done(
-                    f"{len(lines)} things would be deleted" if lines else "nothing to delete",
+                    f"{counted(len(lines))} would be deleted" if lines else "nothing to delete",
                     would_delete=lines,
                     stays=[one.as_dict() for one in found.stays],
                     not_looked_at=found.unseen,
@@ -77,7 +78,7 @@ def delete(
             return
         if lines and not yes:
             if as_json:
-                raise StepFailed("delete", f"{len(lines)} things would be deleted", "Confirm with --yes.")
+                raise StepFailed("delete", f"{counted(len(lines))} would be deleted", "Confirm with --yes.")
             typer.echo("\n".join([*lines, *found.notes()]))
             if not typer.confirm(f"Delete all of this for good ({target})?"):
                 raise typer.Exit(1)
@@ -134,7 +135,7 @@ def _show_status(
         if server.clock:
             typer.echo(f"clock          {server.clock}")
     for kind, count in counts.items():
-        typer.echo(f"{kind.replace('_', ' '):14} {counted(count)}")
+        typer.echo(f"{kind.replace('_', ' '):14} {count_words(count)}")
     for line in found.lines():
         typer.echo(line)
 

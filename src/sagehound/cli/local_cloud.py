@@ -179,7 +179,7 @@ def _region(folder: Path) -> str:
     return parser.get("default", "region", fallback=_DEFAULTS.region)
 
 
-def counted(counts: dict[str, int]) -> str:
+def count_words(counts: dict[str, int]) -> str:
     """2 Completed, 1 Failed; none."""
     return ", ".join(f"{count} {status}" for status, count in sorted(counts.items())) or "none"
 

@@ -16,7 +16,7 @@ from sagehound.pipeline.aws_errors import aws_step
 from sagehound.pipeline.belongings.finding import find
 from sagehound.pipeline.belongings.jobs import has_run, history
 from sagehound.pipeline.belongings.removing import STAGES, Act, Removal
-from sagehound.pipeline.belongings.thing import Key, Kind, Scope, Thing
+from sagehound.pipeline.belongings.thing import Key, Kind, Scope, Thing, counted
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.progress import Step
@@ -80,7 +80,7 @@ class ThingsLeft(StepFailed):
         hints = list(dict.fromkeys(one.hint for one in left if one.hint))
         super().__init__(
             "delete",
-            f"{len(deleted):,} things were deleted, and {len(left):,} are left\n{what}",
+            f"{counted(len(deleted))} deleted, {len(left):,} left\n{what}",
             " ".join([*hints, "`sagehound delete` again goes on from here."]),
         )
         self.deleted = list(deleted)
@@ -104,10 +104,10 @@ def find_belongings(
         found = find(clients, scope)
         belongings = Belongings(found.things, unseen=found.unseen, history=history(clients, scope))
         if run:
-            made = [thing for thing in found.things if thing.run == run and thing.kind is not Kind.DATA]
+            made = [thing for thing in found.things if thing.run == run]
             belongings.stays = list(_kept(made, [one for one in found.things if one.run != run], found.unseen))
             staying = {one.thing.key for one in belongings.stays}
-            belongings.things = [thing for thing in made if thing.key not in staying]
+            belongings.things = [one for one in made if one.key not in staying and one.kind is not Kind.DATA]
             if not made and not has_run(clients, scope, run):
                 raise _unknown(run, names, found.things)
     if not notebook:
@@ -131,7 +131,7 @@ def delete_belongings(clients: Clients, found: Belongings, step: Step) -> None:
         gone = len(deletion.gone)
         raise interrupted(
             "delete",
-            f"{gone:,} of {len(found.things):,} things are deleted" + (f", {deletion.now}" if deletion.now else ""),
+            f"{gone:,} of {counted(len(found.things))} deleted" + (f", {deletion.now}" if deletion.now else ""),
             "Run the same command again: it goes on from here.",
         ) from None
     deleted = [thing.line() for thing in found.things if thing.key in deletion.gone]
@@ -139,7 +139,7 @@ def delete_belongings(clients: Clients, found: Belongings, step: Step) -> None:
         raise ThingsLeft(deleted, deletion.left)
     step.lines = [*deleted, *found.notes()]
     step.done(
-        f"{len(deleted)} things deleted" if deleted else "nothing to delete",
+        f"{counted(len(deleted))} deleted" if deleted else "nothing to delete",
         deleted=deleted,
         stays=[one.as_dict() for one in found.stays],
         not_looked_at=found.unseen,
@@ -197,8 +197,12 @@ class _Deletion:
 def _kept(made: Sequence[Thing], others: Sequence[Thing], unseen: Sequence[str]) -> Iterator[Left]:
     """What one run made and others need; what that needs itself stays with it."""
     staying = list(others)
+    buckets = {thing.key for thing in made if thing.kind is Kind.BUCKET}
     for thing in made:
         users = _users(thing, staying)
+        if thing.kind is Kind.DATA and not thing.needs & buckets:
+            yield Left(thing, "it lies in the bucket of another run", "It goes with that bucket.")
+            continue
         if users:
             yield Left(thing, f"{_listed(users)} uses it", "It goes with the last run that uses it.")
         elif thing.kind in _SHARED and unseen:
@@ -220,7 +224,7 @@ def _listed(things: Sequence[Thing]) -> str:
 
 def _unknown(run: str, names: Names, things: Sequence[Thing]) -> StepFailed:
     runs = Counter(thing.run for thing in things if thing.run)
-    known = ", ".join(f"{name} ({count} things)" for name, count in sorted(runs.items()))
+    known = ", ".join(f"{name} ({counted(count)})" for name, count in sorted(runs.items()))
     return StepFailed(
         "delete",
         f"project {names.project} has nothing of a run {run}",

@@ -10,7 +10,7 @@ from typing import Any
 
 from sagehound.pipeline.aws_errors import aws_step
 from sagehound.pipeline.belongings.finding import find
-from sagehound.pipeline.belongings.thing import Billed, Kind, Scope, Thing
+from sagehound.pipeline.belongings.thing import Billed, Kind, Scope, Thing, counted
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.cost.arithmetic import HOUR, money
 from sagehound.pipeline.cost.bill import RunningLine, dollars
@@ -70,7 +70,7 @@ class Standing:
         """For people."""
         if self.nothing:
             return [f"{NOTHING} of {self.whose}", *self.notes]
-        lines = [f"{len(self.things):,} things exist of {self.whose}", *(f"  {line}" for line in _grouped(self.things))]
+        lines = [f"{counted(len(self.things))} of {self.whose}:", *(f"  {line}" for line in _grouped(self.things))]
         if not self.costing:
             return [*lines, "none of it costs by the hour", *self.notes]
         sums = f"{dollars(self.an_hour)} an hour, {dollars(self.a_month)} a month"
@@ -115,9 +115,8 @@ def exists_in_short(clients: Clients, names: Names) -> list[str]:
     earlier = [thing for thing in things if thing not in own]
     lines = [f"this run has made {_short(own)}"] if own else []
     if earlier:
-        lines.append(
-            f"{'earlier runs have' if own else 'this run has made nothing; earlier runs have'} {_short(earlier)}"
-        )
+        begin = "" if own else "this run has made nothing; "
+        lines.append(f"{begin}earlier runs have made {_short(earlier)}")
     hour = total(_an_hour(thing.billed) for thing in things)
     if hour:
         told = ", ".join(

@@ -104,3 +104,8 @@ class Scope:
         if project is None or (project != self.names.project and not self.everywhere):
             return None
         return str(project), str(found.get(RUN_TAG, ""))
+
+
+def counted(count: int) -> str:
+    """1 thing, 2 things."""
+    return f"{count:,} thing{'' if count == 1 else 's'}"
