@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,13 +19,13 @@ from sagehound.pipeline.cost.machines import ended_at, instance_usages, outcome_
 from sagehound.pipeline.cost.notebooks import notebook_usages
 from sagehound.pipeline.cost.outcomes import Outcome
 from sagehound.pipeline.cost.usage import Usages
-from sagehound.pipeline.instance_plan import INSTANCE_TAG, OUTCOME, result_prefix
-from sagehound.pipeline.instance_source import transfer
+from sagehound.pipeline.instance_plan import INSTANCE_TAG
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.notebook import notebook_name
 from sagehound.pipeline.pricing.prices import Use
 from tests.cloud.ec2_instances import Machines
 from tests.cloud_process import CloudProcess
+from tests.pipeline.ec2_outcomes import leave_outcome
 from tests.pipeline.function_shop import Reply, endpoint, json_reply
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -65,14 +64,6 @@ def test_an_instance_costs_from_its_launch_to_its_end_and_a_minute_at_least(
     gone = collect(clients, names)
     assert quantity(gone, Use.EC2) == [("t2.small", Decimal(60))]
     assert [one for one in gone.running if one.use is Use.EC2] == []
-
-
-def leave_outcome(clients: Clients, names: Names, run: str, folder: Path, kind: str, *seconds: int) -> None:
-    """What an instance writes last: the phases start, fetch, train ... took so many seconds."""
-    moments = itertools.accumulate(seconds, initial=0)
-    phases = folder / run
-    phases.write_text("".join(f"{name} {at}\n" for name, at in zip(("start", "train", "end"), moments, strict=True)))
-    transfer.outcome(clients.s3, f"s3://{names.bucket}/{result_prefix(names, run)}{OUTCOME}", "0", str(phases), kind)
 
 
 def test_an_instance_that_shuts_itself_down_ended_with_the_last_that_it_wrote(

@@ -14,6 +14,7 @@ from sagehound.pipeline.names import Names
 from sagehound.pipeline.report import write_report
 from sagehound.settings import PipelineSettings
 from tests.cloud_process import CloudProcess
+from tests.pipeline.ec2_outcomes import leave_outcome
 from tests.pipeline.report_shop import LEAVE, ReportShop, Strict, metrics, references
 
 
@@ -31,6 +32,8 @@ def jobs(cloud: CloudProcess, names: Names) -> list[str]:
 def test_the_page_has_the_bill_and_what_it_could_have_cost(
     clients: Clients, names: Names, jobs: list[str], tmp_path: Path
 ) -> None:
+    clients.s3.create_bucket(Bucket=names.bucket)
+    leave_outcome(clients, names, "by-hand", tmp_path, "t2.small", 6, 40)
     path = tmp_path / "report.html"
     summary = write_report(
         clients, names, path=path, data_uri=f"s3://{names.bucket}/none/", tuning_job=None, training_jobs=jobs
@@ -46,6 +49,8 @@ def test_the_page_has_the_bill_and_what_it_could_have_cost(
     assert "0.115 an hour" in page.text
     assert "m5.large costs $0.096 an hour on EC2; as ml.m5.large $0.115 an hour in a training job" in page.text
     assert f"measured, {jobs[0]}" in page.text
+    assert "measured, by-hand" in page.text
+    assert "t2.small and ml.m5.large are different machines" in page.text
     assert "2 × ml.m5.large" in page.text
     assert "Estimates, not measurements" in page.text
     assert "ml.g4dn.xlarge" in page.text
@@ -55,9 +60,11 @@ def test_the_page_has_the_bill_and_what_it_could_have_cost(
     assert len([line for line in told["lines"] if line["use"] == "training"]) == 2
     assert [other["estimate"] for other in told["other_types"]].count(False) == 1
     assert told["one_or_several"]["instances"] == 2
+    assert told["ec2_or_sagemaker"]["ways"][1]["script_seconds"] == "40.0"
     ways = told["ec2_or_sagemaker"]["ways"]
     assert [(one["way"], one["instance_type"], one["name"]) for one in ways] == [
         ("training job", "ml.m5.large", jobs[0]),
+        ("EC2 instance", "t2.small", "by-hand"),
         ("EC2 instance", "m5.large", ""),
         ("notebook instance", "ml.m5.large", ""),
     ]
