@@ -12,12 +12,13 @@ import pytest
 
 from sagehound.errors import StepFailed
 from sagehound.pipeline.clients import Clients, connect_local
+from sagehound.pipeline.names import Names
 from sagehound.pipeline.notebook import delete_notebook, describe_notebook, notebook_name, open_notebook, stop_notebook
-from sagehound.pipeline.notebook_setup import on_create_script
+from sagehound.pipeline.notebook_setup import notebook_policy, on_create_script
 from sagehound.pipeline.plan import Plan
 from sagehound.pipeline.plan_cost import estimate_lines
 from sagehound.pipeline.progress import Step
-from sagehound.settings import NotebookSettings, PipelineSettings
+from sagehound.settings import AwsSettings, NotebookSettings, PipelineSettings
 from tests.cloud.hosting import TRUST
 from tests.cloud.notebooks import Browser, Notebooks
 from tests.cloud_process import CloudProcess
@@ -147,6 +148,14 @@ def test_a_notebook_that_does_not_start_says_why(clients, cloud, settings, names
         open_notebook(clients, names, settings, Step("notebook"))
     delete_notebook(clients, names, Step("notebook"))
     assert describe_notebook(clients, name) is None
+
+
+def test_its_role_may_use_the_keys_of_the_settings_in_whatever_partition() -> None:
+    settings = PipelineSettings(region="cn-north-1", aws=AwsSettings(bucket_kms_key="k1", volume_kms_key="alias/v"))
+    policy = notebook_policy(Names.of(settings, "123456789012"), "cn-north-1", "123456789012", "aws-cn")
+    keys = [one for one in policy["Statement"] if "kms:" in str(one["Action"])]
+    assert [one["Resource"].rpartition("/")[2] for one in keys] == ["k1", "*"]
+    assert "arn:aws:" not in json.dumps(policy)
 
 
 def test_the_script_fits_into_a_lifecycle_configuration() -> None:

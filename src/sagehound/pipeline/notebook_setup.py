@@ -11,6 +11,7 @@ from importlib import resources
 from typing import Any
 
 from sagehound.pipeline.names import Names
+from sagehound.pipeline.security import key_statements
 from sagehound.pipeline.settings_file import FILE_NAME, render_settings
 from sagehound.settings import PipelineSettings
 
@@ -57,6 +58,7 @@ def notebook_policy(names: Names, region: str, account_id: str, partition: str =
             {"Sid": "Roles", "Effect": "Allow", "Action": [f"iam:{one}" for one in roles], "Resource": own},
             {"Sid": "Scaling", "Effect": "Allow", "Action": "iam:CreateServiceLinkedRole", "Resource": linked},
             {"Sid": "Read", "Effect": "Allow", "Action": reading, "Resource": "*"},
+            *key_statements(names.aws, f"arn:{partition}:kms:{region}:{account_id}"),
         ],
     }
 

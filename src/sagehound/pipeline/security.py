@@ -68,7 +68,7 @@ def training_policy(names: Names, region: str, account_id: str, partition: str =
                 "Resource": _repositories(names.aws, region, partition),
             },
             *_for_network(names.aws, f"arn:{partition}:ec2:{region}:{account_id}"),
-            *_for_keys(names.aws, f"arn:{partition}:kms:{region}:{account_id}"),
+            *key_statements(names.aws, f"arn:{partition}:kms:{region}:{account_id}"),
         ],
     }
 
@@ -111,7 +111,7 @@ def _for_network(aws: AwsSettings, ec2: str) -> list[dict[str, Any]]:
     ]
 
 
-def _for_keys(aws: AwsSettings, kms: str) -> list[dict[str, Any]]:
+def key_statements(aws: AwsSettings, kms: str) -> list[dict[str, Any]]:
     """What reading and writing under keys takes, and the grant by which a volume is opened."""
     content = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"]
     volume = ["kms:CreateGrant", "kms:DescribeKey"]
