@@ -347,6 +347,11 @@ def test_policies_decide_by_document_and_by_the_tags_of_instances(
     assert _code(tagger.send_command, InstanceIds=[instance], **odd) == "AccessDeniedException"
     handed = {**request, "ServiceRoleArn": f"arn:aws:iam::{managed.cloud.account_id}:role/{managed.role}"}
     assert _code(keeper.send_command, InstanceIds=[instance], **handed) == "AccessDeniedException"
+    elsewhere = {**request, "OutputS3BucketName": "output-of-commands"}
+    assert _code(keeper.send_command, InstanceIds=[instance], **elsewhere) == "AccessDeniedException"
+    output = statement("Allow", "ssm:SendCommand", "arn:aws:s3:::output-of-commands")
+    archivist = people.user(document(script, tagged, output)).client("ssm", region_name=REGION)
+    assert _code(archivist.send_command, InstanceIds=[instance], **elsewhere) == "InvalidOutputFolder"
     keyless = [{"Values": ["dogs"]}]
     assert _code(keeper.send_command, Targets=keyless, **request) == "AccessDeniedException"
     nobody = people.user(document(tagged)).client("ssm", region_name=REGION)

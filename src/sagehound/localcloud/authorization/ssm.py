@@ -63,13 +63,15 @@ def _keys(operation: str, params: Request) -> dict[str, Value]:
 def _send_command(call: Call, params: Request, action: str) -> list[Check]:
     """On the document, and on each instance; where tags choose the instances, on any that has the tag.
 
-    And on the role that is handed over for notifications.
+    And on the bucket for the output, and on the role that is handed over for notifications.
     """
     document = params["DocumentName"]
     if not document.startswith("arn:"):
         owner = "" if document.startswith(_AWS_DOCUMENT) else call.account_id
         document = arns.make("ssm", call.region, owner, f"document/{document}")
     found = [Check(action, document)]
+    if params.get("OutputS3BucketName"):
+        found.append(Check(action, arns.make("s3", "", "", params["OutputS3BucketName"])))
     if params.get("ServiceRoleArn"):
         found.append(passing(params["ServiceRoleArn"], _PRINCIPAL))
     targets = params.get("Targets") or ()
