@@ -61,6 +61,7 @@ def test_an_instance_costs_from_its_launch_to_its_end_and_a_minute_at_least(
     assert stored > 7000  # so many GB for two hours, and each a GB at least
     machines.ec2.terminate_instances(InstanceIds=[name])
     machines.wait(name, "terminated")
+    assert len(History(clients).of(name, "TerminateInstances")) == 1
     gone = collect(clients, names)
     assert quantity(gone, Use.EC2) == [("t2.small", Decimal(60))]
     assert [one for one in gone.running if one.use is Use.EC2] == []
@@ -212,6 +213,14 @@ def test_each_start_of_an_instance_is_a_run_of_its_own() -> None:
     found = of_machine(Aws(again, None, *events), NOON + timedelta(hours=4))
     assert quantity(found, Use.EC2) == [("m5.xlarge", Decimal(60 + 3600))]
     assert found.running[0].use is Use.EC2
+
+
+def test_of_a_run_whose_end_nobody_tells_nothing_is_guessed() -> None:
+    again = instance(state="running", launched="2026-11-23T15:00:00.000Z")
+    found = of_machine(Aws(again), NOON + timedelta(hours=4))
+    # attached at 12:00, started again at 15:00: only the hour since then is sure
+    assert quantity(found, Use.EC2) == [("m5.xlarge", Decimal(3600))]
+    assert found.not_counted == ["instance i-1 before its last start at 2026-11-23 15:00: nobody says when it stopped"]
 
 
 def test_an_instance_of_which_nobody_says_when_it_ended_is_told_and_not_guessed() -> None:

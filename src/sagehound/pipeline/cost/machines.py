@@ -86,7 +86,7 @@ def instance_usages(
     if instance["State"]["Name"] == "pending":
         return found  # not billed before it runs
     up = instance["State"]["Name"] in _UP
-    spans = _ran(instance, history, ended, up=up)
+    spans = _ran(instance, history, ended, found.not_counted, up=up)
     if spans is None:
         why = instance.get("StateReason", {}).get("Message") or instance["State"]["Name"]
         found.not_counted.append(f"instance {name} ({instance_type}): EC2 does not say when it ended ({why})")
@@ -137,15 +137,24 @@ def _training(outcome: Outcome, instance: Mapping[str, Any], used: Usages) -> It
             yield InstanceTraining(outcome.name, name, kind, entry.seconds, entry.quantity, outcome.phase)
 
 
-def _ran(instance: dict[str, Any], history: History, ended: datetime | None, *, up: bool) -> list[Period] | None:
-    """When it ran; None where nobody says when it ended."""
+def _ran(
+    instance: dict[str, Any], history: History, ended: datetime | None, told: list[str], *, up: bool
+) -> list[Period] | None:
+    """When it ran, as far as anybody says (``told``: what nobody does); None where nobody says when it ended."""
     name, launched = instance["InstanceId"], instance["LaunchTime"]
     # LaunchTime is that of the last start; the root volume is attached at the first one, and stays.
     attached = [one["Ebs"]["AttachTime"] for one in instance.get("BlockDeviceMappings", []) if "Ebs" in one]
     first = min([launched, *attached])
-    starts = [launched] if launched - first < _SAME else [first, launched]
-    starts += [call.moment for call in history.of(name, "StartInstances") if call.moment < launched - _SAME]
     stops = [call.moment for call in history.of(name, "StopInstances", "TerminateInstances") if call.moment > first]
+    starts = [launched]
+    if launched - first >= _SAME:
+        if any(stop < launched for stop in stops):
+            starts.append(first)
+            starts += [call.moment for call in history.of(name, "StartInstances") if call.moment < launched - _SAME]
+        else:
+            told.append(
+                f"instance {name} before its last start at {launched:%Y-%m-%d %H:%M}: nobody says when it stopped"
+            )
     # What somebody asked for is surer than the console, and that is surer than nothing.
     if ended is not None and not any(stop >= launched for stop in stops):
         stops.append(max(ended, launched + _LEAST))

@@ -27,7 +27,7 @@ class Power:
 
     def StartInstances(self, call: Call, request: Request) -> Response:
         """Boot stopped instances; one that runs is left as it is."""
-        records = self._table.named(call.region, request["InstanceIds"])
+        records = self._named(call, request)
         for record in records:
             if record["InstanceState"] not in ("stopped", "pending", "running"):
                 raise errors.wrong_state(record["InstanceId"], "in a state from which it can be started")
@@ -50,7 +50,7 @@ class Power:
         """Shut running instances down; what they have written stays."""
         if request.get("Hibernate"):
             raise errors.unsupported("hibernation")
-        records = self._table.named(call.region, request["InstanceIds"])
+        records = self._named(call, request)
         for record in records:
             if record["InstanceState"] in states.GONE:
                 raise AwsError(
@@ -70,7 +70,7 @@ class Power:
 
     def RebootInstances(self, call: Call, request: Request) -> Response:
         """Boot running instances again, their files kept; user data does not run again."""
-        records = self._table.named(call.region, request["InstanceIds"])
+        records = self._named(call, request)
         for record in records:
             if record["InstanceState"] not in ("pending", "running"):
                 raise errors.wrong_state(record["InstanceId"], "in a state from which it can be rebooted")
@@ -80,12 +80,19 @@ class Power:
 
     def TerminateInstances(self, call: Call, request: Request) -> Response:
         """End instances for good, with their root volumes; one that is terminated is no error."""
-        records = self._table.named(call.region, request["InstanceIds"])
+        records = self._named(call, request)
         for record in records:
             if record["DisableApiTermination"] and record["InstanceState"] not in states.GONE:
                 raise _protected(record, "terminated", "disableApiTermination")
         moves = dict.fromkeys(("pending", "running", "stopping", "stopped"), "shutting-down")
         return self._changed("TerminatingInstances", records, moves, **self._by_user())
+
+    def _named(self, call: Call, request: Request) -> list[Record]:
+        """The instances that the request names; the call is recorded as one about the first."""
+        records = self._table.named(call.region, request["InstanceIds"])
+        if records:
+            call.resource = self._table.arn(records[0])
+        return records
 
     def _by_user(self) -> Record:
         moment = self._clock.now().strftime("%Y-%m-%d %H:%M:%S GMT")
