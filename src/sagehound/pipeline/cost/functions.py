@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
+from sagehound.pipeline.aws_errors import answer_unless
 from sagehound.pipeline.belongings.functions import find_functions
 from sagehound.pipeline.belongings.thing import Scope
 from sagehound.pipeline.clients import Clients
@@ -32,7 +34,9 @@ def function_usages(clients: Clients, names: Names, history: History, since: dat
     found = Usages()
     functions = [one.name for one in find_functions(clients, Scope(names))]
     for name in functions:
-        found.add(_of_function(clients, name, history, since, now))
+        # One may have been deleted since the list was made.
+        used = answer_unless(partial(_of_function, clients, name, history, since, now), "ResourceNotFoundException")
+        found.add(used or Usages())
     if found.entries:
         found.not_counted += _NOT_OF_CALLS
     for call in history.all_of("DeleteFunction", "DeleteFunction20150331"):
