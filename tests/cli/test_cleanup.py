@@ -139,7 +139,8 @@ def test_the_command_that_removes_it_has_the_options_that_it_needs() -> None:
 
 
 @pytest.mark.timeout(600)
-def test_delete_that_is_killed_half_way_is_finished_by_the_next(sagehound, tmp_path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_delete_that_is_cut_short_is_finished_by_the_next(sagehound, tmp_path, how) -> None:
     sagehound("up", "--detach", "--port", "0")
     sagehound("upload", "--data", SAMPLE)
     # A training that takes its time to stop: a clean-up waits for it, and has deleted nothing else yet.
@@ -164,11 +165,16 @@ def test_delete_that_is_killed_half_way_is_finished_by_the_next(sagehound, tmp_p
         env=clean_environment(tmp_path),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        text=True,
     )
     while status() == "Training":
         assert deleting.poll() is None, deleting.communicate()
-    deleting.kill()
-    deleting.communicate()
+    deleting.send_signal(how)
+    _, said = deleting.communicate()
+    if how == signal.SIGINT:
+        assert deleting.returncode == 130
+        assert "interrupted; 0 of 3 things deleted, training job project5-train-" in said
+        assert "Run the same command again: it goes on from here." in said
     there = json.loads(sagehound("status", "--json").stdout)["exists"]
     assert {"training job", "bucket", "role"} <= {one["kind"] for one in there}
     assert "things deleted" in sagehound("delete", "--yes").stdout

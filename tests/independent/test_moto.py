@@ -19,10 +19,12 @@ from typing import Any
 import pytest
 
 from sagehound.errors import StepFailed
+from sagehound.pipeline.belongings.thing import Kind
 from sagehound.pipeline.cleanup import delete_belongings, find_belongings
 from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.deploy import Placement, deploy
 from sagehound.pipeline.function import deploy_function, ensure_url
+from sagehound.pipeline.function_role import ensure_log_group
 from sagehound.pipeline.instance import train_on_instance
 from sagehound.pipeline.instance_cleanup import delete_instances, find_instances
 from sagehound.pipeline.instance_machine import project_machines
@@ -33,6 +35,8 @@ from sagehound.pipeline.names import Names
 from sagehound.pipeline.notebook import delete_notebook, notebook_name, open_notebook
 from sagehound.pipeline.scaling import Asked, scale
 from sagehound.pipeline.secure.step import secure
+from sagehound.pipeline.security import ensure_role
+from sagehound.pipeline.status import standing
 from sagehound.pipeline.train import TrainedModel, train
 from sagehound.pipeline.tune import tune
 from sagehound.pipeline.upload import StoredData, stored_data, upload
@@ -237,6 +241,23 @@ def test_model_endpoint_function_and_scaling(project: Project, account: Account)
         "lambda:GetProvisionedConcurrencyConfig",
         "application-autoscaling:DescribeScalingActivities",
     }
+
+
+def test_status_and_one_run(project: Project, account: Account) -> None:
+    clients, names = project.clients, dataclasses.replace(project.names, run="first")
+    ensure_role(clients, names, "train")
+    ensure_log_group(clients, names, f"/aws/lambda/{names.function}")
+    # All of it is found; then it is asked what was there before, which moto does not record.
+    with pytest.raises(StepFailed, match="LookupEvents"):
+        standing(clients, names)
+    # The bucket was made by nobody's run, as were the pictures in it.
+    found = find_belongings(clients, names, run="first")
+    project.step(lambda step: delete_belongings(clients, found, step))
+    found = find_belongings(clients, names)
+    assert found.names(Kind.BUCKET) == [names.bucket]
+    project.step(lambda step: delete_belongings(clients, found, step))
+    assert standing(clients, names).nothing
+    assert account.refused() == {"cloudtrail:LookupEvents"}
 
 
 def test_findings(project: Project, account: Account) -> None:
