@@ -141,7 +141,7 @@ def run(
             )
             report(clients, names, jobs, options.report, step)
     with reporter.step("cost") as step:
-        spent = cost(clients, names, step)
+        spent = cost(clients, names, step, brief=True)
     if options.delete:
         with reporter.step("delete") as step:
             delete_belongings(clients, find_belongings(clients, names), step)

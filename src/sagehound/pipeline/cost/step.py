@@ -27,13 +27,15 @@ def cost(
     since: datetime | None = None,
     run: str = "",
     columns: int | None = None,
+    brief: bool = False,
 ) -> CostSummary:
     """What the project has cost since then, and what goes on costing; raises StepFailed where AWS refuses.
 
-    ``columns`` is how many the lines may have; None: what the terminal has, any where there is none.
+    ``columns`` is how many the lines may have; None: what the terminal has, any where there is none. ``brief`` leaves
+    out other instance types and what is not counted.
     """
     summary = summarise(clients, names, prices=prices, since=since, run=run)
-    step.lines = bill_lines(summary, columns or _columns())
+    step.lines = bill_lines(summary, columns or _columns(), brief=brief)
     bill = summary.bill
     going_on = f"; what is there now costs {dollars(bill.an_hour)} an hour, {dollars(bill.a_month)} a month"
     on_aws = going_on if bill.charged else going_on.replace("costs", "would cost")

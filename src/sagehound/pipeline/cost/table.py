@@ -25,19 +25,22 @@ _SHOWN = 8
 """So many of the other types a terminal shows: the cheapest, and the one that was measured."""
 
 
-def bill_lines(summary: CostSummary, columns: int | None = None) -> list[str]:
-    """Everything that a terminal of so many columns shows, as lines of text; None: lines of any length."""
+def bill_lines(summary: CostSummary, columns: int | None = None, *, brief: bool = False) -> list[str]:
+    """Everything that a terminal of so many columns shows, as lines of text; None: lines of any length.
+
+    ``brief`` leaves out other instance types and what is not counted.
+    """
     if columns is None:
-        return list(_lines(summary, _WIDTH))
+        return list(_lines(summary, _WIDTH, brief=brief))
     width = max(_LEAST, columns)
-    return [part for line in _lines(summary, min(_WIDTH, width)) for part in _wrapped(line, width)]
+    return [part for line in _lines(summary, min(_WIDTH, width), brief=brief) for part in _wrapped(line, width)]
 
 
 def _wrapped(line: str, width: int) -> list[str]:
     return [line] if len(line) <= width else textwrap.wrap(line, width, subsequent_indent="  ")
 
 
-def _lines(summary: CostSummary, width: int) -> Iterator[str]:
+def _lines(summary: CostSummary, width: int, *, brief: bool) -> Iterator[str]:
     bill = summary.bill
     if bill.clock:
         yield bill.clock
@@ -56,6 +59,10 @@ def _lines(summary: CostSummary, width: int) -> Iterator[str]:
             f"{speed_words(float(summary.several.time_ratio))} ({seconds_words(float(more.seconds))} s against "
             f"{seconds_words(float(one.seconds))} s)"
         )
+    if brief:
+        yield f"prices: {bill.table.region}, {bill.table.dated}, {bill.table.origin}"
+        yield "other instance types, and what is not counted: `sagehound cost`, or the report"
+        return
     if summary.others:
         yield from _drawn(others_table(summary), width)
         if len(summary.others) > _SHOWN:
