@@ -162,6 +162,21 @@ def test_work_that_fails_is_told_with_its_last_words(clients, names, script, tra
     assert len(ended(clients, names)) == 2
 
 
+def test_what_is_killed_is_not_said_to_be_late(clients, names, script, train) -> None:
+    with pytest.raises(StepFailed, match=r"more memory than t2\.small has") as failed:
+        train(script("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"))
+    assert "instance.instance_type" in failed.value.hint
+    assert len(ended(clients, names)) == 1
+
+
+def test_work_that_takes_too_long_is_ended_and_told_so(clients, settings, names, script, train) -> None:
+    waiting = script(WAITS)
+    hasty = dataclasses.replace(waiting, instance=dataclasses.replace(settings.instance, max_runtime_seconds=1))
+    with pytest.raises(StepFailed, match=r"longer than instance\.max_runtime_seconds"):
+        train(hasty)
+    assert len(ended(clients, names)) == 1
+
+
 def test_what_ec2_refuses_leaves_nothing(clients, settings, names, train) -> None:
     odd = dataclasses.replace(settings, instance=dataclasses.replace(settings.instance, instance_type="t2.gigantic"))
     with pytest.raises(StepFailed, match=r"RunInstances was refused.*t2\.gigantic"):

@@ -163,6 +163,10 @@ def test_a_zip_is_fetched_and_unzipped_whatever_its_folder_is_called(
     ("script", "limit", "status", "line"),
     [
         ("raise SystemExit(3)", 600, 3, "sagehound: ends with status 3"),
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+            *(600, 137, "sagehound: was killed, as a program is that needs more memory than t2.small has"),
+        ),
         ("import time; time.sleep(600)", 2, 124, "sagehound: was ended after 2 seconds"),
     ],
 )

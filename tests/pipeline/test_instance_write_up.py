@@ -11,7 +11,6 @@ import socketserver
 import ssl
 import textwrap
 import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +25,7 @@ from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.instance_console import Console, ConsoleReader
 from sagehound.pipeline.instance_machine import find_image, terminate
 from sagehound.pipeline.names import Names
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -173,9 +173,12 @@ def test_the_lines_train_on_a_t2_small(clients: Clients, names: Names, served: S
     instance_id = launched["Instances"][0]["InstanceId"]
     try:
         console, reader, said = Console(everything=True), ConsoleReader(clients, instance_id), list[str]()
-        while "the lines have ended" not in said:
-            said += console.new_lines(reader.window())
-            time.sleep(0.1)
+
+        def have_ended() -> bool:
+            said.extend(console.new_lines(reader.window()))
+            return "the lines have ended" in said
+
+        wait_for(have_ended, "the lines to end", limit=300.0)
         (found,) = [match for line in said if (match := re.fullmatch(r"accuracy=(\S+) saved=(\d+)", line))]
         assert float(found[1]) > 0.9
         assert int(found[2]) > 1_000

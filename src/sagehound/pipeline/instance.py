@@ -38,6 +38,8 @@ from sagehound.settings import PipelineSettings
 
 _MINIMUM_BILLED = 60.0
 _LAST_LINES = 15
+_KILLED = 137
+"""128 + SIGKILL, as shells have it."""
 _ARCHIVE = re.compile(r"^(?:s3://[^/]+/.*[^/]|https?://[^/]+/.+)$")
 
 
@@ -174,7 +176,7 @@ def _on_a_machine(
     remove_surroundings(clients, names, run, instance_id)
     result = read_result(clients, names, run)
     if machine is None or result is None or result.status != 0:
-        raise _failed(run, machine, result, lines)
+        raise _failed(plan, run, machine, result, lines)
     return InstanceModel(result, instance_id, machine.instance_type, seconds)
 
 
@@ -245,7 +247,9 @@ def _end(clients: Clients, names: Names, run: str, instance_id: str, token: str)
     return ended
 
 
-def _failed(run: str, machine: Machine | None, result: InstanceResult | None, lines: list[str]) -> StepFailed:
+def _failed(
+    plan: InstancePlan, run: str, machine: Machine | None, result: InstanceResult | None, lines: list[str]
+) -> StepFailed:
     said = "\n".join(lines[-_LAST_LINES:])
     said = f"\n{said}" if said else ""
     if machine is not None and machine.state == "stopped":
@@ -259,12 +263,13 @@ def _failed(run: str, machine: Machine | None, result: InstanceResult | None, li
             f"the instance of {run} ended{reason} and has left no outcome{said}",
             "What it said last stands above; run it again with --boot to see the machine's own boot too.",
         )
-    late = "it took longer than instance.max_runtime_seconds" if result.status in (124, 137) else ""
-    return StepFailed(
-        "instance",
-        f"the work on the instance ended with status {result.status}{': ' + late if late else ''}{said}",
-        "Set instance.max_runtime_seconds higher." if late else "Repair what the lines above name; run it again.",
-    )
+    why, hint = "", "Repair what the lines above name; run it again."
+    if sum(result.seconds.values()) >= plan.limit_seconds:
+        why, hint = ": it took longer than instance.max_runtime_seconds", "Set instance.max_runtime_seconds higher."
+    elif result.status == _KILLED:
+        why = f": it was killed, as a program is that needs more memory than {plan.instance_type} has"
+        hint = "Set a larger instance.instance_type, or a smaller train.batch_size."
+    return StepFailed("instance", f"the work on the instance ended with status {result.status}{why}{said}", hint)
 
 
 def _told(model: InstanceModel) -> str:

@@ -27,7 +27,7 @@ class InstanceResult:
     run: str
     uri: str
     status: int
-    """Exit code of the work; 124 or 137: it took too long."""
+    """Exit code of the work."""
     seconds: Mapping[str, float]
     """How long each phase took: start, fetch, install, train, upload."""
     metrics: Mapping[str, float]

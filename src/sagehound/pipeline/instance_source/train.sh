@@ -71,10 +71,15 @@ write_transfer >transfer.py
 activate_pytorch
 export -f say begins fetch_archive work
 # Whatever hangs, the instance ends: it costs money until it does.
+began=$SECONDS
 timeout --kill-after=60 "$LIMIT_SECONDS" bash -c 'work "$@"' work "${ARGUMENTS[@]}"
 status=$?
 begins end
-if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then say "was ended after $LIMIT_SECONDS seconds"; fi
+if [ "$status" -ne 0 ] && [ $((SECONDS - began)) -ge "$LIMIT_SECONDS" ]; then
+  say "was ended after $LIMIT_SECONDS seconds"
+elif [ "$status" -eq 137 ]; then
+  say "was killed, as a program is that needs more memory than $INSTANCE_TYPE has"
+fi
 # Written last: where it lies, all else does.
 python3 transfer.py outcome "s3://$BUCKET/${RESULT_PREFIX}outcome.json" "$status" phases "$INSTANCE_TYPE" ||
   say "could not write the outcome"
