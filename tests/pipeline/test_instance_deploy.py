@@ -71,6 +71,9 @@ def test_what_an_instance_has_trained_answers_at_an_endpoint(
     with recorded.reporter.step("instance") as step:
         trained = train_on_instance(clients, names, quick, data, recorded.reporter, step).result
     assert (trained.classes, trained.validated) == (3, 12)
+    planned = deploy(cloud, settings, "--from-instance", "--plan")
+    assert f'"ModelDataUrl": "{trained.artifact_uri}"' in planned.stdout, planned.stderr
+    assert clients.sagemaker.list_models(NameContains=settings.project)["Models"] == []
     done = deploy(cloud, settings, "--from-instance")
     assert done.returncode == 0, done.stderr
     assert f"the model of {trained.run}" in done.stdout
