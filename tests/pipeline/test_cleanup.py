@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from functools import partial
 
@@ -22,6 +23,7 @@ from tests.cloud.hosting import IMAGE, TRUST, permissions
 from tests.cloud.lambda_callers import allow, user_keys
 from tests.cloud_process import CloudProcess
 from tests.pipeline.cleanup_shop import Shop, kinds
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -112,7 +114,7 @@ def test_every_kind_carries_its_run_is_found_by_it_and_deleted(shop, uploaded) -
         assert wanted.items() <= tags.items(), what
 
     there = standing(shop.clients, shop.names)
-    hourly = {one.line.running.resource for one in there.costing if one.line.an_hour}
+    hourly = {one.running.resource for one in there.costing if one.an_hour}
     assert {shop.names.endpoint, notebook_name(shop.names), instance_id, shop.names.bucket} <= hourly
     found = shop.found(run="first")
     assert kinds(found) == set(Kind) - {
@@ -196,6 +198,9 @@ def test_who_may_not_look_is_told_what_was_not_looked_at(shop, cloud) -> None:
     found = find_belongings(person, shop.names)
     assert found.names(Kind.BUCKET) == [shop.names.bucket]
     assert any(note.startswith("not looked at: endpoints: ListEndpoints is not allowed") for note in found.notes())
+    seen = standing(person, dataclasses.replace(shop.names, project="nobodys", bucket="nobodys-bucket"))
+    assert not seen.nothing
+    assert seen.lines()[0] == "nothing was found of project nobodys, and not all could be looked at"
     # Of one run nothing goes that another one might use and that this person cannot see.
     alone = find_belongings(person, shop.names, run="first")
     assert alone.lines() == []
@@ -207,6 +212,8 @@ def test_logs_whose_endpoint_went_before_them_are_found_by_their_tag(shop) -> No
     shop.endpoint(shop.artefact())
     group = endpoint_group(shop.names.endpoint)
     arn = f"arn:aws:logs:{shop.clients.region}:{shop.clients.account_id}:log-group:{group}"
+    groups = partial(shop.clients.logs.describe_log_groups, logGroupNamePrefix=group)
+    wait_for(lambda: groups()["logGroups"], "the endpoint's first line")
     # What a clean-up does first, and the endpoint's end; then it was killed.
     shop.clients.logs.tag_resource(resourceArn=arn, tags=shop.names.tags_by_key)
     assert shop.found().names(Kind.LOG_GROUP) == []
@@ -217,7 +224,7 @@ def test_logs_whose_endpoint_went_before_them_are_found_by_their_tag(shop) -> No
     )
     assert shop.found().names(Kind.LOG_GROUP) == [group]
     shop.delete()
-    assert shop.clients.logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"] == []
+    assert groups()["logGroups"] == []
 
 
 def test_all_is_every_project_and_nothing_of_anybody_else(own_cloud: CloudProcess, recorded, tmp_path) -> None:
@@ -238,7 +245,7 @@ def test_all_is_every_project_and_nothing_of_anybody_else(own_cloud: CloudProces
     assert (found.names(Kind.ROLE), found.names(Kind.POLICY)) == ([], [shop.names.role])
     everywhere = standing(clients, shop.names, everywhere=True)
     assert {thing.project for thing in everywhere.things} == {"one", "two"}
-    assert {one.line.running.resource for one in everywhere.costing} <= {"one-bucket", "two-bucket"}
+    assert {one.running.resource for one in everywhere.costing} <= {"one-bucket", "two-bucket"}
     found = shop.found(everywhere=True)
     assert sorted(found.names(Kind.BUCKET)) == ["one-bucket", "two-bucket"]
     assert found.names(Kind.ROLE) == [shop.names.role]

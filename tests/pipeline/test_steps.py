@@ -46,7 +46,7 @@ def test_the_whole_walk_and_everything_again(clients, quick, names, pictures, re
     steps = recorded.steps()
     assert list(steps) == [
         *("check", "upload", "features", "tune", "train", "train x2", "deploy", "invoke"),
-        *("function", "secure", "denial", "scale", "report"),
+        *("function", "secure", "denial", "scale", "report", "cost"),
     ]
     assert [steps[step]["result"]["reused"] for step in ("features", "tune", "train", "train x2")] == [False] * 4
     alone, several = first.models

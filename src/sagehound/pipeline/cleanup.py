@@ -59,7 +59,7 @@ class Belongings:
 
     def lines(self) -> list[str]:
         """One line per thing that would be deleted."""
-        return [thing.line() for thing in self.things]
+        return [thing.deletion() for thing in self.things]
 
     def names(self, kind: Kind) -> list[str]:
         """The names of the things of one kind."""
@@ -134,7 +134,7 @@ def delete_belongings(clients: Clients, found: Belongings, step: Step) -> None:
             f"{gone:,} of {counted(len(found.things))} deleted" + (f", {deletion.now}" if deletion.now else ""),
             "Run the same command again: it goes on from here.",
         ) from None
-    deleted = [thing.line() for thing in found.things if thing.key in deletion.gone]
+    deleted = [thing.deletion() for thing in found.things if thing.key in deletion.gone]
     if deletion.left:
         raise ThingsLeft(deleted, deletion.left)
     step.lines = [*deleted, *found.notes()]

@@ -24,58 +24,51 @@ _SHOWN = 12
 
 
 @dataclass(frozen=True)
-class Costing:
-    """Something that costs money for as long as it is there."""
-
-    line: RunningLine
-    idle: str
-    """Why it looks as if nobody needed it; empty where it is used, or where nobody can tell."""
-
-    def words(self) -> str:
-        """As a person reads it."""
-        running = self.line.running
-        what = running.what + (f", {running.item}" if "." in running.item else "")
-        text = f"{what}  {dollars(self.line.an_hour)} an hour, {dollars(self.line.a_month)} a month"
-        return f"{text}  idle: {self.idle}" if self.idle else text
-
-
-@dataclass(frozen=True)
 class Standing:
     """What there is now."""
 
     whose: str
     things: list[Thing]
-    costing: list[Costing]
+    costing: list[RunningLine]
     charged: bool
     """Whether somebody is billed for it: on AWS, and not in the local cloud."""
-    notes: list[str]
-    """What could not be looked at, and what has no price."""
+    unseen: list[str]
+    """What could not be looked at."""
+    unpriced: list[str]
+    """What has no price, with the way out."""
 
     @property
     def nothing(self) -> bool:
-        """Whether there is nothing at all, as far as could be looked at."""
-        return not self.things and not self.costing
+        """Whether there is nothing at all: not known where something could not be looked at."""
+        return not self.things and not self.costing and not self.unseen
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know beside the list."""
+        return [*(f"not looked at: {one}" for one in self.unseen), *self.unpriced]
 
     @property
     def an_hour(self) -> Decimal:
         """What an hour of all of it costs."""
-        return total(one.line.an_hour for one in self.costing)
+        return total(one.an_hour for one in self.costing)
 
     @property
     def a_month(self) -> Decimal:
         """What a month (730 hours) of it costs."""
-        return total(one.line.a_month for one in self.costing)
+        return total(one.a_month for one in self.costing)
 
     def lines(self) -> list[str]:
         """For people."""
         if self.nothing:
             return [f"{NOTHING} of {self.whose}", *self.notes]
+        if not self.things and not self.costing:
+            return [f"nothing was found of {self.whose}, and not all could be looked at", *self.notes]
         lines = [f"{counted(len(self.things))} of {self.whose}:", *(f"  {line}" for line in _grouped(self.things))]
         if not self.costing:
             return [*lines, "none of it costs by the hour", *self.notes]
         sums = f"{dollars(self.an_hour)} an hour, {dollars(self.a_month)} a month"
         told = f"{sums} for as long as it is there" if self.charged else f"nothing is charged: on AWS {sums}"
-        return [*lines, f"costs: {told}", *(f"  {one.words()}" for one in self.costing), *self.notes]
+        return [*lines, f"costs: {told}", *(f"  {_words(one)}" for one in self.costing), *self.notes]
 
     def as_dict(self) -> dict[str, Any]:
         """For machines; money as texts."""
@@ -83,7 +76,7 @@ class Standing:
             "nothing": self.nothing,
             "text": self.lines()[0],
             "exists": [thing.as_dict() for thing in self.things],
-            "costs": [{**one.line.as_dict(), "idle": one.idle} for one in self.costing],
+            "costs": [one.as_dict() for one in self.costing],
             "usd_an_hour": f"{self.an_hour:.6f}",
             "usd_a_month": f"{self.a_month:.6f}",
             "charged": self.charged,
@@ -97,11 +90,10 @@ def standing(clients: Clients, names: Names, *, everywhere: bool = False) -> Sta
         found = find(clients, Scope(names, everywhere=everywhere))
         projects = sorted({thing.project for thing in found.things})
         bills = [summarise(clients, _of_project(names, project, found.things)).bill for project in projects]
-        costing = [Costing(line, line.running.idle) for bill in bills for line in bill.running]
-    notes = [f"not looked at: {one}" for one in found.unseen]
-    notes += dict.fromkeys(one for bill in bills for one in bill.missing)
+        costing = [line for bill in bills for line in bill.running]
+    unpriced = list(dict.fromkeys(one for bill in bills for one in bill.missing))
     whose = f"any project in {clients.region}" if everywhere else f"project {names.project}"
-    return Standing(whose, found.things, costing, clients.place.charged, notes)
+    return Standing(whose, found.things, costing, clients.place.charged, found.unseen, unpriced)
 
 
 def exists_in_short(clients: Clients, names: Names) -> list[str]:
@@ -125,6 +117,11 @@ def exists_in_short(clients: Clients, names: Names) -> list[str]:
         sums = f"{dollars(hour)} an hour while it is there ({told})"
         lines.append(sums if clients.place.charged else f"on AWS it would cost {sums}")
     return lines or [f"{NOTHING} of project {names.project}"]
+
+
+def _words(line: RunningLine) -> str:
+    text = f"{line.what}  {dollars(line.an_hour)} an hour, {dollars(line.a_month)} a month"
+    return f"{text}  idle: {line.running.idle}" if line.running.idle else text
 
 
 def _grouped(things: Sequence[Thing]) -> list[str]:

@@ -24,8 +24,8 @@ def find_tuning_jobs(clients: Clients, scope: Scope) -> Iterator[Thing]:
     prefixes = [""] if scope.everywhere else [scope.names.tuning_prefix]
     for name, owner in _moving(clients, scope, "HyperParameterTuningJob", prefixes):
         job = clients.sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
-        needs = of_job(job.get("TrainingJobDefinition", {}))
-        yield Thing(Kind.TUNING_JOB, name, *owner, detail="stopped", needs=frozenset(needs))
+        needs, status = of_job(job.get("TrainingJobDefinition", {})), job["HyperParameterTuningJobStatus"]
+        yield Thing(Kind.TUNING_JOB, name, *owner, detail=status, needs=frozenset(needs))
 
 
 def find_training_jobs(clients: Clients, scope: Scope) -> Iterator[Thing]:
@@ -36,10 +36,11 @@ def find_training_jobs(clients: Clients, scope: Scope) -> Iterator[Thing]:
         if "TuningJobArn" in job:
             continue
         resources = job.get("ResourceConfig", {})
-        billed = None
+        billed, detail = None, job["TrainingJobStatus"]
         if "InstanceType" in resources and "TrainingStartTime" in job:
             billed = Billed(Use.TRAINING, resources["InstanceType"], int(resources["InstanceCount"]))
-        yield Thing(Kind.TRAINING_JOB, name, *owner, detail="stopped", needs=frozenset(of_job(job)), billed=billed)
+            detail += f", {billed.count} x {billed.item}"
+        yield Thing(Kind.TRAINING_JOB, name, *owner, detail=detail, needs=frozenset(of_job(job)), billed=billed)
 
 
 def stop_tuning_job(clients: Clients, thing: Thing) -> None:

@@ -72,6 +72,11 @@ class Thing:
         """As a person reads it."""
         return f"{self.kind} {self.name}" + (f" ({self.detail})" if self.detail else "")
 
+    def deletion(self) -> str:
+        """The same of its deletion: a job is only stopped, and is told of for good."""
+        jobs = (Kind.TUNING_JOB, Kind.TRAINING_JOB)
+        return f"{self.kind} {self.name} (stopped)" if self.kind in jobs else self.line()
+
     def as_dict(self) -> dict[str, Any]:
         """For machines."""
         return {
