@@ -17,12 +17,13 @@ from botocore.exceptions import EndpointConnectionError
 
 from sagehound.errors import SettingsError, StepFailed
 from sagehound.pipeline.bucket import ensure_bucket
-from sagehound.pipeline.clients import Clients
+from sagehound.pipeline.clients import Clients, connect_local
 from sagehound.pipeline.instance import InstanceModel, train_on_instance
 from sagehound.pipeline.instance_plan import trust_of_ec2
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.upload import StoredData
 from sagehound.settings import PipelineSettings, TrainSettings
+from tests.cloud_process import CloudProcess
 from tests.pipeline.conftest import Recorded, Uploaded
 from tests.pipeline.instance_trainings import WAITS, WRITES, ended, with_script
 
@@ -182,6 +183,25 @@ def test_what_ec2_refuses_leaves_nothing(clients, settings, names, train) -> Non
     with pytest.raises(StepFailed, match=r"RunInstances was refused.*t2\.gigantic"):
         train(odd)
     assert ended(clients, names) == []
+
+
+def test_a_quota_that_is_too_low_leaves_nothing_and_says_the_way_out(settings, recorded, tmp_path) -> None:
+    quota = "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances"
+    cloud = CloudProcess(tmp_path / "data", "--quotas", json.dumps({quota: 0})).start()
+    try:
+        clients = connect_local(cloud.data_dir, cloud.region)
+        names = Names.of(settings, clients.account_id)
+        zipped = dataclasses.replace(settings.instance, archive="https://example.org/dogs.zip")
+        wanted = dataclasses.replace(settings, instance=zipped)
+        with (
+            pytest.raises(StepFailed, match="VcpuLimitExceeded") as refused,
+            recorded.reporter.step("instance") as step,
+        ):
+            train_on_instance(clients, names, wanted, None, recorded.reporter, step)
+        assert "higher quota" in refused.value.hint
+        assert ended(clients, names) == []
+    finally:
+        cloud.stop()
 
 
 def test_an_image_that_is_not_there_is_refused_before_anything_is_made(clients, settings, names, train) -> None:

@@ -13,7 +13,11 @@ T = TypeVar("T")
 _HINTS = {
     "AccessDenied": "Ask for the permission named above, or use a profile that has it.",
     "AccessDeniedException": "Ask for the permission named above, or use a profile that has it.",
+    "UnauthorizedOperation": "Ask for the permission (--plan shows all that are needed), or use a profile that has it.",
     "ResourceLimitExceeded": "Ask AWS for a higher quota, or take another instance type in pipeline.toml.",
+    "VcpuLimitExceeded": "Ask AWS for a higher quota, or set a smaller instance.instance_type.",
+    "InsufficientInstanceCapacity": "Try again later, or set another instance.instance_type or instance.subnet_id.",
+    "VPCIdNotSpecified": "The account has no default VPC: set instance.subnet_id.",
     "BucketAlreadyExists": "Bucket names are global: choose another `bucket` in pipeline.toml.",
     "InvalidAccessKeyId": "The keys are not known there: check the profile, or restart the local cloud.",
     "SignatureDoesNotMatch": "The secret key is not the right one: check the profile.",
