@@ -235,6 +235,9 @@ def test_all_is_every_project_and_nothing_of_anybody_else(own_cloud: CloudProces
         shop.role()  # one role for both
         ensure_log_group(clients, shop.names, function_group(f"{project}-function"))
     clients.s3.create_bucket(Bucket="theirs")
+    far = {"CreateBucketConfiguration": {"LocationConstraint": "eu-west-1"}}
+    clients.s3.create_bucket(Bucket="far", **far)
+    clients.s3.put_bucket_tagging(Bucket="far", Tagging={"TagSet": shop.names.tags})
     clients.s3.put_bucket_tagging(Bucket="theirs", Tagging={"TagSet": [{"Key": "sagehound", "Value": "one"}]})
     policy = json.dumps(permissions("theirs"))
     clients.iam.create_role(RoleName="two-training", AssumeRolePolicyDocument=json.dumps(TRUST))
@@ -251,7 +254,7 @@ def test_all_is_every_project_and_nothing_of_anybody_else(own_cloud: CloudProces
     assert found.names(Kind.ROLE) == [shop.names.role]
     shop.delete(found)
     assert shop.found(everywhere=True).lines() == []
-    assert [one["Name"] for one in clients.s3.list_buckets()["Buckets"]] == ["theirs"]
+    assert [one["Name"] for one in clients.s3.list_buckets()["Buckets"]] == ["far", "theirs"]
     assert clients.iam.list_role_policies(RoleName="two-training")["PolicyNames"] == ["x-training"]
     names = Names.of(PipelineSettings(project="one"), clients.account_id)
     assert standing(clients, names, everywhere=True).lines() == [f"{NOTHING} of any project in us-east-1"]

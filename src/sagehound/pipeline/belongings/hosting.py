@@ -35,7 +35,7 @@ def find_endpoints(clients: Clients, scope: Scope) -> Iterator[Thing]:
         detail = found["EndpointStatus"]
         if types:
             billed = Billed(Use.HOSTING, types[0], count) if count else None
-            detail += f", {count} x {types[0]}"
+            detail += f", {count} x {types[0]}" if count else f", {types[0]}"
         yield Thing(
             Kind.ENDPOINT,
             name,

@@ -27,7 +27,7 @@ def find_buckets(clients: Clients, scope: Scope) -> Iterator[Thing]:
         if tags is None:
             continue
         owner = scope.owner(tags)
-        if owner is not None:
+        if owner is not None and (name == own or _lies_here(clients, name)):
             yield Thing(Kind.BUCKET, name, *owner, detail=_counted(len(list_objects(clients, name, ""))))
         elif name == own:
             prefix = f"{scope.names.project}/"
@@ -121,9 +121,13 @@ def _empty(clients: Clients, bucket: str, prefix: str) -> None:
 
 
 def _listed(clients: Clients) -> list[str]:
-    """The account's buckets of this region, and those of which nobody says where they are."""
-    buckets = clients.s3.list_buckets()["Buckets"]
-    return [one["Name"] for one in buckets if one.get("BucketRegion", clients.region) == clients.region]
+    """Every bucket of the account, in whatever region."""
+    return [one["Name"] for one in clients.s3.list_buckets()["Buckets"]]
+
+
+def _lies_here(clients: Clients, bucket: str) -> bool:
+    """Whether it lies in the region; S3 has no word for its first one."""
+    return (clients.s3.get_bucket_location(Bucket=bucket)["LocationConstraint"] or "us-east-1") == clients.region
 
 
 def _tags(clients: Clients, bucket: str) -> list[dict[str, str]] | None:
