@@ -91,7 +91,8 @@ def standing(clients: Clients, names: Names, *, everywhere: bool = False) -> Sta
         projects = sorted({thing.project for thing in found.things})
         bills = [summarise(clients, _of_project(names, project, found.things)).bill for project in projects]
         costing = [line for bill in bills for line in bill.running]
-    unpriced = list(dict.fromkeys(one for bill in bills for one in bill.missing))
+    lacking = [bill for bill in bills if any(line.price is None for line in bill.running)]
+    unpriced = list(dict.fromkeys(one for bill in lacking for one in bill.missing))
     whose = f"any project in {clients.region}" if everywhere else f"project {names.project}"
     return Standing(whose, found.things, costing, clients.place.charged, found.unseen, unpriced)
 
