@@ -119,9 +119,9 @@ def test_the_whole_walk_starts_and_stops_its_own_cloud(sagehound, tmp_path) -> N
     events = [json.loads(line) for line in done.stdout.splitlines()]
     steps = {event["step"]: event["result"] for event in events if event.get("status") == "done"}
     assert list(steps) == [
-        *("up", "check", "upload", "features", "tune", "train", "train x5"),
+        *("up", "check", "upload", "features", "tune", "train", "train x5", "instance"),
         *("deploy", "invoke", "function", "secure", "denial"),
-        *("clock", "scale", "load", "report", "delete", "run"),
+        *("clock", "scale", "load", "report", "cost", "delete", "run"),
     ]
     assert steps["tune"]["trials"] == 2
     assert steps["tune"]["at_chance"] is False
