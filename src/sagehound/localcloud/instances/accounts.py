@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import NamedTuple
 
+from sagehound.localcloud.instances import paths
 from sagehound.localcloud.instances.spec import InstanceSpec
 
 
@@ -35,32 +35,24 @@ PEOPLE = (
 GROUPS = {"adm": 4, "tty": 5, "disk": 6, "mail": 8, "sudo": 27, "shadow": 43, "utmp": 44, "staff": 50, "nogroup": 65534}
 
 
-def add(disk: Path, spec: InstanceSpec) -> None:
-    """Users, homes and authorized keys; what the instance has changed of them since stays."""
-    shell = "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh"
+def add(disk: str, spec: InstanceSpec) -> None:
+    """Users, homes and authorized keys, on a new disk."""
+    shell = "/bin/bash" if os.path.exists("/bin/bash") else "/bin/sh"
     root = Account("root", 0, "/root", shell)
     accounts = (root, *SYSTEM_ACCOUNTS, *(one._replace(shell=shell) for one in PEOPLE))
     passwd = [f"{a.name}:x:{a.number}:{a.number}::{a.home}:{a.shell}\n" for a in accounts]
     groups = {a.name: a.number for a in accounts if a.name != "nobody"} | GROUPS
-    _write_once(disk / "etc/passwd", "".join(passwd), 0o644)
-    _write_once(disk / "etc/group", "".join(f"{name}:x:{number}:\n" for name, number in groups.items()), 0o644)
-    _write_once(disk / "etc/shadow", "".join(f"{a.name}:*:19000:0:99999:7:::\n" for a in accounts), 0o600)
-    for account in (root, *PEOPLE):
-        home = disk / account.home.removeprefix("/")
-        is_new = not home.exists()
-        home.mkdir(parents=True, exist_ok=True)
-        if is_new and account is not root:
-            home.chmod(0o755)
-        keys = home / ".ssh/authorized_keys"
-        if account is not root and spec.public_keys and not keys.exists():
-            keys.parent.mkdir(mode=0o700, exist_ok=True)
-            _write_once(keys, "".join(f"{line}\n" for line in spec.public_keys), 0o600)
-        if is_new and os.geteuid() == 0:
-            for path in (home, *home.rglob("*")):
+    paths.write(disk, "/etc/passwd", "".join(passwd), 0o644)
+    paths.write(disk, "/etc/group", "".join(f"{name}:x:{number}:\n" for name, number in groups.items()), 0o644)
+    paths.write(disk, "/etc/shadow", "".join(f"{a.name}:*:19000:0:99999:7:::\n" for a in accounts), 0o600)
+    for account in PEOPLE:
+        made = [paths.new_folder(disk, account.home)]
+        os.chmod(made[0], 0o755)
+        if spec.public_keys:
+            made.append(paths.new_folder(disk, f"{account.home}/.ssh"))
+            os.chmod(made[1], 0o700)
+            lines = "".join(f"{line}\n" for line in spec.public_keys)
+            made.append(paths.write(disk, f"{account.home}/.ssh/authorized_keys", lines, 0o600))
+        if os.geteuid() == 0:
+            for path in made:
                 os.chown(path, account.number, account.number)
-
-
-def _write_once(path: Path, text: str, mode: int) -> None:
-    if not path.exists():
-        path.write_text(text)
-        path.chmod(mode)

@@ -29,6 +29,8 @@ def write(
     prefix = "" if privacy.private else str(disk.disk_of(spec))
     inside = stand_ins.Inside(f"{prefix}/opt")
     variables = environment(env, inside, f"{prefix}/root")
+    if not privacy.private:
+        variables["PIP_REQUIRE_VIRTUALENV"] = "1"  # only /opt/pytorch is the instance's own
     names = {} if metadata_host is None else {metadata_host: "127.0.0.1"}
     folder = disk.lay_out(spec, names, variables, is_root=privacy.private)
     notes = stand_ins.put(folder, inside)
@@ -46,6 +48,7 @@ def write(
             layered=python_folders(),
             hidden=privacy.hidden,
             hostname=spec.hostname,
+            shared_memory_mib=max(1, spec.memory_mib // 2),  # as Linux sizes it
         ),
         env=variables,
         greeting=[*_greeting(spec, cpus, privacy, prefix), *notes],

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from sagehound.localcloud.processes.host_init import FORWARDED, LINUX, descendants, libc, write_if_allowed
 
 PR_SET_PDEATHSIG = 1
-POWER_PATH = re.compile(rb"(?<![\w./-])/(?:usr/)?s?bin/(shutdown|poweroff|halt|reboot)\b")
+POWER_PATH = re.compile(rb"(?<![\w./-])/(?:usr/)?s?bin/(shutdown|poweroff|halt|reboot|systemctl)(?![\w.-])")
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sagehound.localcloud.functions.sandbox import CONFIGURATION
-from sagehound.localcloud.instances import accounts
+from sagehound.localcloud.instances import accounts, paths
 from sagehound.localcloud.instances.root import SYSTEM_FOLDERS
 from sagehound.localcloud.instances.spec import InstanceSpec
 from sagehound.localcloud.processes.hosts import LOCALHOST, hosts_text
@@ -30,27 +30,40 @@ def lay_out(spec: InstanceSpec, names: Mapping[str, str], env: Mapping[str, str]
 
     `is_root`: it becomes the instance's root, and not only a folder beside this machine's own files.
     """
-    disk = disk_of(spec)
-    is_new = not disk.exists()
+    folder = disk_of(spec)
+    if not folder.exists():
+        _make(folder, spec, is_root)
+    disk = str(folder)
     for name in FOLDERS:
-        (disk / name).mkdir(parents=True, exist_ok=True)
-    if is_new:
-        disk.chmod(0o755)
-        for name in ("tmp", "var/tmp"):
-            (disk / name).chmod(0o1777)
-        (disk / "root").chmod(0o711)  # this machine's Python may lie below, and is for every user
-        for link, target in LINKS.items():
-            (disk / link).symlink_to(target)
-        if is_root:
-            _copy_configuration(disk)
-    accounts.add(disk, spec)
+        paths.folder(disk, f"/{name}")
     if is_root and Path("/etc/resolv.conf").exists():
-        shutil.copy("/etc/resolv.conf", disk / "etc/resolv.conf")  # this machine may be in another network by now
-    (disk / "etc/hosts").write_text(hosts_text({spec.hostname: LOCALHOST, **names}))
-    (disk / "etc/hostname").write_text(f"{spec.hostname}\n")
-    (disk / "etc/motd").write_text(f"{spec.image}\n{spec.instance_id} ({spec.instance_type}), in the local cloud\n")
+        # This machine may be in another network by now.
+        paths.write(disk, "/etc/resolv.conf", Path("/etc/resolv.conf").read_bytes())
+    paths.write(disk, "/etc/hosts", hosts_text({spec.hostname: LOCALHOST, **names}))
+    paths.write(disk, "/etc/hostname", f"{spec.hostname}\n")
+    told = f"{spec.image}\n{spec.instance_id} ({spec.instance_type}), in the local cloud\n"
+    paths.write(disk, "/etc/motd", told)
     _write_profile(disk, env)
-    return disk
+    return folder
+
+
+def _make(disk: Path, spec: InstanceSpec, is_root: bool) -> None:
+    """A new disk, there whole or not at all: a server that dies meanwhile leaves none."""
+    new = disk.with_name("disk.new")
+    if new.exists():
+        remove_tree(new)
+    for name in FOLDERS:
+        (new / name).mkdir(parents=True, exist_ok=True)
+    new.chmod(0o755)
+    for name in ("tmp", "var/tmp"):
+        (new / name).chmod(0o1777)
+    (new / "root").chmod(0o711)  # this machine's Python may lie below, and is for every user
+    for link, target in LINKS.items():
+        (new / link).symlink_to(target)
+    if is_root:
+        _copy_configuration(new)
+    accounts.add(str(new), spec)
+    new.rename(disk)
 
 
 def disk_of(spec: InstanceSpec) -> Path:
@@ -86,15 +99,15 @@ def _is_public(path: Path) -> bool:
     return kind_ok and found.st_mode & needed == needed and os.access(path, os.R_OK)
 
 
-def _write_profile(disk: Path, env: Mapping[str, str]) -> None:
+def _write_profile(disk: str, env: Mapping[str, str]) -> None:
     """Login shells have the variables too (`sudo -i`, `su -`)."""
     lines = [
         f"export {name}={_quoted(value)}\n" for name, value in env.items() if name not in ("HOME", "USER", "LOGNAME")
     ]
-    (disk / "etc/profile.d/sagehound.sh").write_text("".join(lines))
-    profile = disk / "etc/profile"
-    if not profile.exists():
-        profile.write_text('for file in /etc/profile.d/*.sh; do [ -r "$file" ] && . "$file"; done\nunset file\n')
+    paths.write(disk, "/etc/profile.d/sagehound.sh", "".join(lines))
+    if not os.path.lexists(paths.place(disk, "/etc/profile")):
+        loop = 'for file in /etc/profile.d/*.sh; do [ -r "$file" ] && . "$file"; done\nunset file\n'
+        paths.write(disk, "/etc/profile", loop)
 
 
 def _quoted(text: str) -> str:

@@ -7,9 +7,11 @@ the programs (pip, apt) stays with it; the data of the cloud, other instances an
 from __future__ import annotations
 
 import os
+import sys
 from typing import TypedDict
 
 from sagehound.localcloud.functions.sandbox import DEVICES, KEPT_FLAGS, MNT_DETACH, NAMESPACES
+from sagehound.localcloud.instances import paths, rights
 from sagehound.localcloud.processes.host_init import (
     MS_BIND,
     MS_NODEV,
@@ -33,12 +35,23 @@ SYSTEM_FOLDERS = (
 """What of this machine an instance sees, and may change for itself; nothing in it is secret."""
 CPU_FOLDERS = ("sys/devices/system/cpu", "sys/devices/system/node")
 POWER = ("shutdown", "poweroff", "halt", "reboot")
-READ_ONLY_PROC = ("bus", "fs", "irq", "sys", "sysrq-trigger")
-HIDDEN_PROC = ("kcore", "keys", "kmsg", "sched_debug", "timer_list", "kallsyms")
-PR_CAPBSET_DROP = 24
-KEPT_CAPABILITIES = {0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 29, 31}
-"""Those of a container of Docker without MKNOD: chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap,
-net_bind_service, net_raw, sys_chroot, audit_write, setfcap. No mounts, no devices, no clock, no network settings."""
+READ_ONLY_PROC = (
+    "acpi",
+    "asound",
+    "bus",
+    "driver",
+    "dynamic_debug",
+    "fs",
+    "irq",
+    "mtrr",
+    "scsi",
+    "sys",
+    "sysrq-trigger",
+)
+HIDDEN_PROC = (
+    "kallsyms", "kcore", "keys", "kmsg", "kpagecgroup", "kpagecount", "kpageflags", "latency_stats", "sched_debug",
+    "slabinfo", "timer_list", "timer_stats", "vmallocinfo",
+)  # fmt: skip
 
 
 class Root(TypedDict):
@@ -52,11 +65,25 @@ class Root(TypedDict):
     hidden: list[str]
     """Folders that are covered, should they lie in one that is visible."""
     hostname: str
+    shared_memory_mib: int
+    """The size of /dev/shm."""
 
 
 def enter_namespaces() -> None:
     """Own mounts, processes, shared memory and host name from the next child on."""
     unshare(NAMESPACES, 0, 0)
+
+
+def protect_own_program() -> str:
+    """This interpreter's file, read-only for this namespace: what is executed from now on cannot be changed from there.
+
+    A process finds its program as /proc/self/exe, past every root; to whoever owns it that would be a way out.
+    """
+    mount("none", "/", None, MS_REC | MS_PRIVATE)
+    program = os.path.realpath(sys.executable)
+    mount(program, program, None, MS_BIND)
+    _remount_read_only(program)
+    return program
 
 
 def make_root(root: Root) -> list[str]:
@@ -69,28 +96,32 @@ def make_root(root: Root) -> list[str]:
     for name in SYSTEM_FOLDERS:
         source = f"/{name}"
         if os.path.islink(source):
-            if not os.path.lexists(disk + source):
-                os.symlink(os.readlink(source), disk + source)
+            target = paths.place(disk, source)
+            if not os.path.lexists(target):
+                os.symlink(os.readlink(source), target)
         elif os.path.isdir(source):
             fixed += _layer(root, source)
     for source in root["layered"]:
         fixed += _layer(root, source)
     for path in root["hidden"]:
-        if os.path.isdir(disk + path):
-            mount("tmpfs", disk + path, "tmpfs", MS_NOSUID | MS_NODEV | MS_RDONLY, "mode=755,size=4k")
-    _make_devices(f"{disk}/dev")
+        covered = paths.resolved(disk, path)
+        if os.path.isdir(covered):
+            mount("tmpfs", covered, "tmpfs", MS_NOSUID | MS_NODEV | MS_RDONLY, "mode=755,size=4k")
+    _make_devices(paths.folder(disk, "/dev"), root["shared_memory_mib"])
     for name in CPU_FOLDERS:
         if os.path.isdir(f"/{name}"):
-            _bind_read_only(f"/{name}", f"{disk}/{name}")
-    mount("tmpfs", f"{disk}/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=64m")
-    os.mkdir(f"{disk}/run/lock", 0o1777)
-    mount("proc", f"{disk}/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+            _bind_read_only(f"/{name}", paths.folder(disk, f"/{name}"))
+    run = paths.folder(disk, "/run")
+    mount("tmpfs", run, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=64m")
+    os.mkdir(f"{run}/lock", 0o1777)
+    proc = paths.folder(disk, "/proc")
+    mount("proc", proc, "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     if as_root:
-        _protect_proc(f"{disk}/proc")
+        _protect_proc(proc)
     name_bytes = root["hostname"].encode()[:64]
     check(libc.sethostname(name_bytes, len(name_bytes)), "sethostname")
     _change_root(disk)
-    _drop_capabilities()
+    rights.give_up(as_root)
     if not fixed:
         return []
     why = "this machine has no overlays here; call shutdown without a path"
@@ -108,9 +139,9 @@ def _layer(root: Root, source: str) -> list[str]:
 
     Where there are no overlays here it is read-only, and named in the result.
     """
-    target = root["disk"] + source
+    target = paths.folder(root["disk"], source)
     upper, work = (os.path.join(_changes(root, source), kind) for kind in ("upper", "work"))
-    for folder in (target, upper, work):
+    for folder in (upper, work):
         os.makedirs(folder, exist_ok=True)
     os.chmod(upper, os.stat(source).st_mode & 0o7777)
     lower = _escaped(source).replace(":", "\\:")
@@ -129,7 +160,6 @@ def _escaped(path: str) -> str:
 
 
 def _bind_read_only(source: str, target: str) -> None:
-    os.makedirs(target, exist_ok=True)
     mount(source, target, None, MS_BIND | MS_REC)
     _remount_read_only(target)
 
@@ -140,15 +170,15 @@ def _remount_read_only(target: str) -> None:
     mount("none", target, None, MS_BIND | MS_REMOUNT | MS_RDONLY | kept)
 
 
-def _make_devices(dev: str) -> None:
+def _make_devices(dev: str, shared_memory_mib: int) -> None:
     mount("tmpfs", dev, "tmpfs", MS_NOSUID, "mode=755,size=64k")
     for name in DEVICES:
         os.close(os.open(f"{dev}/{name}", os.O_CREAT | os.O_WRONLY, 0o666))
-        mount(f"/dev/{name}", f"{dev}/{name}", None, MS_BIND)
+        _show_device(f"/dev/{name}", f"{dev}/{name}")
     for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
         os.symlink(f"/proc/self/fd{target}", f"{dev}/{name}")
     os.mkdir(f"{dev}/shm")
-    mount("tmpfs", f"{dev}/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")
+    mount("tmpfs", f"{dev}/shm", "tmpfs", MS_NOSUID | MS_NODEV, f"mode=1777,size={shared_memory_mib}m")
     os.mkdir(f"{dev}/pts")
     mount("devpts", f"{dev}/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620")
     os.symlink("pts/ptmx", f"{dev}/ptmx")
@@ -162,7 +192,13 @@ def _protect_proc(proc: str) -> None:
             _remount_read_only(f"{proc}/{name}")
     for name in HIDDEN_PROC:
         if os.path.exists(f"{proc}/{name}"):
-            mount("/dev/null", f"{proc}/{name}", None, MS_BIND)
+            _show_device("/dev/null", f"{proc}/{name}")
+
+
+def _show_device(source: str, target: str) -> None:
+    """Read-only: that keeps nobody from writing to a device, only from changing whose this machine's device is."""
+    mount(source, target, None, MS_BIND)
+    _remount_read_only(target)
 
 
 def _change_root(root: str) -> None:
@@ -176,11 +212,15 @@ def _change_root(root: str) -> None:
 def _put_power_programs(root: Root) -> None:
     """Scripts call /sbin/shutdown by its path, too: what lies there would speak to the machine's init.
 
-    Written into the upper layer before it is mounted: inside a user namespace nobody may write to /usr/sbin.
+    Written into the upper layer before it is mounted: inside a user namespace nobody may write to /usr/sbin. Where the
+    instance has put something else in place of the folder, it stays.
     """
     for folder in sorted({os.path.realpath("/usr/sbin"), os.path.realpath("/sbin")}):
         source = "/usr" if folder.startswith("/usr/") else folder
-        upper = os.path.join(_changes(root, source), "upper" + folder.removeprefix(source))
+        top, below = os.path.join(_changes(root, source), "upper"), folder.removeprefix(source)
+        upper = top + below
+        if paths.resolved(top, below) != upper.rstrip("/") or (os.path.lexists(upper) and not os.path.isdir(upper)):
+            continue
         os.makedirs(upper, exist_ok=True)
         os.chmod(upper, os.stat(folder).st_mode & 0o7777)
         for name in POWER:
@@ -193,12 +233,3 @@ def _put_power_programs(root: Root) -> None:
 
 def _changes(root: Root, source: str) -> str:
     return os.path.join(root["changes"], source.strip("/").replace("/", "%"))
-
-
-def _drop_capabilities() -> None:
-    """What the programs of the instance can never have, its root included."""
-    with open("/proc/sys/kernel/cap_last_cap") as file:
-        last = int(file.read())
-    for number in range(last + 1):
-        if number not in KEPT_CAPABILITIES:
-            check(libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0), "prctl")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import shutil
 import sys
+import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
+from sagehound.localcloud.instances import paths
+
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INSIDE = Path(__file__).with_name("inside")
-OURS = {
-    "shutdown": "shutdown", "poweroff": "shutdown", "halt": "shutdown", "reboot": "shutdown", "sudo": "sudo",
-}  # fmt: skip
+POWER = ("shutdown", "poweroff", "halt", "reboot", "systemctl")
+OURS = {**dict.fromkeys(POWER, "shutdown"), "sudo": "sudo"}
 """Programs that take the place of the machine's, which would act on the machine."""
-POWER = ("shutdown", "poweroff", "halt", "reboot")
 MISSING = ("unzip", "wget")
 """Programs that take the place of those that a machine lacks."""
 TEXTS = ("activate", "conda", "cloud-init", "ec2-metadata")
@@ -35,54 +38,71 @@ class Inside:
 
 def put(disk: Path, inside: Inside) -> list[str]:
     """Write them all, anew at each boot. What to say of those that stand in for a missing program."""
-    folder = disk / "opt/sagehound"
-    shutil.rmtree(folder, ignore_errors=True)
+    top = str(disk)
+    folder = paths.new_folder(top, "/opt/sagehound")
     for name in ("bin", "lib"):
-        (folder / name).mkdir(parents=True)
+        os.mkdir(f"{folder}/{name}")
     missing = [name for name in MISSING if shutil.which(name, path=SYSTEM_PATH) is None]
     for name, module in OURS.items() | {name: name for name in missing}.items():
-        shutil.copyfile(INSIDE / f"{module}.py", folder / "lib" / f"{module}.py")
+        shutil.copyfile(INSIDE / f"{module}.py", f"{folder}/lib/{module}.py")
         named = f" {name}" if module == "shutdown" else ""
         lib = f"{inside.opt}/sagehound/lib/{module}.py"
-        _program(folder / "bin" / name, f"#!/bin/sh\nexec '{inside.python}' -I '{lib}'{named} \"$@\"\n")
+        _program(top, name, f"#!/bin/sh\nexec '{inside.python}' -I '{lib}'{named} \"$@\"\n")
     for name in TEXTS:
-        _program(folder / "bin" / name, _filled(INSIDE / name, inside))
-    (folder / "bin/ec2metadata").symlink_to("ec2-metadata")
-    _aws(folder / "bin/aws", inside)
-    _put_pytorch(disk, inside)
+        _program(top, name, _filled(INSIDE / name, inside))
+    os.symlink("ec2-metadata", f"{folder}/bin/ec2metadata")
+    _aws(top, inside)
+    _put_conda(top, inside)
+    _put_pytorch(top, inside)
     return [
         f"this machine has no {name}: a small one stands in for it (apt-get or dnf installs the real one)"
         for name in missing
     ]
 
 
-def _put_pytorch(disk: Path, inside: Inside) -> None:
-    """/opt/pytorch and /opt/conda as Deep Learning AMIs have them, unless this machine's Python itself lies there."""
-    for path, source in (("pytorch/bin/activate", "activate"), ("conda/etc/profile.d/conda.sh", "conda.sh")):
-        target = disk / "opt" / path
-        if Path(sys.base_prefix).is_relative_to(f"/opt/{path.split('/')[0]}"):
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        text = _filled(INSIDE / source, inside)
-        if source == "activate":
-            # That of a virtual environment takes no name: `source` hands on the arguments of the script around it.
-            text = text.replace("${1:-base}", "pytorch")
-        target.write_text(text)
-    folder = disk / "opt/pytorch/bin"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("python", "python3"):
-        _program(folder / name, f"#!/bin/sh\nexec '{inside.python}' \"$@\"\n")
-    for name in ("pip", "pip3"):
-        _program(folder / name, f"#!/bin/sh\nexec '{inside.python}' -m pip \"$@\"\n")
+def _put_conda(disk: str, inside: Inside) -> None:
+    if not _lies_below("/opt/conda"):
+        paths.write(disk, "/opt/conda/etc/profile.d/conda.sh", _filled(INSIDE / "conda.sh", inside))
 
 
-def _aws(path: Path, inside: Inside) -> None:
+def _put_pytorch(disk: str, inside: Inside) -> None:
+    """/opt/pytorch as Deep Learning AMIs have it, a virtual environment, unless this machine's own Python lies there.
+
+    It is the instance's own: what pip installs goes into it, before what this machine's Python has, which stays as it
+    is even where there is no private root.
+    """
+    if _lies_below("/opt/pytorch"):
+        return
+    base = Path(getattr(sys, "_base_executable", sys.executable))
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    config = f"home = {base.parent}\ninclude-system-site-packages = true\nversion = {platform.python_version()}\n"
+    paths.write(disk, "/opt/pytorch/pyvenv.cfg", config)
+    for name in ("python", "python3", f"python{version}"):
+        paths.link(disk, f"/opt/pytorch/bin/{name}", str(base))
+    for name in ("pip", "pip3", f"pip{version}"):
+        text = f"#!/bin/sh\nexec '{inside.opt}/pytorch/bin/python3' -m pip \"$@\"\n"
+        paths.write(disk, f"/opt/pytorch/bin/{name}", text, 0o755)
+    below = dict.fromkeys((sysconfig.get_path("purelib"), sysconfig.get_path("platlib")))
+    library = f"/opt/pytorch/lib/python{version}/site-packages"
+    paths.write(disk, f"{library}/machine.pth", "".join(f"{path}\n" for path in below))
+    # That of a virtual environment takes no name: `source` hands on the arguments of the script around it.
+    activate = _filled(INSIDE / "activate", inside).replace("${1:-base}", "pytorch")
+    paths.write(disk, "/opt/pytorch/bin/activate", activate)
+
+
+def _lies_below(folder: str) -> bool:
+    """Whether the Python of this machine does."""
+    return any(Path(prefix).is_relative_to(folder) for prefix in (sys.prefix, sys.base_prefix))
+
+
+def _aws(disk: str, inside: Inside) -> None:
     """The aws command line of the Python that has it; a machine that has its own keeps that."""
     beside = Path(sys.executable).with_name("aws")
     if beside.exists():
-        _program(path, f"#!/bin/sh\nexec '{inside.python}' '{beside}' \"$@\"\n")
+        _program(disk, "aws", f"#!/bin/sh\nexec '{inside.python}' '{beside}' \"$@\"\n")
     elif not Path("/usr/local/bin/aws").exists() and not Path("/usr/bin/aws").exists():
-        _program(path, "#!/bin/sh\necho 'aws: not installed on this machine: pip install awscli' >&2\nexit 127\n")
+        text = "#!/bin/sh\necho 'aws: not installed on this machine: pip install awscli' >&2\nexit 127\n"
+        _program(disk, "aws", text)
 
 
 def _filled(source: Path, inside: Inside) -> str:
@@ -92,7 +112,5 @@ def _filled(source: Path, inside: Inside) -> str:
     return text.replace("@PYTHON_PATH@", "" if folder in SYSTEM_PATH.split(":") else f":{folder}")
 
 
-def _program(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
-    path.write_text(text)
-    path.chmod(0o755)
+def _program(disk: str, name: str, text: str) -> None:
+    paths.write(disk, f"/opt/sagehound/bin/{name}", text, 0o755)

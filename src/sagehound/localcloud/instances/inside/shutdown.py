@@ -1,4 +1,4 @@
-"""shutdown, poweroff, halt and reboot of an instance: tell its first process, through the pipe /run/initctl."""
+"""shutdown, poweroff, halt, reboot and systemctl of an instance: told to its first process through /run/initctl."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ import time
 
 def wanted(name: str, words: list[str]) -> dict[str, object]:
     """What the command line asks for; ValueError when it cannot be read."""
+    if name == "systemctl":
+        verbs = [word for word in words if not word.startswith("-")]
+        if len(verbs) != 1 or verbs[0] not in ("poweroff", "halt", "reboot"):
+            raise ValueError("this instance has no systemd: only poweroff, halt and reboot are possible")
+        return {"do": "reboot" if verbs[0] == "reboot" else "poweroff", "in": 0}
     what = "reboot" if name == "reboot" else "poweroff"
     rest = []
     for word in words:
