@@ -84,7 +84,9 @@ def _put_pytorch(disk: str, inside: Inside) -> None:
         paths.write(disk, f"/opt/pytorch/bin/{name}", text, 0o755)
     below = dict.fromkeys((sysconfig.get_path("purelib"), sysconfig.get_path("platlib")))
     library = f"/opt/pytorch/lib/python{version}/site-packages"
-    paths.write(disk, f"{library}/machine.pth", "".join(f"{path}\n" for path in below))
+    # As a folder of packages, so that the .pth files in it count too.
+    added = "".join(f"import site; site.addsitedir({path!r})\n" for path in below)
+    paths.write(disk, f"{library}/machine.pth", added)
     # That of a virtual environment takes no name: `source` hands on the arguments of the script around it.
     activate = _filled(INSIDE / "activate", inside).replace("${1:-base}", "pytorch")
     paths.write(disk, "/opt/pytorch/bin/activate", activate)
