@@ -79,6 +79,17 @@ def test_aws_without_credentials_says_so(sagehound, tmp_path) -> None:
     assert "nobody" in done.stderr
 
 
+def test_an_environment_that_leads_to_this_machine_is_no_aws(sagehound, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    profile = "[default]\naws_access_key_id = AKIAEXAMPLE\naws_secret_access_key = x\n"
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "config").write_text(f"{profile}endpoint_url = http://127.0.0.1:9\nregion = us-east-1\n")
+    done = sagehound("train", "--target", "aws", check=False)
+    assert done.returncode == 1
+    assert "leads to http://127.0.0.1:9, which is not AWS" in done.stderr
+    assert "use --target local" in done.stderr
+
+
 def test_init_writes_a_file_that_is_read_again(sagehound, tmp_path) -> None:
     sagehound("init", "--set", "project=dogs")
     assert 'project = "dogs"' in (tmp_path / "here" / "pipeline.toml").read_text()

@@ -64,6 +64,7 @@ def test_the_instance_type_chooses_cpu_or_gpu(instance_type: str, processor: str
         ("ml.c7g.large", "Arm"),
         ("ml.m6gd.large", "Arm"),
         ("ml.g5g.xlarge", "Arm"),
+        ("ml.p6e-gb200.36xlarge", "Arm"),
         ("m5.large", "no SageMaker instance type"),
     ],
 )

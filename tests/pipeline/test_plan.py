@@ -199,6 +199,24 @@ def test_keys_networks_and_roles_come_with_the_calls_that_name_them() -> None:
         assert (action, resource) in granted, (action, granted)
 
 
+def test_a_grid_costs_as_many_trials_as_it_has_combinations() -> None:
+    ranges = {"CategoricalParameterRanges": [{"Name": "a", "Values": ["1", "2"]}, {"Name": "b", "Values": list("xyz")}]}
+    search = {"Strategy": "Grid", "ResourceLimits": {"MaxParallelTrainingJobs": 2}, "ParameterRanges": ranges}
+    trial = {
+        "HyperParameterTuningResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
+    }
+    params = {
+        "HyperParameterTuningJobName": "t",
+        "HyperParameterTuningJobConfig": search,
+        "TrainingJobDefinition": trial,
+    }
+    lines = estimate_lines([Call("sagemaker", "CreateHyperParameterTuningJob", params, None)], PipelineSettings())
+    # 6 trials of an hour at 0.115.
+    assert "6 trials, 2 at once" in lines[1]
+    assert "at most 0.69" in lines[1]
+
+
 def test_a_type_without_a_price_and_a_region_without_a_table_are_said() -> None:
     resources = {"InstanceType": "ml.none.large", "InstanceCount": 1}
     job = Call("sagemaker", "CreateTrainingJob", {"TrainingJobName": "j", "ResourceConfig": resources}, None)

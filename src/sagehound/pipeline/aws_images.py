@@ -49,7 +49,8 @@ PYTHONS: Mapping[str, str] = {"2.3.0": "py311", "2.4.0": "py311", "2.5.1": "py31
 REPOSITORIES = ("pytorch-training", "pytorch-inference")
 
 _TYPE = re.compile(r"^ml\.(?P<family>[a-z]+\d+[a-z0-9-]*|[a-z]+)\.[a-z0-9-]+$")
-_GRAVITON = re.compile(r"^[a-z]+\d+g[a-z]*$")
+_GRAVITON = re.compile(r"^(?:[a-z]+\d+g[a-z]*|[a-z0-9]+-gb\d+)$")
+"""Graviton, and the Grace processors beside GPUs: Arm."""
 
 
 def image_uri(kind: str, instance_type: str, region: str, train: TrainSettings, aws: AwsSettings) -> str:

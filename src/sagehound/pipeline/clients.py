@@ -7,6 +7,7 @@ local cloud, whose data directory holds its address (server.json) and its root k
 from __future__ import annotations
 
 import configparser
+import ipaddress
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -207,10 +208,27 @@ def connect_aws(settings: PipelineSettings, endpoint_url: str | None = None) -> 
         raise StepFailed("connect", str(error), "Set `profile` in pipeline.toml, or run `aws configure`.") from error
     if session.get_credentials() is None:
         raise StepFailed("connect", "no AWS credentials were found", "Run `aws configure`, or use --target local.")
+    if endpoint_url is None:
+        _refuse_loopback(session.client("sts").meta.endpoint_url)
     place = aws_in(settings.region) if endpoint_url is None else LOCAL_CLOUD
     return Clients(
         session, settings.region, endpoint_url=endpoint_url, place=place, connections=settings.upload_workers + 4
     )
+
+
+def _refuse_loopback(address: str) -> None:
+    """AWS is not on this machine: an environment that leads there was made for a local cloud."""
+    host = urlsplit(address).hostname or ""
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if loopback:
+        raise StepFailed(
+            "connect",
+            f"AWS_ENDPOINT_URL (or the profile's endpoint_url) leads to {address}, which is not AWS",
+            "Say `unset AWS_ENDPOINT_URL` for AWS, or use --target local.",
+        )
 
 
 def connect_local(data_dir: Path, region: str, workers: int = 16) -> Clients:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-_READING = re.compile(r"^(Get|List|Describe|Head|Lookup|Filter|Search)(?![a-z])")
+_READING = re.compile(r"^(Get|List|Describe|Head|Lookup|Filter|Search|Simulate)(?![a-z])")
 _STREAMS = ("Body", "Payload")
 _CONTEXT = "sagehound_planned_params"
 _SENDING = "before-call"

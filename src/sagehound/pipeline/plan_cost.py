@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
@@ -31,11 +32,15 @@ def _lines(call: Call, prices: PriceTable, settings: PipelineSettings) -> Iterat
     if call.operation == "CreateTrainingJob":
         yield _job(params["TrainingJobName"], params["ResourceConfig"], params, 1, 1, prices)
     elif call.operation == "CreateHyperParameterTuningJob":
-        trial, limits = params["TrainingJobDefinition"], params["HyperParameterTuningJobConfig"]["ResourceLimits"]
-        most = limits.get("MaxNumberOfTrainingJobs", 1)
-        resources = trial["HyperParameterTuningResourceConfig"]
+        trial, search = params["TrainingJobDefinition"], params["HyperParameterTuningJobConfig"]
+        resources, at_once = trial["HyperParameterTuningResourceConfig"], search["ResourceLimits"]
         yield _job(
-            params["HyperParameterTuningJobName"], resources, trial, most, limits["MaxParallelTrainingJobs"], prices
+            params["HyperParameterTuningJobName"],
+            resources,
+            trial,
+            _trials(search),
+            at_once["MaxParallelTrainingJobs"],
+            prices,
         )
     elif call.operation == "CreateEndpointConfig":
         for variant in params["ProductionVariants"]:
@@ -59,6 +64,13 @@ def _lines(call: Call, prices: PriceTable, settings: PipelineSettings) -> Iterat
             count, memory = params["ProvisionedConcurrentExecutions"], settings.function.memory_size
             hour = money(price, HOUR * count * Decimal(memory) / 1024)
             yield _told(f"{count} environments of {params['FunctionName']} kept ready, {memory} MB", hour)
+
+
+def _trials(search: Mapping[str, Any]) -> int:
+    """How many jobs a search makes at most; a grid has as many as it has combinations, and no limit of its own."""
+    if search["Strategy"] == "Grid":
+        return math.prod(len(one["Values"]) for one in search["ParameterRanges"]["CategoricalParameterRanges"])
+    return int(search["ResourceLimits"]["MaxNumberOfTrainingJobs"])
 
 
 def _job(

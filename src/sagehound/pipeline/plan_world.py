@@ -126,6 +126,12 @@ class PlannedWorld:
 
     # --- IAM
 
+    def _iam_SimulatePrincipalPolicy(self, params: Any) -> _Answer:
+        # Whether a role may do something is asked of what it has, which here is only planned.
+        return {"EvaluationResults": [], "IsTruncated": False}
+
+    _iam_SimulateCustomPolicy = _iam_SimulatePrincipalPolicy
+
     def _iam_CreateRole(self, params: Any) -> _Answer:
         role = {
             "RoleName": params["RoleName"],
