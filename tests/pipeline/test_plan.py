@@ -125,7 +125,7 @@ def walked(cloud, settings, pictures, tmp_path) -> tuple[Plan, Names, PipelineSe
     )
     clients = connect_local(cloud.data_dir, cloud.region)
     plan = Plan.begin(clients)
-    run(clients, settings, str(pictures), tmp_path, QuietReporter(plan), Options())
+    run(clients, settings, str(pictures), tmp_path, QuietReporter(plan), Options(instance=True))
     return plan, Names.of(settings, clients.account_id), settings
 
 
@@ -135,7 +135,7 @@ def test_a_whole_run_is_planned_to_its_end(walked, clients) -> None:
     for name in (
         *("s3:CreateBucket", "s3:PutBucketEncryption", "iam:CreateRole", "sagemaker:CreateHyperParameterTuningJob"),
         *("sagemaker:CreateEndpoint", "sagemaker:InvokeEndpoint", "lambda:CreateFunction"),
-        *("lambda:PutProvisionedConcurrencyConfig", "application-autoscaling:PutScalingPolicy"),
+        *("lambda:PutProvisionedConcurrencyConfig", "application-autoscaling:PutScalingPolicy", "ec2:RunInstances"),
     ):
         assert name in made, name
     jobs = [call.params for call in plan.writing if call.operation == "CreateTrainingJob"]
@@ -146,6 +146,7 @@ def test_a_whole_run_is_planned_to_its_end(walked, clients) -> None:
     assert {one["StringEquals"]["iam:PassedToService"] for one in passed} == {
         "sagemaker.amazonaws.com",
         "lambda.amazonaws.com",
+        "ec2.amazonaws.com",
     }
     assert names.function not in [one["FunctionName"] for one in clients.lambda_.list_functions()["Functions"]]
     out = io.StringIO()
@@ -153,6 +154,7 @@ def test_a_whole_run_is_planned_to_its_end(walked, clients) -> None:
     text = out.getvalue()
     assert f'sagemaker:CreateEndpoint {{"EndpointName": "{names.endpoint}"' in text
     assert "s3:PutObject x " in text
+    assert "characters: there is room for it in " in text
     assert "4 trials, 2 at once, 1 x ml.m5.large, 0.2300 an hour, at most 0.46" in text
     document = json.loads(json.dumps(plan.as_dict(names, settings)))
     assert len(document["calls"]) == len(plan.calls)

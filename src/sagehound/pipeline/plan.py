@@ -16,7 +16,7 @@ from sagehound.pipeline.clients import Clients
 from sagehound.pipeline.names import Names
 from sagehound.pipeline.plan_calls import Call, Interceptor
 from sagehound.pipeline.plan_cost import estimate_lines
-from sagehound.pipeline.plan_permissions import Permissions
+from sagehound.pipeline.plan_permissions import Permissions, where_it_fits
 from sagehound.pipeline.plan_world import PlannedWorld
 from sagehound.pipeline.progress import Step
 from sagehound.settings import PipelineSettings
@@ -71,7 +71,8 @@ class Plan:
             out.write(f"  {line}\n")
         out.write(f"and asks: {', '.join(reading)}\n")
         out.write("policy that the caller needs:\n")
-        out.write(json.dumps(self.policy(names.project), indent=2) + "\n")
+        policy = self.policy(names.project)
+        out.write(f"{json.dumps(policy, indent=2)}\n{where_it_fits(policy)}\n")
         for line in (*estimate_lines(self.writing, settings), STAND_INS, *self.notes):
             out.write(f"{line}\n")
 

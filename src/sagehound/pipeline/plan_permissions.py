@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,6 +32,7 @@ _NAMED = {
     "logs": {"logGroupName": "log-group"},
 }
 _PASSED = {"RoleArn": "sagemaker", "ExecutionRoleArn": "sagemaker", "Role": "lambda"}
+_PROFILE = "iam:CreateInstanceProfile"
 _TAGGING = {"sagemaker": "sagemaker:AddTags", "iam": "iam:TagRole", "lambda": "lambda:TagResource"}
 _NETWORK = (
     *("ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"),
@@ -40,6 +42,23 @@ _KEYS = re.compile(r"KmsKeyId$|KMSMasterKeyID$")
 
 Needs = dict[tuple[str, str], set[str]]
 """(action, service that a role is passed to, or "") -> resources."""
+
+
+def where_it_fits(policy: Mapping[str, Any]) -> str:
+    """Where in IAM there is room for a policy, in a sentence: IAM counts its characters without white space.
+
+    The limits are those of IAM's quotas: a managed policy, all inline policies of a role, all of a user.
+    """
+    size = len(json.dumps(policy, separators=(",", ":")))
+    places = {
+        "a managed policy": 6_144,
+        "the inline policies of a role": 10_240,
+        "the inline policies of a user": 2_048,
+    }
+    told = [f"{name} ({most:,})" for name, most in places.items() if size <= most]
+    if not told:
+        return f"that is {size:,} characters, more than one policy may have: attach its statements as several"
+    return f"that is {size:,} characters: there is room for it in {' or '.join(told)}"
 
 
 class Permissions:
@@ -71,7 +90,7 @@ class Permissions:
         for resource in resources or ["*"]:
             yield action, "", resource
         if call.operation.startswith(("Create", "Register")) and (call.params.get("Tags") or call.params.get("tags")):
-            tagging = _TAGGING.get(call.service)
+            tagging = "iam:TagInstanceProfile" if call.name == _PROFILE else _TAGGING.get(call.service)
             for resource in resources if tagging else []:
                 yield str(tagging), "", resource
         yield from self._with_it(call)
@@ -96,8 +115,6 @@ class Permissions:
                 "ec2.amazonaws.com",
                 f"arn:{self._partition}:iam::{self._account_id}:role/{call.params['RoleName']}",
             )
-        if call.name == "iam:CreateInstanceProfile":
-            yield "iam:TagInstanceProfile", "", next(iter(self._resources(call)))
         if call.service == "ec2" and call.params.get("TagSpecifications"):
             yield "ec2:CreateTags", "", "*"
         if call.name in ("s3:HeadObject", "s3:GetObject"):

@@ -107,11 +107,12 @@ class PlannedWorld:
         found = self._objects.get((params["Bucket"], params["Key"]))
         if found is None or found[0] is None:
             return None
-        return {"Body": StreamingBody(io.BytesIO(found[0]), len(found[0])), "ContentLength": len(found[0])}
+        body = StreamingBody(io.BytesIO(found[0]), len(found[0]))
+        return {"Body": body, "ContentLength": len(found[0]), "LastModified": self._now}
 
     def _s3_HeadObject(self, params: Any) -> _Answer:
         found = self._objects.get((params["Bucket"], params["Key"]))
-        return None if found is None else {"ContentLength": found[1]}
+        return None if found is None else {"ContentLength": found[1], "LastModified": self._now}
 
     def _s3_ListObjectsV2(self, params: Any) -> _Answer:
         bucket, prefix = params["Bucket"], params.get("Prefix", "")
