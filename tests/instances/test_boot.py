@@ -96,7 +96,6 @@ async def test_user_data_that_fails_is_said_and_the_instance_runs_on(lab: Lab) -
     ("user_data", "why"),
     [
         ("#!/no/such/shell\necho x\n", "cannot run /var/lib/cloud/instance/scripts/part-001: No such file"),
-        ("#!/bin/bash\r\necho x\r\n", "its first line ends with a carriage return"),
         ("echo no first line\n", "Unhandled non-multipart (text/x-not-multipart) userdata"),
     ],
 )
@@ -104,6 +103,77 @@ async def test_user_data_that_cannot_be_run(lab: Lab, user_data: str, why: str) 
     spec = lab.spec(user_data.encode())
     await lab.boot(spec)
     assert why in await lab.booted(spec)
+
+
+async def test_a_script_with_line_ends_of_windows_runs(lab: Lab) -> None:
+    spec = lab.spec(b"#!/bin/bash\r\nset -e\r\nfor word in one two; do\r\necho word $word\r\ndone\r\n")
+    await lab.boot(spec)
+    console = await lab.booted(spec)
+    assert "word one\nword two\n" in console
+    assert "WARNING" not in console
+
+
+async def test_a_script_may_clear_the_state_of_cloud_init(lab: Lab) -> None:
+    """As scripts do that prepare an image; what cloud-init then cannot write is said."""
+    clear = b'#!/bin/sh\necho clears\nrm -rf "$HOME/../var/lib/cloud/"*\n'
+    config = b"#cloud-config\nruncmd:\n- echo runs on\n"
+    parts = b"".join(b"--x\nContent-Type: text/plain\n\n" + part + b"\n" for part in (clear, config))
+    spec = lab.spec(b"Content-Type: multipart/mixed; boundary=x\n\n" + parts + b"--x--\n")
+    handle = await lab.boot(spec)
+    console = await lab.booted(spec)
+    assert "clears\nruns on\n" in console
+    assert "cloud-init[WARNING]" not in console  # the second script's folder is back
+    await lab.engine.shut_down(handle, 10)
+    handle = await lab.boot(lab.spec(clear, "i-0a2"))
+    console = await lab.booted(lab.specs[-1])
+    assert "Failed to write boot finished file /var/lib/cloud/instance/boot-finished: No such file" in console
+    done, said = await lab.sh(handle, "cloud-init status --wait")
+    assert (done.code, said) == (1, "status: error\n")
+    assert lab.engine.is_running(handle)
+    await lab.engine.reboot(handle)
+    await lab.booted(lab.specs[-1], boots=2)
+    assert (await lab.sh(handle, "cloud-init status --wait"))[1] == "status: done\n"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "path: /srv/wrong, permissions: 99999999999999",
+        'path: "/srv/wr\\0ong"',
+        'path: "/srv/wr\\ud800ong"',
+        "path: /",
+        "path: /etc/passwd/below",
+        "path: /run/initctl",
+        "path: /srv/wrong, owner: nobody-of-this-name",
+    ],
+)
+async def test_a_file_that_cannot_be_written_is_said(private_lab: Lab, wrong: str) -> None:
+    entries = f"[{{{wrong}, content: x}}, {{path: /srv/right, content: written}}]"
+    spec = private_lab.spec(f"#cloud-config\nwrite_files: {entries}\nruncmd: [cat /srv/right]\n")
+    handle = await private_lab.boot(spec)
+    console = await private_lab.booted(spec)
+    assert "written" in console
+    if "initctl" in wrong:
+        assert "initctl: not understood: b'x'" in console  # the pipe of the first process, as anybody may write to it
+        return
+    assert "cloud-init[WARNING]: cannot write /" in console
+    assert (await private_lab.sh(handle, "cloud-init status"))[1] == "status: error\n"
+    assert private_lab.engine.is_running(handle)
+
+
+async def test_what_an_instance_leaves_in_the_way_of_cloud_init(lab: Lab) -> None:
+    spec = lab.spec("#!/bin/sh\necho hello\n")
+    handle = await lab.boot(spec)
+    await lab.booted(spec)
+    script = """
+        cd "$HOME/.." && rm -rf var/lib/cloud/instance var/log/cloud-init-output.log
+        mkdir -p var/lib/cloud/instance/x var/log/cloud-init-output.log
+    """
+    assert (await lab.sh(handle, script))[0].success
+    await lab.engine.reboot(handle)
+    console = await lab.booted(spec, boots=2)
+    assert "cannot write /var/log/cloud-init-output.log: " in console
+    assert lab.engine.is_running(handle)
 
 
 async def test_cloud_config_writes_files_before_it_runs_commands(lab: Lab) -> None:

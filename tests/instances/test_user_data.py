@@ -17,6 +17,15 @@ SCRIPT = b"#!/bin/bash\necho hello\n"
 PACKED = gzip.compress(SCRIPT, mtime=0)  # its time would be part of a test's name
 
 
+LARGE = {
+    "BOMB": base64.b64encode(gzip.compress(bytes(SIZE_LIMIT + 1), mtime=0)).decode(),
+    "HALF": base64.b64encode(gzip.compress(bytes(SIZE_LIMIT // 2), mtime=0)).decode(),
+    "DEEP": "[" * 5000,
+    "LONG": "9" * 5000,
+}
+"""By name, because what a test is given becomes its name."""
+
+
 def texts(scripts: list[Script]) -> dict[str, bytes]:
     return {script["name"]: base64.b64decode(script["content"]) for script in scripts}
 
@@ -137,13 +146,69 @@ def test_keys_without_effect_are_refused_by_name() -> None:
         ("write_files: [{path: /x, permissions: rw}]", "permissions"),
         ("write_files: [{path: /x, encoding: rot13}]", "encoding"),
         ("write_files: [{path: /x, encoding: gzip, content: x}]", "gzip"),
+        ("write_files: [{path: /x, encoding: b64, content: x}]", "base64"),
+        ("write_files: [{path: /x, encoding: gz+b64, content: BOMB}]", "larger than"),
+        ("write_files: [&x {path: /x, encoding: gz+b64, content: HALF}, *x, *x]", "larger than"),
+        ("write_files: [{path: /x, source: {uri: 'http://example.com/x'}}]", "/x has a source"),
+        ("write_files: [{path: /x, content: [a]}]", "a list as its content"),
+        ("runcmd: [[echo, [a]]]", "holds a list"),
+        ("runcmd: DEEP", "nested too deeply"),
+        ("x: 2021-13-45", "month must be in"),
+        ("x: LONG", "not YAML"),
+        ("x: !!bool perhaps", "not YAML"),
+        ("x: !!timestamp now", "not YAML"),
+        ("x: \0", "not YAML"),
     ],
 )
 def test_a_wrong_cloud_config_is_said_and_not_half_done(body: str, why: str) -> None:
+    for name, text in LARGE.items():
+        body = body.replace(name, text)
     steps = first_boot.steps(f"#cloud-config\n{body}\n".encode())
     assert steps["failed"]
     assert (steps["writes"], steps["scripts"], steps["early"]) == ([], [], [])
     assert why in steps["notes"][0]
+
+
+def test_messages_that_are_none_are_said() -> None:
+    deep = "".join(f"Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n" for n in range(3000))
+    steps = first_boot.steps(f"{deep}Content-Type: text/plain\n\n#!/bin/sh\n".encode())
+    assert steps["failed"]
+    assert "cannot be read: its parts are nested too deeply" in steps["notes"][0]
+
+
+def test_parts_are_bounded_together() -> None:
+    """A few packed bytes do not fill the memory by being there several times."""
+    half = base64.b64encode(gzip.compress(bytes(SIZE_LIMIT // 2 + 1), mtime=0)).decode()
+    one = f"--x\nContent-Type: text/plain\nContent-Transfer-Encoding: base64\n\n{half}\n"
+    steps = first_boot.steps(f"Content-Type: multipart/mixed; boundary=x\n\n{one}{one}--x--\n".encode())
+    assert "larger than" in steps["notes"][0]
+
+
+def test_gzip_of_several_members() -> None:
+    assert texts(first_boot.steps(gzip.compress(SCRIPT) + gzip.compress(b"echo two\n"))["scripts"]) == {
+        "part-001": SCRIPT + b"echo two\n"
+    }
+
+
+def test_line_ends_of_windows_are_those_of_scripts_only() -> None:
+    assert texts(first_boot.steps(b"#!/bin/sh\r\necho a\r\n")["scripts"]) == {"part-001": b"#!/bin/sh\necho a\n"}
+    mixed = b"#!/bin/sh\nprintf 'a\r\n'\r\n"  # its first line decides
+    assert texts(first_boot.steps(mixed)["scripts"]) == {"part-001": mixed}
+    steps = first_boot.steps(b"#cloud-config\r\nruncmd:\r\n- echo a\r\n- echo b\r\n")
+    assert texts(steps["scripts"]) == {"runcmd": b"#!/bin/sh\necho a\necho b\n"}
+
+
+def test_parts_run_by_the_names_of_their_files() -> None:
+    message = MIMEMultipart()
+    for text, name in (("c", "zz.sh"), ("unnamed", None), ("a", "../20 first.sh"), ("old", "same"), ("new", "same")):
+        part = MIMEText(f"#!/bin/sh\necho {text}\n", "x-shellscript")
+        if name is not None:
+            part.add_header("Content-Disposition", "attachment", filename=name)
+        message.attach(part)
+    message.attach(MIMEText("#cloud-config\nruncmd: [echo run]\n", "cloud-config"))
+    found = texts(first_boot.steps(message.as_bytes())["scripts"])
+    assert list(found) == [".._20first.sh", "part-002", "runcmd", "same", "zz.sh"]
+    assert found["same"] == b"#!/bin/sh\necho new\n"
 
 
 def test_later_boots_have_only_bootcmd() -> None:

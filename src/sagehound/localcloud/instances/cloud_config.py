@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import shlex
 from collections.abc import Iterator
 from typing import Any
@@ -11,9 +10,12 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from sagehound.localcloud.instances.boot_spec import Write
+from sagehound.localcloud.instances.user_data import SIZE_LIMIT, unzipped
 
 RUNCMD_SCRIPT = "runcmd"
 UNDERSTOOD = ("write_files", "runcmd", "bootcmd")
+NOT_YAML = (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What the YAML reader raises for what is none: dates that are no dates, tags on what they do not fit ..."""
 
 
 class NotUnderstood(ValueError):
@@ -28,8 +30,10 @@ def read(content: bytes) -> dict[str, Any]:
     """The mapping of a #cloud-config. NotUnderstood when it is none."""
     try:
         found = yaml.safe_load(content)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise NotUnderstood(f"it is not YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise NotUnderstood("it is not readable: it is nested too deeply") from error
+    except NOT_YAML as error:
+        raise NotUnderstood(f"it is not YAML: {' '.join(str(error).split()) or type(error).__name__}") from error
     if found is None:
         return {}
     if not isinstance(found, dict):
@@ -55,7 +59,7 @@ def commands(config: dict[str, Any], key: str) -> bytes | None:
 def _command(key: str, one: Any) -> str:
     if isinstance(one, str):
         return one
-    if isinstance(one, list):
+    if isinstance(one, list) and not any(isinstance(word, list | dict) for word in one):
         return " ".join(shlex.quote(str(word)) for word in one)
     raise NotUnderstood(f"{key} holds a {type(one).__name__}: commands are texts or lists of words")
 
@@ -65,36 +69,52 @@ def writes(config: dict[str, Any]) -> Iterator[Write]:
     given = config.get("write_files") or []
     if not isinstance(given, list):
         raise NotUnderstood(f"write_files is a {type(given).__name__}, not a list")
+    left = SIZE_LIMIT
     for entry in given:
         if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
             raise NotUnderstood("write_files has an entry without a path")
+        if "source" in entry:
+            raise NotUnderstood(f"write_files: {entry['path']} has a source, which the local cloud does not fetch")
+        content = _content(entry, left)
+        left -= len(content)
         yield Write(
             path=entry["path"],
-            content=encoded(_content(entry)),
+            content=encoded(content),
             mode=_mode(entry),
-            owner=str(entry.get("owner", "root:root")),
+            owner=str(_one(entry, "owner", "root:root")),
             append=bool(entry.get("append", False)),
         )
 
 
-def _content(entry: dict[str, Any]) -> bytes:
-    raw = entry.get("content", "")
+def _one(entry: dict[str, Any], key: str, default: str) -> Any:
+    """A member that is one value, and not a collection of them."""
+    found = entry.get(key, default)
+    if isinstance(found, list | dict):
+        raise NotUnderstood(f"write_files: {entry['path']} has a {type(found).__name__} as its {key}")
+    return found
+
+
+def _content(entry: dict[str, Any], limit: int) -> bytes:
+    raw = _one(entry, "content", "")
     data = raw if isinstance(raw, bytes) else str(raw).encode()
-    match str(entry.get("encoding", "text/plain")).lower():
+    match str(_one(entry, "encoding", "text/plain")).lower():
         case "text/plain" | "":
-            return data
+            found = data
         case "b64" | "base64":
-            return base64.b64decode(data)
+            found = base64.b64decode(data)
         case "gz" | "gzip":
-            return gzip.decompress(data)
+            found = unzipped(data, limit)
         case "gz+b64" | "gz+base64" | "gzip+b64" | "gzip+base64":
-            return gzip.decompress(base64.b64decode(data))
+            found = unzipped(base64.b64decode(data), limit)
         case other:
             raise NotUnderstood(f"write_files: {entry['path']} has the encoding {other!r}")
+    if len(found) > limit:
+        raise NotUnderstood(f"write_files holds more than {SIZE_LIMIT} bytes")
+    return found
 
 
 def _mode(entry: dict[str, Any]) -> int:
-    given = entry.get("permissions", "0644")
+    given = _one(entry, "permissions", "0644")
     try:
         return given if isinstance(given, int) else int(str(given), 8)
     except ValueError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import grp
+import json
 import os
 import pwd
 import shutil
@@ -16,6 +17,7 @@ from sagehound.localcloud.instances.console import Console, read_available, writ
 from sagehound.localcloud.instances.loop import Loop
 
 LOG, SCRIPTS = "/var/log/cloud-init-output.log", "/var/lib/cloud/instance/scripts"
+FINISHED, RESULT = "/var/lib/cloud/instance/boot-finished", "/run/cloud-init/result.json"
 
 
 class CloudInit:
@@ -27,21 +29,36 @@ class CloudInit:
         self._console = console
         self._done = done
         self._prefix = boot["prefix"]
-        self._log = os.open(self._path(LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
+        self._failed: list[str] = []
+        self._log = self._open_log()
         self._source, self._sink = os.pipe()
         os.set_blocking(self._source, False)
-        self._failed: list[str] = []
         self._queue: list[Script] = []
 
     def _path(self, path: str) -> str:
         return self._prefix + path
 
+    def _open_log(self) -> int:
+        path = self._path(LOG)
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o640)
+        except OSError as error:
+            self._failed.append("log")
+            self._console.say(f"cloud-init[WARNING]: cannot write {LOG}: {error}")
+            return os.open(os.devnull, os.O_WRONLY)
+
     def start(self, first: bool) -> None:
-        """Begin; the loop goes on with it."""
+        """Begin; the loop goes on with it. Whatever an instance has done to its disk, it does not fail here."""
         self._loop.watch(self._source, self._pump)
         self._say(f"Cloud-init running modules:final at {_now()}. Up {self._console.uptime:.2f} seconds.")
-        self._prepare()
-        steps = self._boot["steps"] if first and self._take_semaphore() else self._boot["later"]
+        try:
+            self._prepare()
+            new = first and self._take_semaphore()
+        except OSError as error:
+            self._fail("init", f"cannot keep state: {error}")
+            new = False
+        steps = self._boot["steps"] if new else self._boot["later"]
         for note in steps["notes"]:
             self._say(f"cloud-init[WARNING]: {note}")
         if steps["failed"]:
@@ -58,9 +75,9 @@ class CloudInit:
         link = self._path("/var/lib/cloud/instance")
         if not os.path.islink(link):
             os.symlink(f"instances/{self._boot['instance_id']}", link)
-        for name in ("boot-finished", "failed"):
-            if os.path.exists(f"{link}/{name}"):
-                os.unlink(f"{link}/{name}")
+        for path in (FINISHED, RESULT):
+            if os.path.lexists(self._path(path)):
+                os.unlink(self._path(path))
 
     def _take_semaphore(self) -> bool:
         """Once per instance, even where its owner did not come to keep that it has booted."""
@@ -76,13 +93,13 @@ class CloudInit:
         path = self._path("/" + write["path"].lstrip("/"))
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if write["append"] else os.O_TRUNC)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | (os.O_APPEND if write["append"] else os.O_TRUNC)
             descriptor = os.open(path, flags, 0o600)
             write_all(descriptor, base64.b64decode(write["content"]))
             os.close(descriptor)
             os.chmod(path, write["mode"])
             self._give(path, write["owner"])
-        except (OSError, LookupError) as error:
+        except (OSError, LookupError, OverflowError, ValueError) as error:
             self._fail("write-files", f"cannot write {write['path']}: {error}")
 
     def _give(self, path: str, owner: str) -> None:
@@ -99,25 +116,29 @@ class CloudInit:
             return
         script = self._queue.pop(0)
         inside = f"{SCRIPTS}/{script['name']}"
-        content = safe_power(base64.b64decode(script["content"]), self._prefix)
-        with open(os.open(self._path(inside), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o700), "wb") as file:
-            file.write(content)
-        null = os.open(os.devnull, os.O_RDONLY)
         try:
-            pid = spawn(
-                [self._path(inside)], self._boot["env"], self._prefix or "/", (null, self._sink, self._sink),
-                die_with_parent=bool(self._prefix),
-            )  # fmt: skip
+            self._put(self._path(inside), safe_power(base64.b64decode(script["content"]), self._prefix))
+            pid = self._run(self._path(inside))
         except OSError as error:
-            why = error.strerror or str(error)
-            if b"\r" in content.split(b"\n", 1)[0]:
-                why = "its first line ends with a carriage return: save it with Unix line ends"
-            self._fail("scripts-user", f"cannot run {inside}: {why}")
+            self._fail("scripts-user", f"cannot run {inside}: {error.strerror or error}")
             self._next()
             return
+        self._loop.when_ended(pid, lambda code: self._ended(inside, code))
+
+    def _put(self, path: str, content: bytes) -> None:
+        """A script's file; an earlier one may have cleared the folder, as those do that prepare an image."""
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK
+        with open(os.open(path, flags, 0o700), "wb") as file:
+            file.write(content)
+
+    def _run(self, path: str) -> int:
+        null = os.open(os.devnull, os.O_RDONLY)
+        outputs = (null, self._sink, self._sink)
+        try:
+            return spawn([path], self._boot["env"], self._prefix or "/", outputs, die_with_parent=bool(self._prefix))
         finally:
             os.close(null)
-        self._loop.when_ended(pid, lambda code: self._ended(inside, code))
 
     def _ended(self, path: str, code: int) -> None:
         self._pump()
@@ -129,16 +150,27 @@ class CloudInit:
         if self._failed:
             modules = ", ".join(sorted(set(self._failed)))
             self._say(f"cloud-init[WARNING]: Failed to run {modules} (scripts in {SCRIPTS}); the instance runs on")
-        folder = self._path("/var/lib/cloud/instance")
-        if self._failed:
-            self._mark(f"{folder}/failed")
-        self._say(f"Cloud-init finished at {_now()}. Datasource DataSourceEc2.  Up {self._console.uptime:.2f} seconds")
-        self._mark(f"{folder}/boot-finished")
+        finished = f"Cloud-init finished at {_now()}. Datasource DataSourceEc2.  Up {self._console.uptime:.2f} seconds"
+        self._say(finished)
+        try:
+            with open(self._path(FINISHED), "w") as file:
+                file.write(f"{self._console.uptime:.2f} - {_now()}\n")
+        except OSError as error:
+            self._fail("final-message", f"Failed to write boot finished file {FINISHED}: {error.strerror}")
+        self._tell_result()
         self._done()
 
-    def _mark(self, path: str) -> None:
-        with open(path, "w") as file:
-            file.write(f"{self._console.uptime:.2f} - {_now()}\n")
+    def _tell_result(self) -> None:
+        """For `cloud-init status`; scripts that read it themselves find what cloud-init writes."""
+        path = self._path(RESULT)
+        errors = sorted(set(self._failed))
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(f"{path}.new", "w") as file:
+                json.dump({"v1": {"datasource": "DataSourceEc2", "errors": errors}}, file, indent=1)
+            os.replace(f"{path}.new", path)
+        except OSError as error:
+            self._fail("final-message", f"Failed to write {RESULT}: {error.strerror}")
 
     def _fail(self, module: str, text: str) -> None:
         self._failed.append(module)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import binascii
-import zlib
-
 from sagehound.localcloud.instances import cloud_config, user_data
 from sagehound.localcloud.instances.boot_spec import Script, Steps
-from sagehound.localcloud.instances.cloud_config import NotUnderstood, encoded
+from sagehound.localcloud.instances.cloud_config import encoded
 from sagehound.localcloud.instances.user_data import Kind, Part, Unreadable
+
+BAD_MESSAGE = (AttributeError, LookupError, TypeError, ValueError)
+"""What the reader of MIME messages raises for what is none."""
 
 
 def steps(given: bytes | None) -> Steps:
@@ -19,12 +19,21 @@ def steps(given: bytes | None) -> Steps:
     except Unreadable as error:
         _refuse(found, f"user data cannot be read: {error}")
         return found
+    except RecursionError:
+        _refuse(found, "user data cannot be read: its parts are nested too deeply")
+        return found
+    except BAD_MESSAGE as error:
+        _refuse(found, f"user data cannot be read: it is no MIME message: {error}")
+        return found
     runcmd: list[bytes] = []
     for number, part in enumerate(parts, 1):
         _add(found, part, number, runcmd)
     if runcmd:
-        # Sorted by name, as cloud-init's run-parts does: part-001 runs before runcmd.
         found["scripts"].append(Script(name=cloud_config.RUNCMD_SCRIPT, content=encoded(b"\n".join(runcmd))))
+    # Files of one folder, run by name, as cloud-init's run-parts does: part-001 before runcmd, and of two of the same
+    # name the last.
+    files = {script["name"]: script for script in found["scripts"]}
+    found["scripts"] = [files[name] for name in sorted(files)]
     return found
 
 
@@ -36,7 +45,7 @@ def every_boot(given: bytes | None) -> Steps:
 
 def _add(found: Steps, part: Part, number: int, runcmd: list[bytes]) -> None:
     if part.kind is Kind.SCRIPT:
-        found["scripts"].append(Script(name=f"part-{number:03}", content=encoded(part.content)))
+        found["scripts"].append(Script(name=part.name, content=encoded(part.content)))
     elif part.kind is Kind.CLOUD_CONFIG:
         _add_config(found, part, number, runcmd)
     else:
@@ -50,7 +59,7 @@ def _add_config(found: Steps, part: Part, number: int, runcmd: list[bytes]) -> N
         writes = list(cloud_config.writes(config))
         early = cloud_config.commands(config, "bootcmd")
         late = cloud_config.commands(config, "runcmd")
-    except (NotUnderstood, binascii.Error, zlib.error, OSError, EOFError) as error:
+    except ValueError as error:  # NotUnderstood, or text that is no base64, no Unicode, no gzip data
         _refuse(found, f"part {number} of the user data, a #cloud-config, is not carried out: {error}")
         return
     for key in cloud_config.refused(config):

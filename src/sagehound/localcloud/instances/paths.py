@@ -39,9 +39,19 @@ def resolved(disk: str, path: str) -> str:
 
 
 def folder(disk: str, path: str) -> str:
-    """The folder at `path` of the instance, made where it is missing."""
-    found = resolved(disk, path)
-    os.makedirs(found, exist_ok=True)
+    """The folder at `path` of the instance, made where it is missing, or where a file or a link to none is instead."""
+    found, here = disk, ""
+    for name in filter(None, path.split("/")):
+        above, here = found, f"{here}/{name}"
+        try:
+            found = resolved(disk, here)
+            os.makedirs(found, exist_ok=True)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTDIR, errno.ELOOP):
+                raise
+            found = os.path.join(above, name)
+            os.unlink(found)
+            os.mkdir(found)
     return found
 
 
@@ -52,10 +62,8 @@ def place(disk: str, path: str) -> str:
 
 
 def write(disk: str, path: str, content: str | bytes, mode: int = 0o644) -> str:
-    """Put a file at `path` of the instance, in place of a file or link that is there; where it lies on this machine."""
-    target = place(disk, path)
-    if os.path.lexists(target):
-        os.unlink(target)
+    """Put a file at `path` of the instance, in place of whatever is there; where it lies on this machine."""
+    target = _free(disk, path)
     with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content.encode() if isinstance(content, str) else content)
         os.fchmod(file.fileno(), mode)
@@ -64,18 +72,21 @@ def write(disk: str, path: str, content: str | bytes, mode: int = 0o644) -> str:
 
 def new_folder(disk: str, path: str) -> str:
     """An empty folder at `path` of the instance, in place of whatever is there."""
-    target = place(disk, path)
-    if os.path.islink(target) or os.path.isfile(target):
-        os.unlink(target)
-    elif os.path.lexists(target):
-        shutil.rmtree(target)
+    target = _free(disk, path)
     os.mkdir(target)
     return target
 
 
 def link(disk: str, path: str, target: str) -> None:
-    """A symbolic link at `path` of the instance, in place of a file or link that is there."""
-    found = place(disk, path)
-    if os.path.lexists(found):
-        os.unlink(found)
-    os.symlink(target, found)
+    """A symbolic link at `path` of the instance, in place of whatever is there."""
+    os.symlink(target, _free(disk, path))
+
+
+def _free(disk: str, path: str) -> str:
+    """The place of a file, with nothing there any more."""
+    target = place(disk, path)
+    if os.path.isdir(target) and not os.path.islink(target):
+        shutil.rmtree(target)
+    elif os.path.lexists(target):
+        os.unlink(target)
+    return target

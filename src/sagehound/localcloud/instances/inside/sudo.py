@@ -1,4 +1,4 @@
-"""sudo for an instance, whose users are all sudoers: `sudo [-E] [-i] [-u USER] [NAME=VALUE...] COMMAND...`."""
+"""sudo for an instance, whose users are all sudoers: `sudo [-EHi] [-u USER] [NAME=VALUE...] COMMAND...`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import pwd
 import re
 import sys
 
-VALUED = {"-u", "--user", "-g", "--group", "-h", "-p", "-C", "-D"}
+VALUED = "ugpCD"
+LONG_VALUED = ("--user", "--group", "--prompt", "--chdir", "--close-from")
 
 
 def main(words: list[str]) -> int:
@@ -17,13 +18,18 @@ def main(words: list[str]) -> int:
         word = rest.pop(0)
         if word == "--":
             break
-        if word.startswith("--user="):
-            user = word.partition("=")[2]
-        elif word in VALUED:
-            value = rest.pop(0) if rest else ""
-            user = value if word in ("-u", "--user") else user
+        if word.startswith("--"):
+            option, equals, value = word.partition("=")
+            if option in LONG_VALUED and not equals:
+                value = rest.pop(0) if rest else ""
+            user = value if option == "--user" else user
+            login = login or option == "--login"
         elif word.startswith("-"):
-            login = login or (word in ("-i", "--login") or (not word.startswith("--") and "i" in word))
+            letters, option, value = split(word)
+            if option and not value:
+                value = rest.pop(0) if rest else ""
+            user = value if option == "u" else user
+            login = login or "i" in letters
         else:
             name, _, value = word.partition("=")
             given[name] = value
@@ -46,6 +52,14 @@ def main(words: list[str]) -> int:
     except OSError as error:
         print(f"sudo: {command[0]}: {error.strerror}", file=sys.stderr)
         return 1
+
+
+def split(word: str) -> tuple[str, str, str]:
+    """Short options written as one, `-Hu`: those without a value, the one with a value, and that, if it is there."""
+    for place, letter in enumerate(word):
+        if letter in VALUED:
+            return word[1:place], letter, word[place + 1 :]
+    return word[1:], "", ""
 
 
 def become(user: pwd.struct_passwd) -> None:

@@ -14,7 +14,7 @@ def main(words: list[str]) -> int:
     """Fetch each address into a file; 8 when a server refuses, 4 when it is not reached, as wget ends."""
     quiet = keep = False
     output, folder, addresses = "", ".", []
-    rest = iter(words)
+    rest = iter([one for word in words for one in split(word)])
     for word in rest:
         if word in ("-O", "--output-document"):
             output = next(rest, "")
@@ -31,6 +31,20 @@ def main(words: list[str]) -> int:
         print("wget: missing URL", file=sys.stderr)
         return 1
     return max(fetch(address, output, folder, quiet, keep) for address in addresses)
+
+
+def split(word: str) -> list[str]:
+    """`-qO-` as `-q -O -`; options that are not such a chain as they are."""
+    if word.startswith("--output-document="):
+        return ["-O", word.partition("=")[2]]
+    if not word.startswith("-") or word.startswith("--") or word in ("-", "-nv", "-nc"):
+        return [word]
+    found = []
+    for place, letter in enumerate(word[1:], 1):
+        found.append(f"-{letter}")
+        if letter in "OP":
+            return found + ([word[place + 1 :]] if word[place + 1 :] else [])
+    return found
 
 
 def fetch(address: str, output: str, folder: str, quiet: bool, keep: bool) -> int:
