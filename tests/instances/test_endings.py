@@ -8,8 +8,10 @@ import signal
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
+from sagehound.localcloud.instances.init import FIRST_PROCESS
 from sagehound.localcloud.instances.spec import Ending, NotRunning
 from tests.waiting import until
 
@@ -88,6 +90,37 @@ async def test_stopped_while_it_boots(lab: Lab) -> None:
         await lab.engine.shut_down(booting.result(), 1)
     assert processes_of(spec.root) == []
     handle = await lab.boot(spec)  # and nothing is in the way of the next boot
+    await lab.engine.shut_down(handle, 0)
+    assert lab.endings == {spec.instance_id: Ending.SHUT_DOWN}
+
+
+async def test_one_whose_first_process_does_not_answer_is_killed(lab: Lab) -> None:
+    spec = lab.spec("#!/bin/bash\n(setsid sleep 600 &)\n")
+    handle = await lab.boot(spec)
+    await lab.booted(spec)
+    below = psutil.Process(handle["program"]["pid"]).children(recursive=True)
+    (first,) = [process for process in below if FIRST_PROCESS in process.cmdline()]
+    first.suspend()
+    rebooting = asyncio.create_task(lab.engine.reboot(handle))
+    await lab.engine.shut_down(handle, 0)
+    with pytest.raises(NotRunning):
+        await rebooting
+    assert lab.endings == {spec.instance_id: Ending.SHUT_DOWN}
+    assert processes_of(spec.root) == []
+
+
+@pytest.mark.parametrize("what", ["mkfifo $LOG", "mkfifo /tmp/pipe; ln -s /tmp/pipe $LOG", "ln -s nowhere $LOG"])
+async def test_what_is_in_the_place_of_the_log_stops_no_boot(private_lab: Lab, what: str) -> None:
+    lab = private_lab
+    spec = lab.spec("#!/bin/bash\necho once\n")
+    handle = await lab.boot(spec)
+    await lab.booted(spec)
+    log = "/var/log/cloud-init-output.log"
+    done, said = await lab.sh(handle, f"LOG={log}; rm $LOG; {what}")
+    assert done.success, said
+    await lab.engine.reboot(handle)
+    await lab.booted(spec, boots=2)
+    assert "Cloud-init finished" in (await lab.sh(handle, f"test -f {log} && cat {log}"))[1]
     await lab.engine.shut_down(handle, 0)
     assert lab.endings == {spec.instance_id: Ending.SHUT_DOWN}
 

@@ -16,6 +16,8 @@ from sagehound.localcloud.instances.spec import BytesSink, Command, NotRunning
 from sagehound.localcloud.processes.supervisor import Exit
 
 READ_SIZE = 65_536
+ANSWER_LIMIT = 10.0
+"""Seconds in which an instance that is well answers: what runs on it can keep its first process from doing so."""
 
 
 @contextmanager
@@ -56,6 +58,16 @@ async def ask(connection: socket.socket, request: dict[str, Any], descriptors: S
     return answer | ({"descriptor": received[0]} if received else {})
 
 
+async def _ask_soon(run: Path, request: dict[str, Any], descriptors: Sequence[int] = ()) -> dict[str, Any]:
+    """The answer to a request that is answered at once. NotRunning: there is none, or not within the time limit."""
+    try:
+        with connected(run) as connection:
+            async with asyncio.timeout(ANSWER_LIMIT):
+                return await ask(connection, request, descriptors)
+    except TimeoutError as error:
+        raise NotRunning(f"the instance has not answered within {ANSWER_LIMIT:g} s") from error
+
+
 async def _readable(connection: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
@@ -68,14 +80,12 @@ async def _readable(connection: socket.socket) -> None:
 
 async def keep_listener(run: Path, listener: socket.socket) -> None:
     """Let the instance hold its metadata service's socket: the port stays its own while no server runs."""
-    with connected(run) as connection:
-        await ask(connection, {"do": "keep"}, [listener.fileno()])
+    await _ask_soon(run, {"do": "keep"}, [listener.fileno()])
 
 
 async def kept_listener(run: Path) -> socket.socket | None:
     """The socket of `keep_listener` in a new server; None when the earlier one died before it gave it away."""
-    with connected(run) as connection:
-        answer = await ask(connection, {"do": "give"})
+    answer = await _ask_soon(run, {"do": "give"})
     if "descriptor" not in answer:
         return None
     listener = socket.socket(fileno=answer["descriptor"])
@@ -84,9 +94,8 @@ async def kept_listener(run: Path) -> socket.socket | None:
 
 
 async def power(run: Path, what: str, grace: float) -> None:
-    """Ask for `shut-down` or `reboot`."""
-    with connected(run) as connection:
-        await ask(connection, {"do": what, "grace": grace})
+    """Ask for `shut-down` or `reboot`. NotRunning when it has not been taken within the time limit, too."""
+    await _ask_soon(run, {"do": what, "grace": grace})
 
 
 async def run_command(run: Path, command: Command, stdout: BytesSink, stderr: BytesSink) -> Exit:

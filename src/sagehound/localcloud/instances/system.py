@@ -6,10 +6,11 @@ import json
 import os
 import signal
 import socket
+import stat
 
 from sagehound.localcloud.instances import children
 from sagehound.localcloud.instances.boot_spec import BootSpec
-from sagehound.localcloud.instances.cloud_init import CloudInit, clear
+from sagehound.localcloud.instances.cloud_init import LOG, CloudInit, clear
 from sagehound.localcloud.instances.console import Console, read_available
 from sagehound.localcloud.instances.loop import Loop
 from sagehound.localcloud.instances.requests import Requests
@@ -58,6 +59,7 @@ class System:
         if self._private:
             self._pipe("/dev/console", 0o622, self._on_console)
         self._loop.at("memory", MEMORY_LOOK, self._look_at_memory)
+        self._make_way(LOG)
         self._cloud_init = CloudInit(self._boot, self._loop, self._console, self._booted)
         self._cloud_init.start(self._first)
 
@@ -72,6 +74,17 @@ class System:
         self._pipes.append(descriptor)
         assert callable(on_data)
         self._loop.watch(descriptor, lambda: on_data(descriptor))
+
+    def _make_way(self, path: str) -> None:
+        """What is there and is no file goes, before anything runs: a pipe that nobody reads would stop us for ever."""
+        path = self._prefix + path
+        try:
+            kind = os.stat(path).st_mode
+        except FileNotFoundError:
+            return
+        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
+            os.unlink(path)
+            self._console.say(f"{path} was no file, and has been removed")
 
     def _booted(self) -> None:
         self._console.say(f"\n{self._boot['hostname']} login: ")
