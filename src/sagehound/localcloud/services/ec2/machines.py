@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sagehound.localcloud.instances.spec import Ending, Handle, InstanceEngine, InstanceSpec, Metadata
+from sagehound.localcloud.instances.spec import Ending, Handle, InstanceEngine, InstanceSpec, Metadata, NotRunning
 from sagehound.localcloud.services.ec2 import instance_types, states
 from sagehound.localcloud.services.ec2.states import LIFECYCLE
 from sagehound.localcloud.services.ec2.table import InstanceTable
@@ -60,9 +60,8 @@ class Machines:
             if "Handle" in record:
                 try:
                     await self._adopt(record)
-                except OSError as reason:
-                    # One instance that cannot be looked after keeps nobody from the others.
-                    logger.error("instance %s is not adopted: %s", instance_id, reason)
+                except Exception:  # one instance that cannot be looked after keeps nobody from the others
+                    logger.exception("instance %s is not adopted", instance_id)
             if record["InstanceState"] in states.UNSETTLED:
                 self.settle(region, instance_id)
 
@@ -132,6 +131,9 @@ class Machines:
                 except OSError as reason:
                     logger.error("instance %s, %s, is tried again: %s", instance_id, state, reason)
                     await asyncio.sleep(AGAIN)
+                except Exception:  # a mistake of ours leaves no instance on its way for ever
+                    logger.exception("instance %s, %s, is tried again", instance_id, state)
+                    await asyncio.sleep(AGAIN)
 
     async def _step(self, record: Record) -> None:
         state = record["InstanceState"]
@@ -155,14 +157,18 @@ class Machines:
                     partial(self._ended, region),
                 )
             except OSError as reason:
-                self._failed(region, instance_id, reason)
+                logger.error("instance %s does not start: %s", instance_id, reason)
+                self._failed(region, instance_id, str(reason))
+                return
+            except Exception as mistake:
+                logger.exception("instance %s does not start", instance_id)
+                self._failed(region, instance_id, f"{type(mistake).__name__}: {mistake}")
                 return
             self._update(region, instance_id, Handle=handle, FirstBootDone=True)
         self._become(region, instance_id, "pending", "running")
 
-    def _failed(self, region: str, instance_id: str, reason: OSError) -> None:
+    def _failed(self, region: str, instance_id: str, reason: str) -> None:
         """A first start that fails leaves nothing, as on AWS; a later one leaves the instance stopped."""
-        logger.error("instance %s does not start: %s", instance_id, reason)
         told = states.reason("Server.InternalError", f"Internal error on launch: {reason}")
         members = {"StateReason": told, "StateTransitionReason": "Server.InternalError"}
         record = self._table.find(region, instance_id)
@@ -196,7 +202,10 @@ class Machines:
         async with self._locks[(region, instance_id)]:
             record = self._table.find(region, instance_id)
             if record is not None and record["InstanceState"] == "running" and self.is_running(record):
-                await self._engine.reboot(record["Handle"])
+                try:
+                    await self._engine.reboot(record["Handle"])
+                except NotRunning as reason:
+                    logger.error("instance %s does not reboot: %s", instance_id, reason)
 
     def _ended(self, region: str, instance_id: str, ending: Ending) -> None:
         """What the engine calls when an instance has come to its end."""
