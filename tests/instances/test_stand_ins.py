@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import http.server
+import os
+import pwd
 import subprocess
 import sys
+import threading
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from sagehound.localcloud.instances import privacy, stand_ins
-from sagehound.localcloud.instances.inside import shutdown
+from sagehound.localcloud.instances.inside import shutdown, wget
+
+ME = pwd.getpwuid(os.geteuid()).pw_name
 
 
 @pytest.mark.parametrize(
@@ -68,6 +75,50 @@ def test_wget_of_what_is_not_there(tmp_path: Path) -> None:
     assert run("wget", "http://127.0.0.1:1/x.zip", cwd=tmp_path).returncode == 4
     assert run("wget", "--mirror", "http://127.0.0.1:1/", cwd=tmp_path).returncode == 2
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "split"),
+    [
+        (["-qO-"], ["-q", "-O", "-"]),
+        (["-qO", "file"], ["-q", "-O", "file"]),
+        (["-Ofile", "-nv"], ["-O", "file", "-nv"]),
+        (["--output-document=file"], ["-O", "file"]),
+        (["--quiet", "-", "http://x/-qO-"], ["--quiet", "-", "http://x/-qO-"]),
+    ],
+)
+def test_options_of_wget_in_one_word(words: list[str], split: list[str]) -> None:
+    assert [one for word in words for one in wget.split(word)] == split
+
+
+def test_wget_writes_to_standard_output(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("of a server")
+    handler = partial(Silent, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            address = f"http://127.0.0.1:{server.server_port}/text"
+            assert run("wget", "-qO-", address, cwd=tmp_path).stdout == "of a server"
+            assert run("wget", "-qOcopy", address, cwd=tmp_path).stdout == ""
+        finally:
+            server.shutdown()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "text"]
+
+
+class Silent(http.server.SimpleHTTPRequestHandler):
+    """Says nothing on the terminal."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "options", [["-Hu", ME], ["-EHu", ME], [f"-u{ME}"], ["-u", ME], [f"--user={ME}"], ["--user", ME]]
+)
+def test_sudo_takes_the_user_as_sudo_does(tmp_path: Path, options: list[str]) -> None:
+    done = run("sudo", *options, "-n", "--", "sh", "-c", "echo $USER $1", "sh", "-i", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"{ME} -i\n"), done.stderr
+    assert "unknown user" in run("sudo", "-Hu", "no-such-user", "true", cwd=tmp_path).stderr
 
 
 def test_a_system_python_does_not_hide_the_stand_ins(tmp_path: Path) -> None:
