@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from sagehound.localcloud.instances import tokens, tree
-from sagehound.localcloud.instances.imds import MetadataService, new_listener
+from sagehound.localcloud.instances.imds import BODY_LIMIT, HEAD_LIMIT, MetadataService, new_listener
 from sagehound.localcloud.instances.spec import InstanceSpec, MetadataOptions
 
 from .conftest import Lab
@@ -149,6 +149,51 @@ async def test_bytes_that_are_no_request(service: Service) -> None:
     writer.write(b"\x00\x01nonsense\r\n\r\n")
     assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
     writer.close()
+
+
+async def test_a_head_has_a_limit(service: Service) -> None:
+    assert (await service.ask("/latest/meta-data/instance-id", **{"X-Long": "x" * 12_000}))[0] == 401
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    start = b"GET / HTTP/1.1\r\nX-Long: "
+    writer.write(start + b"x" * (HEAD_LIMIT + 1 - len(start)))
+    assert (await reader.read()).startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+    writer.close()
+
+
+async def test_what_follows_a_head_has_a_limit(service: Service) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    start = b"PUT /latest/api/token HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Trailer: "
+    writer.write(start + b"x" * (HEAD_LIMIT + BODY_LIMIT + 1 - len(start)))
+    assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+    writer.close()
+
+
+async def test_many_small_requests_on_one_connection(service: Service) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    number = 2 * (HEAD_LIMIT + BODY_LIMIT) // 18
+    writer.write(b"GET / HTTP/1.1\r\n\r\n" * number + b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n")
+    assert (await reader.read()).count(b"HTTP/1.1 401 ") == number + 1
+    writer.close()
+
+
+async def test_another_protocol_is_not_gone_over_to(service: Service) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    writer.write(b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
+    answer = await reader.read()
+    assert (answer.startswith(b"HTTP/1.1 401 "), answer.count(b"HTTP/1.1 ")) == (True, 1)
+    writer.close()
+
+
+async def test_a_mistake_of_ours_is_logged_and_is_not_the_clients(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.facts.given = None  # type: ignore[assignment]
+    assert (await service.ask("/latest/meta-data/instance-id"))[0] == 500
+    (logged,) = caplog.records
+    assert "cannot answer GET /latest/meta-data/instance-id" in logged.getMessage()
+    assert logged.exc_info is not None
+    service.facts.given = MetadataOptions()
+    assert (await service.get("/latest/meta-data/instance-id"))[0] == 200
 
 
 def test_lookup() -> None:

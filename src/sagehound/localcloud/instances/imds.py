@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import re
 import socket
 import time
@@ -20,13 +21,17 @@ import httptools
 from sagehound.localcloud.instances import tokens, tree
 from sagehound.localcloud.instances.spec import InstanceSpec, Metadata, MetadataOptions
 
+logger = logging.getLogger(__name__)
 TOKEN_HEADER, TTL_HEADER = "x-aws-ec2-metadata-token", "x-aws-ec2-metadata-token-ttl-seconds"
 VERSION = re.compile(r"latest|1\.0|20\d\d-\d\d-\d\d")
 CREDENTIALS = "meta-data/iam/security-credentials"
 REASONS = {
     200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
+    431: "Request Header Fields Too Large", 500: "Internal Server Error",
 }  # fmt: skip
-BODY_LIMIT = 64 * 1024
+HEAD_LIMIT, BODY_LIMIT = 16 * 1024, 64 * 1024
+FEED = 4096
+"""Bytes that the parser gets at once: as much more than a limit it may keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,9 @@ class MetadataService:
 
     async def listen(self, listener: socket.socket) -> None:
         """Serve on a socket that listens already; requests that came while nobody served are answered now."""
-        self._server = await asyncio.get_running_loop().create_server(lambda: _Connection(self), sock=listener)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Connection(self), sock=listener, start_serving=False)
+        await self._server.start_serving()
 
     def close(self) -> None:
         """Stop answering; the listening socket is closed here."""
@@ -174,6 +181,7 @@ class _Connection(asyncio.Protocol):
         self._url = b""
         self._headers: dict[str, str] = {}
         self._size = 0
+        self._in_head = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -182,10 +190,21 @@ class _Connection(asyncio.Protocol):
         self._transport = None
 
     def data_received(self, data: bytes) -> None:
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserError:
-            self._send(Answer(400), close=True)
+        for begin in range(0, len(data), FEED):
+            if self._transport is None or self._transport.is_closing():
+                return
+            part = data[begin : begin + FEED]
+            self._size += len(part)
+            try:
+                self._parser.feed_data(part)
+            except httptools.HttpParserUpgrade:
+                self._transport.close()  # it has been answered; another protocol there is not
+            except httptools.HttpParserError:
+                self._send(Answer(400), close=True)
+            if self._in_head and self._size > HEAD_LIMIT:
+                self._send(Answer(431), close=True)
+            elif self._size > HEAD_LIMIT + BODY_LIMIT:  # what follows a body in chunks counts as well
+                self._send(Answer(400), close=True)
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -193,23 +212,25 @@ class _Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
-    def on_body(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size > BODY_LIMIT:
-            self._send(Answer(400), close=True)
+    def on_headers_complete(self) -> None:
+        self._in_head = False
 
     def on_message_complete(self) -> None:
         method = self._parser.get_method().decode("latin-1")
         path = "/" + self._url.decode("latin-1").partition("?")[0].lstrip("/")  # `${ENDPOINT}/latest` may give two
-        answer = self._service.answer(method, path, self._headers)
-        if method == "PUT" and self._transport is not None:
-            _limit_hops(self._transport, self._service.options().http_put_response_hop_limit)
+        try:
+            answer = self._service.answer(method, path, self._headers)
+            if method == "PUT" and self._transport is not None:
+                _limit_hops(self._transport, self._service.options().http_put_response_hop_limit)
+        except Exception:  # the parser would take it for a mistake of the client
+            logger.exception("the metadata service cannot answer %s %s", method, path)
+            answer = Answer(500)
         keep = self._parser.should_keep_alive()
         self._start()
         self._send(answer, close=not keep, head_only=method == "HEAD")
 
     def _send(self, answer: Answer, close: bool, head_only: bool = False) -> None:
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.write(answer.message(head_only))
             if close:
                 self._transport.close()
