@@ -67,6 +67,20 @@ def _status_without_token(handle: dict[str, Any]) -> int:
     return status
 
 
+async def test_adopted_before_it_can_be_asked_anything(lab: Lab) -> None:
+    """A server that dies at once leaves one without its control socket: as if it had come to no more than that."""
+    handle = await asyncio.to_thread(killed_owner, lab, COUNTING, "line 2\n")
+    spec = lab.specs[0]
+    (spec.root / "run" / "control").unlink()
+    assert await lab.engine.adopt(spec, lab.metadata, handle, lab.on_end)
+    now = lab.console(spec).count("line ")
+    await until(lambda: lab.console(spec).count("line ") > now + 3)
+    assert lab.endings == {}
+    await lab.engine.shut_down(handle, 10)
+    assert lab.endings == {spec.instance_id: Ending.SHUT_DOWN}
+    assert processes_of(spec.root) == []
+
+
 async def test_one_that_has_ended_meanwhile_tells_how(lab: Lab) -> None:
     handle = await asyncio.to_thread(killed_owner, lab, "#!/bin/bash\necho ready\nsleep 1\npoweroff\n", "ready")
     spec = lab.specs[0]

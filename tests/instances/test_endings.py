@@ -125,6 +125,37 @@ async def test_what_is_in_the_place_of_the_log_stops_no_boot(private_lab: Lab, w
     assert lab.endings == {spec.instance_id: Ending.SHUT_DOWN}
 
 
+async def test_a_boot_that_is_cancelled_leaves_nobody_at_work_on_its_disk(lab: Lab) -> None:
+    spec = lab.spec()
+    booting = asyncio.create_task(lab.boot(spec))
+    await until(lambda: (spec.root / "run" / "handle.json").exists())
+    booting.cancel()
+    await asyncio.wait([booting])
+    assert booting.cancelled()
+    assert (spec.root / "disk/opt/sagehound/bin/poweroff").exists()
+    assert processes_of(spec.root) == []
+    await lab.engine.remove(spec)
+    assert not spec.root.exists()
+
+
+async def test_a_program_that_cannot_be_started_leaves_no_descriptor(lab: Lab) -> None:
+    spec = lab.spec()
+    (spec.root / "run" / "program.json").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        await lab.boot(spec)
+    opened = [os.path.realpath(path) for path in Path("/proc/self/fd").iterdir()]
+    assert [path for path in opened if path.startswith(str(spec.root))] == []
+    assert not (spec.root / "run" / "ready").exists()
+
+
+async def test_what_a_killed_server_has_left_of_its_probe_goes(private_lab: Lab) -> None:
+    later = Lab(private_lab.data_dir)
+    left = later.data_dir / "probe-abc" / "disk.changes"
+    left.mkdir(parents=True)
+    assert await later.engine.why_not_private() == ""
+    assert list(later.data_dir.glob("probe-*")) == []
+
+
 async def test_a_killed_first_process_is_a_crash(lab: Lab) -> None:
     spec = lab.spec("#!/bin/bash\n(setsid sleep 600 &)\necho ready\nsleep 600\n")
     handle = await lab.boot(spec)
@@ -159,8 +190,8 @@ async def test_a_root_that_cannot_be_made_is_said(private_lab: Lab) -> None:
 
 async def test_what_cannot_be_started_is_said(lab: Lab) -> None:
     spec = lab.spec()
-    (spec.root / "disk" / "etc").mkdir(parents=True)
-    (spec.root / "disk" / "var").write_text("a file where a folder belongs")
+    spec.root.mkdir(parents=True)
+    (spec.root / "disk").write_text("a file where a folder belongs")
     with pytest.raises(OSError):
         await lab.boot(spec)
     assert processes_of(spec.root) == []

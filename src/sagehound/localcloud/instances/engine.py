@@ -8,10 +8,11 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from sagehound.localcloud.instances import boot_file, control, disk
 from sagehound.localcloud.instances.imds import MetadataService, new_listener
@@ -30,6 +31,8 @@ from sagehound.localcloud.instances.spec import (
 from sagehound.localcloud.processes.supervisor import Exit, Host, Supervisor
 
 logger = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
 KILL_PATIENCE = 10.0
 """Seconds beside the grace that an instance's own way down gets."""
 
@@ -78,16 +81,16 @@ class Instances:
         try:
             given = {**env, "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://{name or '127.0.0.1'}:{port}"}
             boot_file.keep_handle(spec.root, handle)
-            path = await asyncio.to_thread(boot_file.write, spec, given, name, token, first, self._privacy)
+            path = await _to_its_end(boot_file.write, spec, given, name, token, first, self._privacy)
             handle["program"] = await self._start(spec, path)
             with suppress(NotRunning):  # its user data has ended it already: `ended` is called
                 await control.keep_listener(run, listener)
+            await self._look_after(spec, metadata, handle, listener, ended)
         except BaseException:
             listener.close()
             if "program" in handle:
                 await self._kill(handle["program"])
             raise
-        await self._look_after(spec, metadata, handle, listener, ended)
         return handle
 
     async def _start(self, spec: InstanceSpec, path: Path) -> Handle:
@@ -95,8 +98,15 @@ class Instances:
         ready = _run(spec.root) / "ready"
         os.mkfifo(ready)
         descriptor = os.open(ready, os.O_RDONLY | os.O_NONBLOCK)
-        host = Host(spec.hostname, spec.root)
-        program = await self._supervisor.start(host, boot_file.program(path))
+        try:
+            program = await self._supervisor.start(Host(spec.hostname, spec.root), boot_file.program(path))
+            await self._until_up(spec, program, descriptor)
+        finally:
+            os.close(descriptor)
+            ready.unlink(missing_ok=True)
+        return program
+
+    async def _until_up(self, spec: InstanceSpec, program: Handle, descriptor: int) -> None:
         told = asyncio.Event()
         asyncio.get_running_loop().add_reader(descriptor, told.set)
         telling = asyncio.create_task(told.wait())
@@ -115,9 +125,6 @@ class Instances:
                 task.cancel()
             await asyncio.gather(telling, following, return_exceptions=True)
             asyncio.get_running_loop().remove_reader(descriptor)
-            os.close(descriptor)
-            ready.unlink(missing_ok=True)
-        return program
 
     async def _kill(self, program: Handle) -> None:
         """In a task of its own: within one that is being cancelled, timeouts of early Pythons 3.11 end it once more."""
@@ -127,7 +134,11 @@ class Instances:
         self, spec: InstanceSpec, metadata: Metadata, handle: Handle, listener: socket.socket, ended: Ended
     ) -> None:
         service = MetadataService(spec, metadata, bytes.fromhex(handle["secret"]), handle["host"])
-        await service.listen(listener)
+        try:
+            await service.listen(listener)
+        except BaseException:
+            service.close()
+            raise
         follower = asyncio.create_task(self._until_ended(spec, handle, ended))
         self._running[spec.instance_id] = _Running(handle, service, follower)
 
@@ -149,17 +160,13 @@ class Instances:
             await self._supervisor.stop(handle["program"], 0)  # of a first process that was killed the rest may run
             ended(spec.instance_id, _ending(spec.root, handle))
             return False
-        try:
-            listener = await control.kept_listener(_run(spec.root)) or new_listener(handle["port"])
-        except NotRunning:
-            await self._supervisor.stop(handle["program"], 0)
-            ended(spec.instance_id, _ending(spec.root, handle))
-            return False
-        except OSError as error:
-            # The server died before the instance had the socket, and another program has taken the port since.
-            logger.error("%s has no metadata service: port %s: %s", spec.instance_id, handle["port"], error)
-            listener = new_listener()
-        await self._look_after(spec, metadata, handle, listener, ended)
+        listener = None
+        with suppress(NotRunning):  # it has only begun to boot, or is about to end: who follows it tells that
+            listener = await control.kept_listener(_run(spec.root))
+            if listener is None:
+                listener = _new_listener(spec, handle)
+                await control.keep_listener(_run(spec.root), listener)
+        await self._look_after(spec, metadata, handle, listener or _new_listener(spec, handle), ended)
         return True
 
     def find(self, spec: InstanceSpec) -> Handle | None:
@@ -245,6 +252,25 @@ class Instances:
 
 def _run(root: Path) -> Path:
     return root / "run"
+
+
+async def _to_its_end(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run in a thread that has ended at return, also of a task that is cancelled: a later boot finds nobody at work."""
+    working = asyncio.create_task(asyncio.to_thread(call, *args, **kwargs))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait([working])
+        raise
+
+
+def _new_listener(spec: InstanceSpec, handle: Handle) -> socket.socket:
+    """For an instance that has not got its socket when its server died."""
+    try:
+        return new_listener(handle["port"])
+    except OSError as error:  # another program has taken the port since
+        logger.error("%s has no metadata service: port %s: %s", spec.instance_id, handle["port"], error)
+        return new_listener()
 
 
 def _ending(root: Path, handle: Handle) -> Ending:

@@ -15,6 +15,7 @@ from sagehound.localcloud.processes.host_init import LINUX
 INIT = "sagehound.localcloud.instances.init"
 CODE_ROOT = str(Path(next(iter(sagehound.__path__))).parent)
 INIT_ENV = {"PYTHONPATH": CODE_ROOT, "PYTHONDONTWRITEBYTECODE": "1"}
+PROBE = "probe-"
 INIT_COMMAND = (sys.executable, "-S", "-P", "-m", INIT)
 
 
@@ -38,7 +39,9 @@ class Privacy:
 
     async def _try(self) -> None:
         self._data_dir.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix="probe-", dir=self._data_dir))
+        for left in self._data_dir.glob(f"{PROBE}*"):  # a server that was killed meanwhile
+            await asyncio.to_thread(remove_tree, left)
+        folder = Path(tempfile.mkdtemp(prefix=PROBE, dir=self._data_dir))
         try:
             tried = await asyncio.create_subprocess_exec(
                 *INIT_COMMAND, "--probe", str(folder / "disk"), env=INIT_ENV, cwd="/",

@@ -80,11 +80,12 @@ class System:
         path = self._prefix + path
         try:
             kind = os.stat(path).st_mode
-        except FileNotFoundError:
-            return
-        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
+            if stat.S_ISREG(kind) or stat.S_ISDIR(kind):
+                return
             os.unlink(path)
-            self._console.say(f"{path} was no file, and has been removed")
+        except OSError:
+            return  # nothing there, or nothing to be done about it: who opens it says so
+        self._console.say(f"{path} was no file, and has been removed")
 
     def _booted(self) -> None:
         self._console.say(f"\n{self._boot['hostname']} login: ")
