@@ -161,6 +161,15 @@ async def test_a_file_that_cannot_be_written_is_said(private_lab: Lab, wrong: st
     assert private_lab.engine.is_running(handle)
 
 
+async def test_a_pipe_in_the_place_of_a_file_of_cloud_init_holds_nothing_up(lab: Lab) -> None:
+    script = b'#!/bin/sh\nmkfifo "$HOME/../var/lib/cloud/instance/boot-finished"\necho goes on\n'
+    handle = await lab.boot(lab.spec(script))
+    console = await lab.booted(lab.specs[-1])
+    assert "goes on\n" in console
+    assert "Failed to write boot finished file /var/lib/cloud/instance/boot-finished" in console
+    assert lab.engine.is_running(handle)
+
+
 async def test_what_an_instance_leaves_in_the_way_of_cloud_init(lab: Lab) -> None:
     spec = lab.spec("#!/bin/sh\necho hello\n")
     handle = await lab.boot(spec)

@@ -153,7 +153,7 @@ class CloudInit:
         finished = f"Cloud-init finished at {_now()}. Datasource DataSourceEc2.  Up {self._console.uptime:.2f} seconds"
         self._say(finished)
         try:
-            with open(self._path(FINISHED), "w") as file:
+            with open(self._path(FINISHED), "w", opener=_at_once) as file:
                 file.write(f"{self._console.uptime:.2f} - {_now()}\n")
         except OSError as error:
             self._fail("final-message", f"Failed to write boot finished file {FINISHED}: {error.strerror}")
@@ -166,7 +166,7 @@ class CloudInit:
         errors = sorted(set(self._failed))
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(f"{path}.new", "w") as file:
+            with open(f"{path}.new", "w", opener=_at_once) as file:
                 json.dump({"v1": {"datasource": "DataSourceEc2", "errors": errors}}, file, indent=1)
             os.replace(f"{path}.new", path)
         except OSError as error:
@@ -190,6 +190,11 @@ class CloudInit:
         self._loop.forget(self._source)
         for descriptor in (self._source, self._sink, self._log):
             os.close(descriptor)
+
+
+def _at_once(path: str, flags: int) -> int:
+    """A pipe that a script has put there, and that nobody reads, is an error and nothing to wait for."""
+    return os.open(path, flags | os.O_NONBLOCK, 0o644)
 
 
 def _now() -> str:
