@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from tests.cloud.notebooks import GROUP, Browser, Notebooks
 from tests.cloud.people import allow
 from tests.cloud_process import CloudProcess
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(400)
 FOLDER = "/home/ec2-user/SageMaker"
@@ -89,8 +90,10 @@ def test_every_line_of_a_script_is_in_its_stream(cloud) -> None:
     script = "printf '10%%\\r99%%\\rdone\\n'; head -c 600000 /dev/zero | tr '\\0' a; printf '\\tb\\nlast\\n'"
     name = notebooks.create(LifecycleConfigName=notebooks.config(OnStart=script))
     notebooks.wait(name, "InService")
+    wait_for(lambda: "last" in notebooks.lines(name, "LifecycleConfigOnStart"), "the script's last line")
     first, *pieces, last = notebooks.lines(name, "LifecycleConfigOnStart")
     assert (first, "".join(pieces), last) == ("done", "a" * 600_000 + "\tb", "last")
+    wait_for(lambda: notebooks.lines(name, "jupyter.log"), "JupyterLab's own lines")
     streams = notebooks.logs.describe_log_streams(logGroupName=GROUP, logStreamNamePrefix=f"{name}/")["logStreams"]
     assert {one["logStreamName"].partition("/")[2] for one in streams} == {"LifecycleConfigOnStart", "jupyter.log"}
     notebooks.stop(name)

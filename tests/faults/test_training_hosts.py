@@ -67,8 +67,8 @@ def test_a_killed_host_fails_the_job_with_its_name(jobs: ClassifierJobs) -> None
         name, "algo-3"
     )
     survivors = [host for host in NAMES if host != "algo-3"]
+    # A killed host is cause enough, so the others are ended at once: those that had noticed by then say it.
     lost = [line for host in survivors for line in shop.lines(name, host) if line.startswith("error: host ")]
-    assert lost, shop.lines(name)
     assert all("lost the connection to" in line and "it has ended" in line for line in lost)
     assert not any("Traceback" in line for line in shop.lines(name))
     assert not [program for program in programs.values() if program.is_running()]

@@ -59,8 +59,19 @@ class RunningProgram:
         if self.ended:
             call()
 
-    def end(self) -> None:
-        """Its init has gone, and in a sandbox everything else with it."""
+    def await_end(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Its init ends: it has closed its files, but only when it is a zombie is the rest of its sandbox dead too."""
+        if self._pidfd is None:
+            self._end()
+        else:
+            loop.add_reader(self._pidfd, self._on_zombie, loop)
+
+    def _on_zombie(self, loop: asyncio.AbstractEventLoop) -> None:
+        assert self._pidfd is not None, "it is closed by what follows alone"
+        loop.remove_reader(self._pidfd)
+        self._end()
+
+    def _end(self) -> None:
         self.ended = True
         if self._pidfd is not None:
             os.close(self._pidfd)
@@ -270,6 +281,6 @@ class _Reports:
         self._loop.remove_reader(self._descriptor)
         os.close(self._descriptor)
         if self._program is not None:
-            self._program.end()
+            self._program.await_end(self._loop)
         if not self._running.done():
             self._running.set_exception(StartFailed(self._failure or "its first process was killed"))
