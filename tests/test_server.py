@@ -69,11 +69,15 @@ def test_an_operation_that_is_missing_is_named(cloud: CloudProcess) -> None:
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
 
 
-def test_a_service_that_is_missing_is_named_in_its_own_protocol(cloud: CloudProcess) -> None:
-    with pytest.raises(ClientError, match="ssm:GetParameter"):
-        cloud.client("ssm").get_parameter(Name="x")
-    with pytest.raises(ClientError, match="ec2:DescribeVpcs"):
-        cloud.client("ec2").describe_vpcs()
+def test_what_is_missing_is_named_in_its_service_s_own_protocol(cloud: CloudProcess) -> None:
+    with pytest.raises(ClientError, match="ssm:ListDocuments"):
+        cloud.client("ssm").list_documents()
+    with pytest.raises(ClientError, match="ec2:DescribeCapacityReservations"):
+        cloud.client("ec2").describe_capacity_reservations()
+    with pytest.raises(ClientError, match=r"DynamoDB_20120810\.ListTables is not known"):
+        cloud.client("dynamodb").list_tables()
+    with pytest.raises(ClientError, match="Could not find operation ListTopics"):
+        cloud.client("sns").list_topics()
 
 
 def test_garbage_gets_an_answer_and_harms_nobody(cloud: CloudProcess) -> None:
