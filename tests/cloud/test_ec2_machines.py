@@ -74,9 +74,15 @@ async def test_a_mistake_of_ours_leaves_no_instance_pending(
     assert INSTANCE in logged.getMessage()
 
 
-async def test_one_that_cannot_be_adopted_keeps_nobody_from_the_others(following: Following) -> None:
+async def test_one_that_cannot_be_adopted_keeps_nobody_from_the_others(
+    following: Following, caplog: pytest.LogCaptureFixture
+) -> None:
     following.add(InstanceState="running", Handle={"program": {}})
     following.table.put(following.table.get(REGION, INSTANCE) | {"InstanceId": "i-0000000000000000b"})
     following.add(InstanceId="i-0000000000000000c")
     await following.machines.start()
     await until(lambda: following.table.get(REGION, "i-0000000000000000c")["InstanceState"] == "terminated")
+    refused = [record.getMessage() for record in caplog.records if "is not adopted" in record.getMessage()]
+    assert refused == [f"instance {one} is not adopted" for one in (INSTANCE, "i-0000000000000000b")]
+    assert following.state() == "running"
+    assert following.table.get(REGION, "i-0000000000000000b")["InstanceState"] == "running"
