@@ -9,7 +9,6 @@ import dataclasses
 import errno
 import fcntl
 import gc
-import ipaddress
 import json
 import logging
 import os
@@ -27,6 +26,7 @@ import uvicorn
 from sagehound.localcloud.cloud import Cloud
 from sagehound.localcloud.connection import BoundedConnection
 from sagehound.localcloud.state.clock import Clock
+from sagehound.loopback import is_loopback
 from sagehound.settings import LocalCloudSettings
 
 logger = logging.getLogger("sagehound")
@@ -135,11 +135,7 @@ def _loop_factory() -> Any:
 
 
 def _check_address(settings: LocalCloudSettings) -> None:
-    try:
-        loopback = settings.host == "localhost" or ipaddress.ip_address(settings.host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback and not settings.allow_remote:
+    if not is_loopback(settings.host) and not settings.allow_remote:
         raise CannotStart(
             f"host {settings.host} is not loopback, so other machines could reach this cloud. "
             "Use 127.0.0.1, or say --allow-remote if that is what you want."

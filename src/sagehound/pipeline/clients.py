@@ -7,7 +7,6 @@ local cloud, whose data directory holds its address (server.json) and its root k
 from __future__ import annotations
 
 import configparser
-import ipaddress
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sagehound.errors import StepFailed
+from sagehound.loopback import is_loopback
 from sagehound.pipeline.aws_errors import aws_step
 from sagehound.pipeline.place import LOCAL_CLOUD, Place, aws_in
 from sagehound.settings import PipelineSettings
@@ -218,12 +218,7 @@ def connect_aws(settings: PipelineSettings, endpoint_url: str | None = None) -> 
 
 def _refuse_loopback(address: str) -> None:
     """AWS is not on this machine: an environment that leads there was made for a local cloud."""
-    host = urlsplit(address).hostname or ""
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if loopback:
+    if is_loopback(urlsplit(address).hostname or ""):
         raise StepFailed(
             "connect",
             f"AWS_ENDPOINT_URL (or the profile's endpoint_url) leads to {address}, which is not AWS",

@@ -32,8 +32,13 @@ _NAMED = {
     "logs": {"logGroupName": "log-group"},
 }
 _PASSED = {"RoleArn": "sagemaker", "ExecutionRoleArn": "sagemaker", "Role": "lambda"}
-_PROFILE = "iam:CreateInstanceProfile"
-_TAGGING = {"sagemaker": "sagemaker:AddTags", "iam": "iam:TagRole", "lambda": "lambda:TagResource"}
+_TAGGING = {
+    "sagemaker": "sagemaker:AddTags",
+    "iam": "iam:TagRole",
+    "iam:CreateInstanceProfile": "iam:TagInstanceProfile",
+    "lambda": "lambda:TagResource",
+}
+"""Service, or a call that is an exception there -> what its tags need."""
 _NETWORK = (
     *("ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"),
     *("ec2:DescribeDhcpOptions", "ec2:DescribeNetworkInterfaces"),
@@ -90,7 +95,7 @@ class Permissions:
         for resource in resources or ["*"]:
             yield action, "", resource
         if call.operation.startswith(("Create", "Register")) and (call.params.get("Tags") or call.params.get("tags")):
-            tagging = "iam:TagInstanceProfile" if call.name == _PROFILE else _TAGGING.get(call.service)
+            tagging = _TAGGING.get(call.name) or _TAGGING.get(call.service)
             for resource in resources if tagging else []:
                 yield str(tagging), "", resource
         yield from self._with_it(call)

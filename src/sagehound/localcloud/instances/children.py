@@ -7,10 +7,11 @@ import re
 import signal
 from collections.abc import Mapping, Sequence
 
+from sagehound.localcloud.instances.root import POWER_COMMANDS
 from sagehound.localcloud.processes.host_init import FORWARDED, LINUX, descendants, libc, write_if_allowed
 
 PR_SET_PDEATHSIG = 1
-POWER_PATH = re.compile(rb"(?<![\w./-])/(?:usr/)?s?bin/(shutdown|poweroff|halt|reboot|systemctl)(?![\w.-])")
+POWER_PATH = re.compile(rf"(?<![\w./-])/(?:usr/)?s?bin/({'|'.join(POWER_COMMANDS)})(?![\w.-])".encode())
 PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
 
 

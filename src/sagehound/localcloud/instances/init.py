@@ -68,10 +68,9 @@ def main(path: str) -> int:
     os.unlink(path)
     boot: BootSpec = json.loads(content)
     run = os.open(boot["run"], os.O_RDONLY | os.O_DIRECTORY)
-    listener = requests.listen(run)
     given, giving = os.pipe()
     told, telling = os.pipe()
-    handed = (given, listener.fileno(), _open_ready(boot["run"]), telling)
+    handed = (given, requests.listen(run).detach(), _open_ready(boot["run"]), telling)
 
     def become() -> None:
         for descriptor in handed:
@@ -87,9 +86,8 @@ def main(path: str) -> int:
     except OSError as error:
         os.write(1, f"this instance cannot be started: {error}\n".encode())
         return FAILED
-    listener.close()
     for descriptor in handed:
-        if descriptor >= 0 and descriptor != handed[1]:
+        if descriptor >= 0:
             os.close(descriptor)
     with suppress(BrokenPipeError), os.fdopen(giving, "wb") as pipe:  # it may have ended
         pipe.write(content)

@@ -35,6 +35,8 @@ SYSTEM_FOLDERS = (
 """What of this machine an instance sees, and may change for itself; nothing in it is secret."""
 CPU_FOLDERS = ("sys/devices/system/cpu", "sys/devices/system/node")
 POWER = ("shutdown", "poweroff", "halt", "reboot")
+POWER_COMMANDS = (*POWER, "systemctl")
+"""What scripts call to end or reboot an instance; systemctl may do more, and stays where it lies."""
 READ_ONLY_PROC = (
     "acpi",
     "asound",
@@ -74,7 +76,7 @@ def enter_namespaces() -> None:
     unshare(NAMESPACES, 0, 0)
 
 
-def protect_own_program() -> str:
+def protect_own_program() -> None:
     """This interpreter's file, read-only for this namespace: what is executed from now on cannot be changed from there.
 
     A process finds its program as /proc/self/exe, past every root; to whoever owns it that would be a way out.
@@ -83,7 +85,6 @@ def protect_own_program() -> str:
     program = os.path.realpath(sys.executable)
     mount(program, program, None, MS_BIND)
     _remount_read_only(program)
-    return program
 
 
 def make_root(root: Root) -> list[str]:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sagehound.localcloud.instances import paths
+from sagehound.localcloud.instances.root import POWER_COMMANDS
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INSIDE = Path(__file__).with_name("inside")
-POWER = ("shutdown", "poweroff", "halt", "reboot", "systemctl")
-OURS = {**dict.fromkeys(POWER, "shutdown"), "sudo": "sudo"}
+OURS = {**dict.fromkeys(POWER_COMMANDS, "shutdown"), "sudo": "sudo"}
 """Programs that take the place of the machine's, which would act on the machine."""
 MISSING = ("unzip", "wget")
 """Programs that take the place of those that a machine lacks."""
