@@ -25,7 +25,7 @@ demo: setup
 	folder=$$(mktemp -d) && $(BIN)/sagehound run --data-dir "$$folder/cloud" --port 0 && rm -rf "$$folder"
 
 test: setup
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 3 --dist loadgroup
 
 # The independent IAM evaluator that tests/policy/test_oracle.py compares ours with: not ours, not shipped, not needed.
 oracle:
@@ -50,4 +50,4 @@ bench: setup
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-clients build dist site .pytest_cache .mypy_cache .ruff_cache

@@ -25,6 +25,7 @@ ORDER = (
     "load_generator",
     "load_capacity",
     "endpoint_changes",
+    "clients",
 )
 
 

@@ -20,10 +20,11 @@ START_LIMIT = 60.0
 
 
 class CloudProcess:
-    """A local cloud in a process of its own."""
+    """A local cloud in a process of its own; `before` are words before its command, which end in an exec of it."""
 
-    def __init__(self, data_dir: Path, *options: str) -> None:
+    def __init__(self, data_dir: Path, *options: str, before: tuple[str, ...] = ()) -> None:
         self.data_dir = data_dir
+        self.before = before
         self.options = options
         self.region = "us-east-1"
         self.account_id = "123456789012"
@@ -37,7 +38,7 @@ class CloudProcess:
         facts.unlink(missing_ok=True)
         with (self.data_dir / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "sagehound.localcloud.server", *self._options()],
+                [*self.before, sys.executable, "-m", "sagehound.localcloud.server", *self._options()],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={name: value for name, value in os.environ.items() if name != "PYTHONDEVMODE"},

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cloud_process import CloudProcess
+from tests.groups import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
 
 REAL_PICTURES = Path(__file__).parents[2] / "shared" / "data" / "dogImages"
 
@@ -28,9 +29,10 @@ def _end_programs(data_dir: Path) -> None:
                 continue
 
 
-def _cloud(*options: str) -> Iterator[CloudProcess]:
+def private_cloud(*options: str, before: tuple[str, ...] = ()) -> Iterator[CloudProcess]:
+    """A server with a data directory of its own, ended with all that it started: for fixtures, `yield from` it."""
     data_dir = Path(tempfile.mkdtemp(prefix="sagehound-test-"))
-    cloud = CloudProcess(data_dir, *options)
+    cloud = CloudProcess(data_dir, *options, before=before)
     try:
         yield cloud.start()
     finally:
@@ -43,19 +45,19 @@ def _cloud(*options: str) -> Iterator[CloudProcess]:
 @pytest.fixture(scope="session")
 def cloud() -> Iterator[CloudProcess]:
     """One server for all tests of a worker: use names of your own, and do not kill it."""
-    yield from _cloud()
+    yield from private_cloud()
 
 
 @pytest.fixture
 def own_cloud() -> Iterator[CloudProcess]:
     """A server for one test, which may kill and restart it."""
-    yield from _cloud()
+    yield from private_cloud()
 
 
 @pytest.fixture
 def fast_cloud() -> Iterator[CloudProcess]:
     """A server for one test, whose clock runs sixty times as fast."""
-    yield from _cloud("--speed", "60")
+    yield from private_cloud("--speed", "60")
 
 
 @pytest.fixture(scope="session")

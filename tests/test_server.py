@@ -45,6 +45,28 @@ def test_an_address_that_others_reach_needs_a_flag(tmp_path: Path) -> None:
     assert "--allow-remote" in refused.stderr
 
 
+def test_it_may_listen_on_ipv6(tmp_path: Path) -> None:
+    cloud = CloudProcess(tmp_path, "--host", "::1").start()
+    try:
+        url = json.loads((tmp_path / "server.json").read_text())["endpoint_url"]
+        assert url == f"http://[::1]:{cloud.port}"
+        assert cloud.client("sts", endpoint_url=url).get_caller_identity()["Account"] == cloud.account_id
+    finally:
+        cloud.stop()
+
+
+def test_other_hosts_are_passed_or_refused_and_nothing_else(tmp_path: Path) -> None:
+    refused = subprocess.run(
+        [sys.executable, "-m", "sagehound.cli.main", "up", "--data-dir", str(tmp_path), "--other-hosts", "maybe"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert refused.returncode == 1
+    assert "it may be pass or refuse" in refused.stderr
+
+
 def test_root_keys_are_made_once_and_only_their_owner_reads_them(own_cloud: CloudProcess) -> None:
     path = own_cloud.data_dir / "credentials"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -7,6 +7,7 @@ the SM_* variables inside a job excepted); everything below receives these objec
 from __future__ import annotations
 
 import os
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -312,6 +313,29 @@ def data_directory() -> Path:
     return Path(named).expanduser() if named else Path.home() / ".sagehound"
 
 
+def outward_proxies(bundle: Path) -> dict[str, str]:
+    """The proxies through which this machine reaches others: HTTPS_PROXY, HTTP_PROXY, NO_PROXY as https, http, no.
+
+    None where `bundle`, the cloud's own CAs, is what programs are told to trust: a cloud that was started among its own
+    clients would be its own way out, perhaps under the port of its last run.
+    """
+    if os.environ.get("SSL_CERT_FILE") == str(bundle):
+        return {}
+    return urllib.request.getproxies_environment()
+
+
+def trusted_bundles() -> tuple[Path, ...]:
+    """Files of CAs that the person trusts beside the machine's own, by the variables that clients read."""
+    names = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+    return tuple(Path(os.environ[name]).expanduser() for name in names if os.environ.get(name))
+
+
+def wget_start_up_file() -> Path:
+    """The person's own start-up file of wget: WGETRC, or ~/.wgetrc."""
+    named = os.environ.get("WGETRC")
+    return Path(named).expanduser() if named else Path.home() / ".wgetrc"
+
+
 @dataclass(frozen=True)
 class LocalCloudSettings:
     """The AWS endpoint on this machine."""
@@ -326,7 +350,10 @@ class LocalCloudSettings:
     durable: bool = setting(False, "Flush every write to the disk: survives a power cut (kill -9 is survived anyway).")
     images: dict[str, str] = field(
         default_factory=dict,
-        metadata={"sentence": "Container images beside AWS's PyTorch ones: image URI -> python."},
+        metadata={
+            "sentence": "Which python runs an image: its URI, or a pattern such as 'pytorch-training:1.13*' -> python. "
+            "AWS's PyTorch images that are not named run with this installation's own."
+        },
     )
     quotas: dict[str, int] = field(
         default_factory=dict,
@@ -336,3 +363,11 @@ class LocalCloudSettings:
         1000, "Invocations of functions at the same time, in a region; 100 of them cannot be reserved.", minimum=100
     )
     max_invocation_bytes: int = setting(6 * 1024 * 1024, "Largest body that InvokeEndpoint takes.", minimum=1)
+    other_hosts: str = setting(
+        "pass",
+        "What the cloud's proxy does with hosts that are not AWS's: pass them on, or refuse them.",
+        choices=("pass", "refuse"),
+    )
+    session_seconds: int = setting(
+        3600, "How long keys last that clients of `sagehound exec` are given; they fetch new ones in time.", minimum=1
+    )

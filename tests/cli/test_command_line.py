@@ -25,7 +25,7 @@ def test_every_command_and_option_has_its_sentence() -> None:
     assert set(commands) == {
         *("run", "init", "upload", "features", "tune", "train", "deploy", "invoke", "function"),
         *("secure", "scale", "load", "report", "cost", "instance", "notebook", "delete"),
-        *("up", "down", "status", "env", "logs"),
+        *("up", "down", "status", "env", "logs", "exec", "shell", "seed", "weights"),
     }
     for name, command in commands.items():
         assert command.help, name

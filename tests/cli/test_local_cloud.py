@@ -51,6 +51,14 @@ def test_up_says_how_to_find_a_cloud_elsewhere(sagehound, tmp_path) -> None:
     try:
         done = sagehound("up", "--detach", "--port", "0", "--data-dir", str(place))
         assert f"""eval "$(sagehound env --data-dir '{place}')\"""" in done.stdout
+        named = next(
+            line for line in done.stdout.splitlines() if line.startswith("programs and notebooks as they are:")
+        )
+        command = named.partition(":")[2].replace("COMMAND", "printenv HTTPS_PROXY")
+        # As it is said, in a shell that knows the program by its name.
+        given = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+        done = subprocess.run(["sh", "-c", command], env=given, capture_output=True, text=True, check=True)
+        assert done.stdout == f"{json.loads((place / 'server.json').read_text())['endpoint_url']}\n"
     finally:
         sagehound("down", "--data-dir", str(place))
 

@@ -21,7 +21,7 @@ KEPT = {"cache"}
 """What may be left outside of the data directory: the cache, as the documentation says."""
 OF_THE_CLOUD = (
     *("credentials", "server.log", "cloud.sqlite", "calls.jsonl", "objects.reserve", "lock", "ssm.key"),
-    *("sagemaker/models/", "lambda-environments/interpreter/"),
+    *("sagemaker/models/", "lambda-environments/interpreter/", "authority/", "environments/commands-"),
 )
 """What the cloud's own files begin with: its state and its caches, and nothing of a job, an instance or an object."""
 

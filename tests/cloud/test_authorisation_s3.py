@@ -267,6 +267,13 @@ class TestNobody:
         ):
             assert refusal(getattr(s3, method), Bucket=bucket, **params) == ("AccessDenied", 403, "Access Denied")
 
+    def test_a_bucket_that_is_not_there_is_told_to_anybody(self, cloud: CloudProcess) -> None:
+        s3, name = anonymous(cloud), f"missing-{uuid.uuid4().hex[:12]}"
+        for method, params in (("get_object", {"Key": "x"}), ("put_object", {"Key": "x"}), ("list_objects_v2", {})):
+            assert refusal(getattr(s3, method), Bucket=name, **params)[:2] == ("NoSuchBucket", 404)
+        assert refusal(s3.create_bucket, Bucket=name)[:2] == ("AccessDenied", 403)
+        assert refusal(s3.list_buckets)[:2] == ("AccessDenied", 403)
+
     def test_block_public_access_closes_it(self, bucket: str, people: People, cloud: CloudProcess) -> None:
         root, s3 = cloud.client("s3"), anonymous(cloud)
         root.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=OPEN)

@@ -15,8 +15,9 @@ from sagehound.localcloud.services.cloudwatch.aggregator import MetricAggregator
 from sagehound.localcloud.services.cloudwatch.tables import Metric, MetricTables
 from sagehound.localcloud.services.sagemaker.endpoint_instance import Instance
 from sagehound.localcloud.services.sagemaker.endpoint_metrics import INVOCATIONS, EndpointMetrics, Invoked
-from sagehound.localcloud.services.sagemaker.endpoint_router import Router, Variant
+from sagehound.localcloud.services.sagemaker.endpoint_router import Router
 from sagehound.localcloud.services.sagemaker.endpoint_sampling import EndpointSampling
+from sagehound.localcloud.services.sagemaker.endpoint_variants import Variant
 from sagehound.localcloud.state.clock import Clock
 from sagehound.localcloud.state.store import Store
 from tests.waiting import until

@@ -16,7 +16,8 @@ from botocore.exceptions import ClientError
 
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.services.sagemaker.endpoint_metrics import EndpointMetrics
-from sagehound.localcloud.services.sagemaker.endpoint_router import MAX_WAITING, Router, Variant
+from sagehound.localcloud.services.sagemaker.endpoint_router import MAX_WAITING, Router
+from sagehound.localcloud.services.sagemaker.endpoint_variants import Variant
 from sagehound.localcloud.state.clock import Clock
 from tests.cloud.hosting import HOLD, Hosting, begun
 from tests.cloud_process import CloudProcess

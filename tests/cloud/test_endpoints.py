@@ -101,7 +101,7 @@ def test_model_data_that_has_gone_fails_the_endpoint(hosting: Hosting) -> None:
 
 
 def test_requirements_of_the_code_are_installed_first(hosting: Hosting) -> None:
-    code = "import sys\ndef model_fn(d): return sys.prefix\ndef transform_fn(m, d, c, a): return m\n"
+    code = "import sys\ndef model_fn(d): return ' '.join(sys.path)\ndef transform_fn(m, d, c, a): return m\n"
     good = hosting.model("good", code, **{"code/requirements.txt": b"numpy\n"})
     bad = hosting.model("bad", code, **{"code/requirements.txt": b"./no-such-package\n"})
     endpoint = hosting.create("good", hosting.config("good", hosting.variant(good)))

@@ -117,8 +117,6 @@ def test_what_is_not_done_is_said_by_name(hosting: Hosting, mirror: str, member:
 
 
 def test_operations_that_are_not_there_say_so(hosting: Hosting, mirror: str) -> None:
-    with pytest.raises(ClientError, match="does not implement sagemaker-runtime:InvokeEndpointAsync"):
-        hosting.runtime.invoke_endpoint_async(EndpointName=mirror, InputLocation="s3://bucket/key")
     with pytest.raises(ClientError, match="does not implement sagemaker-runtime:InvokeEndpointWithResponseStream"):
         hosting.runtime.invoke_endpoint_with_response_stream(EndpointName=mirror, Body=b"x")
 

@@ -111,7 +111,6 @@ def test_a_configuration_lives_from_create_to_delete(hosting: Hosting) -> None:
         ),
         ({"InstanceType": "ml.m5.enormous"}, "Member must satisfy enum value set"),
         ({"InitialVariantWeight": 0.0}, "At least one production variant"),
-        ({"ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 1}}, "do not have ServerlessConfig"),
         ({"RoutingConfig": {"RoutingStrategy": "RANDOM"}}, "do not have RoutingStrategy RANDOM"),
     ],
 )
@@ -124,16 +123,7 @@ def test_a_configuration_that_would_not_work_is_refused(hosting: Hosting, member
 @pytest.mark.parametrize(
     ("member", "value"),
     [
-        ("AsyncInferenceConfig", {"OutputConfig": {"S3OutputPath": "s3://b/o"}}),
-        (
-            "DataCaptureConfig",
-            {
-                "EnableCapture": True,
-                "InitialSamplingPercentage": 100,
-                "DestinationS3Uri": "s3://b/o",
-                "CaptureOptions": [{"CaptureMode": "Input"}],
-            },
-        ),
+        ("ExplainerConfig", {"ClarifyExplainerConfig": {"ShapConfig": {"ShapBaselineConfig": {}}}}),
     ],
 )
 def test_what_is_not_done_is_said_by_name(hosting: Hosting, member: str, value: Any) -> None:

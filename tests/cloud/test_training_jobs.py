@@ -191,12 +191,13 @@ def test_an_entry_point_in_a_channel_as_sdk_v3_sends_it(shop: Workshop) -> None:
 
 
 def test_requirements_are_installed_beside_the_containers_packages(shop: Workshop) -> None:
-    script = TELL + "import numpy; tell([sys.prefix, sys.executable])\n"
+    script = TELL + "import numpy; tell([sys.path, sys.prefix, sys.executable])\n"
     # The comment makes the file this test's own: environments are shared by content.
     job = shop.run(script, files={"requirements.txt": "# of a training job\nnumpy\n"})
     assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
-    prefix, executable = shop.printed(job["TrainingJobName"])
-    assert prefix.startswith(str(shop.cloud.data_dir / "environments"))
+    path, prefix, executable = shop.printed(job["TrainingJobName"])
+    assert [place for place in path if place.startswith(str(shop.cloud.data_dir / "environments"))]
+    assert prefix.startswith(str(shop.cloud.data_dir / "training"))
     assert executable.startswith(prefix)
     assert any("Requirement already satisfied: numpy" in line for line in shop.lines(job["TrainingJobName"]))
 

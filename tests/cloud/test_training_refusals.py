@@ -140,3 +140,11 @@ def test_pages_are_refused_with_other_filters(shop: Workshop) -> None:
     for given in ({"NextToken": token, "NameContains": "x"}, {"NextToken": "nonsense"}):
         with pytest.raises(ClientError, match="ValidationException"):
             shop.sagemaker.list_training_jobs(**given)
+
+
+def test_a_group_without_instances(shop: Workshop) -> None:
+    groups = [{"InstanceGroupName": "none", "InstanceType": "ml.m5.large", "InstanceCount": 0}]
+    resources = {"VolumeSizeInGB": 10, "InstanceGroups": groups}
+    code, message = refusal(shop, lambda request: request.update(ResourceConfig=resources))
+    assert code == "ValidationException"
+    assert message == "ResourceConfig.InstanceGroups: InstanceCount of none must be at least 1."

@@ -75,3 +75,7 @@ def test_the_request_of_sdk_v2_is_taken_as_it_comes(cloud: CloudProcess) -> None
     best = shop.describe(ended["BestTrainingJob"]["TrainingJobName"])
     assert json.loads(best["HyperParameters"]["batch_size"]) in ("32", "64", "128", "256", "512")
     assert best["ResourceConfig"]["InstanceType"] == "ml.g4dn.xlarge"
+    # HyperparameterTuner.attach() makes its estimator from these.
+    told = ended["TrainingJobDefinition"]
+    assert told["ResourceConfig"] == told["HyperParameterTuningResourceConfig"]
+    assert told["StaticHyperParameters"]["_tuning_objective_metric"] == "Test Loss"

@@ -112,3 +112,15 @@ def test_clients_inside_the_job_find_this_cloud_as_the_role() -> None:
 
 def test_the_jobs_own_environment_wins() -> None:
     assert environment(user={"OMP_NUM_THREADS": "7", "MINE": "x"})["OMP_NUM_THREADS"] == "7"
+
+
+def test_a_proxy_of_the_callers_is_the_only_one() -> None:
+    client = {"HTTPS_PROXY": "http://cloud", "https_proxy": "http://cloud", "HTTP_PROXY": "x", "http_proxy": "x"}
+    found = environment(client=client, user={"HTTPS_PROXY": "http://mine", "no_proxy": "mine"})
+    assert (found["HTTPS_PROXY"], found["http_proxy"], found["no_proxy"]) == ("http://mine", "x", "mine")
+    assert "https_proxy" not in found
+
+
+def test_a_variable_in_small_letters_takes_nothing_away() -> None:
+    found = environment(user={"home": "mine", "path": "x"})
+    assert (found["home"], found["HOME"], found["PATH"].split(":")[0]) == ("mine", "/root", "/venv/bin")

@@ -53,6 +53,31 @@ def test_a_missing_entry_point_is_named_with_what_is_there(tmp_path: Path) -> No
         training.script_command({"sagemaker_program": "train.py"}, code(tmp_path, "other.py"), LAUNCH)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "variables", "named"),
+    [
+        (["a\0b"], {}, "zero byte"),
+        ([], {"SM_HP_NOTE": "\ud800"}, "zero byte or half a surrogate"),
+        ([], {"SM_HP_A=B": "1"}, r"'SM_HP_A=B': rename the hyperparameter"),
+    ],
+)
+def test_what_no_program_can_be_given_is_named(arguments: list[str], variables: dict[str, str], named: str) -> None:
+    with pytest.raises(CodeError, match=named):
+        training.check_texts(arguments, variables)
+
+
+def test_a_value_that_is_too_deep_for_json_is_a_text() -> None:
+    assert training.decode_hyperparameter("[" * 2500) == "[" * 2500
+
+
+def test_weights_that_are_a_link_are_found_from_the_job(tmp_path: Path) -> None:
+    (tmp_path / "cache/hub/checkpoints").mkdir(parents=True)
+    (tmp_path / "elsewhere.pth").write_text("weights")
+    (tmp_path / "cache/hub/checkpoints/net.pth").symlink_to("../../../elsewhere.pth")
+    assert training.link_weights(tmp_path / "cache", tmp_path / "ml")
+    assert (tmp_path / "ml" / training.TORCH_HOME / "hub/checkpoints/net.pth").read_text() == "weights"
+
+
 def test_no_program_is_said() -> None:
     with pytest.raises(CodeError, match="sagemaker_program"):
         training.script_command({}, Path(), LAUNCH)

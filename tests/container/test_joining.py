@@ -36,16 +36,18 @@ def test_words_that_stand_for_joining(tmp_path: Path, text: str, found: list[str
 def test_a_connection_to_a_host_is_seen_while_it_stands_and_after_it() -> None:
     first, second, stranger = allocate_addresses(3, set(), f"joining-{id(object())}")
     with socket.create_server((first, 0)) as server:
-        assert joining.connected([first, second]) is False  # somebody who listens has met nobody
+        assert (
+            joining.connected([first, second], joining.machine_connections()) is False
+        )  # somebody who listens has met nobody
         client = socket.create_connection(server.getsockname())
         peer, _ = server.accept()
-        assert joining.connected([first, second]) is True
-        assert joining.connected([second, stranger]) is False
+        assert joining.connected([first, second], joining.machine_connections()) is True
+        assert joining.connected([second, stranger], joining.machine_connections()) is False
         client.close()
         peer.recv(1)
         peer.close()
-    assert joining.connected([first, second]) is True
+    assert joining.connected([first, second], joining.machine_connections()) is True
 
 
 def test_hosts_without_addresses_of_their_own_cannot_be_told_apart() -> None:
-    assert joining.connected(["127.0.0.1", "127.0.0.1"]) is None
+    assert joining.connected(["127.0.0.1", "127.0.0.1"], joining.machine_connections()) is None

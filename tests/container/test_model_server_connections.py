@@ -54,6 +54,17 @@ async def test_connections_are_kept_and_as_many_as_there_are_requests(tmp_path: 
         await settle(lambda: established() == 0)
 
 
+async def test_a_header_that_somebody_else_wrote_stays_one_header(tmp_path: Path) -> None:
+    code = "def model_fn(d): pass\ndef transform_fn(m, data, c, a): return c + '|' + data.decode()\n"
+    wrong = "text/csv\r\ncontent-length: 0\r\n\r\nPOST /invocations HTTP/1.1\r\n"
+    with ModelServer(tmp_path, code) as server:
+        connections = Connections(server.port)
+        for _ in range(2):
+            reply = await connections.request("POST", "/invocations", {"Content-Type": wrong}, b"body", limit=30)
+            assert reply.body.decode() == wrong.replace("\r\n", "  ") + "|body"
+        connections.close()
+
+
 async def test_a_large_body_goes_there_and_back(tmp_path: Path) -> None:
     code = "def model_fn(d): pass\ndef transform_fn(m, data, c, a): return data[::-1]\n"
     body = bytes(range(256)) * 20_000

@@ -155,7 +155,8 @@ def test_a_slow_handler_is_answered_504_and_a_stuck_one_ends_the_server(tmp_path
 
 
 def test_a_request_that_waited_too_long_is_never_started(tmp_path: Path) -> None:
-    with ModelServer(tmp_path, hold(), SAGEMAKER_MODEL_SERVER_TIMEOUT="0.5") as server:
+    timeouts = {"SAGEMAKER_MODEL_SERVER_TIMEOUT": "60", "TS_DEFAULT_RESPONSE_TIMEOUT": "0.5"}
+    with ModelServer(tmp_path, hold(), **timeouts) as server:
         first = Background(server, tmp_path / "go")
         wait_for(lambda: begun(tmp_path) == 1)
         status, _, _, headers = server.request("POST", "/invocations", str(tmp_path / "go").encode())

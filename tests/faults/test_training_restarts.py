@@ -32,11 +32,11 @@ COUNTING = (
 
 def processes_of(shop: Workshop) -> list[psutil.Process]:
     """The processes that run jobs of this cloud."""
-    found = []
+    found: set[psutil.Process] = set()
     for process in psutil.process_iter(["cmdline"]):
         if any(str(shop.cloud.data_dir / "training") in part for part in process.info["cmdline"] or []):
-            found += [process, *process.children(recursive=True)]
-    return found
+            found |= {process, *process.children(recursive=True)}
+    return list(found)
 
 
 def test_a_running_job_is_adopted_and_no_line_is_lost_or_doubled(own_cloud: CloudProcess) -> None:

@@ -174,8 +174,8 @@ def test_two_hosts_listen_on_one_port() -> None:
     first, second = allocate_addresses(2, set(), "ports")
     with socket.create_server((first, 0)) as one:
         port = one.getsockname()[1]
-        with socket.create_server((second, port)), socket.create_connection((second, port)):
-            pass
+        with socket.create_server((second, port)) as two, socket.create_connection((second, port)) as client:
+            assert (two.getsockname(), client.getpeername()) == ((second, port), (second, port))
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,11 @@ def test_paths_where_mounts_are_refused(text: str, expected: str) -> None:
 
 
 def test_hosts_text() -> None:
-    assert hosts_text({"algo-1": "127.16.0.1"}) == "127.0.0.1\tlocalhost\n127.16.0.1\talgo-1\n"
+    assert hosts_text({"algo-1": "127.16.0.1"}) == (
+        "127.0.0.1\tlocalhost\n127.16.0.1\talgo-1\n::ffff:127.0.0.1\tip6-localhost\n::ffff:127.16.0.1\tip6-algo-1\n"
+    )
+    alone = "127.0.0.1\tlocalhost\n127.0.0.1\talgo-1\n::ffff:127.0.0.1\tip6-localhost\n"
+    assert hosts_text({"algo-1": "127.0.0.1"}) == alone
 
 
 def test_the_port_where_hosts_meet_is_one_where_nobody_listens() -> None:

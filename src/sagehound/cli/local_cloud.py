@@ -31,6 +31,9 @@ def up(
     account_id: Annotated[str, typer.Option(help="AWS account that the cloud plays.")] = _DEFAULTS.account_id,
     speed: Annotated[float, typer.Option(help="How fast the cloud's clock runs.")] = _DEFAULTS.speed,
     durable: Annotated[bool, typer.Option("--durable", help="Flush every write to the disk.")] = False,
+    other_hosts: Annotated[
+        str, typer.Option(help="What its proxy does with hosts that are not AWS's: pass or refuse.")
+    ] = _DEFAULTS.other_hosts,
 ) -> None:
     """Start the local cloud: an AWS endpoint on this machine that really executes what it is asked."""
     settings = LocalCloudSettings(
@@ -42,6 +45,7 @@ def up(
         account_id=account_id,
         speed=speed,
         durable=durable,
+        other_hosts=other_hosts,
     )
     if not detach:
         from sagehound.localcloud.server import serve
@@ -58,7 +62,8 @@ def up(
         if server.clock:
             typer.echo(server.clock)
         there = "" if data_dir_of(None) == settings.data_dir else f" --data-dir {shlex.quote(str(settings.data_dir))}"
-        typer.echo(f'for other AWS clients:  eval "$(sagehound env{there})"')
+        typer.echo(f"programs and notebooks as they are:  sagehound exec{there} -- COMMAND")
+        typer.echo(f'for other AWS clients:               eval "$(sagehound env{there})"')
 
 
 def down(data_dir: DataDirOption = None) -> None:
@@ -85,7 +90,7 @@ def env(data_dir: DataDirOption = None) -> None:
         if server is None:
             raise StepFailed("env", f"no local cloud is running on {folder}", "Start it with `sagehound up --detach`.")
         access_key, secret_key = read_credentials(folder / "credentials")
-        region = _region(folder)
+        region = region_of(folder)
         values = {
             "AWS_ENDPOINT_URL": server.endpoint_url,
             "AWS_ACCESS_KEY_ID": access_key,
@@ -151,7 +156,7 @@ def status_counts(folder: Path) -> dict[str, dict[str, int]]:
         ("endpoints", "list_endpoints", "Endpoints", "EndpointStatus"),
     )
     with aws_step("status"):
-        clients = connect_local(folder, _region(folder))
+        clients = connect_local(folder, region_of(folder))
         sagemaker, functions = clients.sagemaker, clients.lambda_
         names = [
             one["FunctionName"]
@@ -170,7 +175,7 @@ def status_counts(folder: Path) -> dict[str, dict[str, int]]:
     return counts | {"functions": dict(states)}
 
 
-def _region(folder: Path) -> str:
+def region_of(folder: Path) -> str:
     """The region that the cloud wrote beside its root keys."""
     import configparser
 

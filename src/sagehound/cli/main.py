@@ -10,6 +10,7 @@ import typer
 from sagehound.cli import (
     cleanup,
     cost,
+    exec_,
     function,
     instance,
     load,
@@ -17,9 +18,12 @@ from sagehound.cli import (
     notebook,
     scale,
     secure,
+    seed,
+    shell,
     steps,
     training,
     walk,
+    weights,
 )
 
 app = typer.Typer(
@@ -47,12 +51,16 @@ for _panel, _commands in {
             cleanup.delete,
         ),
     ),
-    "local cloud": (local_cloud.up, local_cloud.down, cleanup.status, local_cloud.env, local_cloud.logs),
+    "local cloud": (local_cloud.up, local_cloud.down, cleanup.status, local_cloud.env, local_cloud.logs, seed.seed),
 }.items():
     for _command in _commands:
         app.command(rich_help_panel=_panel)(_command)
 
 app.add_typer(instance.app, name="instance", rich_help_panel="pipeline")
+# What follows the first word of the program is the program's, options too.
+app.command("exec", rich_help_panel="local cloud", context_settings={"allow_interspersed_args": False})(exec_.exec_)
+app.command("shell", rich_help_panel="local cloud")(shell.shell)
+app.add_typer(weights.app, name="weights", rich_help_panel="local cloud")
 
 if __name__ == "__main__":
     app()

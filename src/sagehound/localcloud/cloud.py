@@ -12,7 +12,13 @@ from sagehound.localcloud.authorization.ec2 import Ec2Checks
 from sagehound.localcloud.call import Service
 from sagehound.localcloud.gateway import Gateway
 from sagehound.localcloud.instances.engine import Instances
+from sagehound.localcloud.interception.absent_services import AbsentServices
+from sagehound.localcloud.interception.credentials_front import CredentialsFront
+from sagehound.localcloud.interception.real_host import RealHost
+from sagehound.localcloud.interception.weights import WeightsFront
+from sagehound.localcloud.listeners import Listeners
 from sagehound.localcloud.processes.local import LocalSupervisor
+from sagehound.localcloud.processes.networks import Networks
 from sagehound.localcloud.recorder import Recorder
 from sagehound.localcloud.services.application_autoscaling.service import ApplicationAutoScaling
 from sagehound.localcloud.services.cloudtrail.service import CloudTrail
@@ -41,7 +47,9 @@ class Cloud:
         self.store = Store(data_dir / "cloud.sqlite", durable=settings.durable)
         self.clock = Clock(settings.speed)
         self.recorder = Recorder(data_dir / "calls.jsonl")
-        supervisor = LocalSupervisor()
+        self.listeners = Listeners()
+        self._networks = Networks(endpoint_url, self.listeners)
+        supervisor = LocalSupervisor(networks=self._networks)
         iam = IAM(self.store, self.clock, account_id, self.root)
         sts = STS(self.store, self.clock, account_id, iam, region)
         self.authoriser = Authoriser(iam.effective, self.clock, account_id, self.recorder)
@@ -138,6 +146,10 @@ class Cloud:
             )
         }
         self._alarms = cloudwatch.alarms
+        container_credentials = CredentialsFront(
+            self.root.secret_access_key, iam, sts, self.clock, settings.session_seconds
+        )
+        weights = WeightsFront(data_dir, RealHost() if settings.other_hosts == "pass" else None)
         self.authoriser.add_rule("application-autoscaling", AutoScalingChecks(autoscaling.tags))
         self.authoriser.add_rule("ec2", Ec2Checks(iam.effective, account_id, ec2.named))
         self.authoriser.add_resource_policies("s3", s3, restricts_public=s3.restricts_public)
@@ -158,12 +170,19 @@ class Cloud:
             account_id,
             self.recorder,
             self.authoriser,
-            fronts=(functions.locations, functions.invocations.url_front),
+            fronts=(
+                functions.locations,
+                functions.invocations.url_front,
+                container_credentials,
+                weights,
+                AbsentServices(),
+            ),
         )
 
     async def start(self) -> None:
         """Bring every service to where it was; in the order of the list, since later ones use earlier ones. Alarms act
         on services of every kind, so they come last."""
+        self._networks.prepare()
         for service in self.services.values():
             if hasattr(service, "start"):
                 await service.start()
@@ -175,5 +194,6 @@ class Cloud:
         for service in reversed(self.services.values()):
             if hasattr(service, "stop"):
                 await service.stop()
+        await self._networks.close()
         self.recorder.close()
         self.store.close()

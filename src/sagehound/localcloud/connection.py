@@ -7,6 +7,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from sagehound.localcloud.interception.reason import ReasonedTransport, tells_reasons
+
 MAX_HEAD_BYTES = 128 * 1024
 """Of request line and headers; S3 takes 8 KB of headers, and a presigned URL may carry a session policy."""
 HEAD_SECONDS = 65.0
@@ -26,6 +28,10 @@ class BoundedConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if self.client is None:
+            # It has been reset. What it had sent could still be read, but no rule about addresses could be applied.
+            transport.abort()
+            return
         self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -53,9 +59,15 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        self.end_head()
+        super().on_headers_complete()
+        if self.cycle is not None and tells_reasons(self.headers):
+            self.cycle.transport = ReasonedTransport(self.transport)  # type: ignore[assignment]
+
+    def end_head(self) -> None:
+        """A head is complete: what comes now is bounded by others."""
         self._in_head = False
         self._stop_timer()
-        super().on_headers_complete()
 
     def _start_timer(self) -> None:
         self._timer = self.loop.call_later(HEAD_SECONDS, self._too_late)

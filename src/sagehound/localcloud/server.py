@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import errno
 import fcntl
+import functools
 import gc
 import json
 import logging
@@ -24,10 +25,13 @@ import psutil
 import uvicorn
 
 from sagehound.localcloud.cloud import Cloud
-from sagehound.localcloud.connection import BoundedConnection
-from sagehound.localcloud.state.clock import Clock
+from sagehound.localcloud.interception import authority
+from sagehound.localcloud.interception.bundle import write_bundle
+from sagehound.localcloud.interception.proxy import Proxy
+from sagehound.localcloud.interception.proxy_connection import ProxyConnection
+from sagehound.localcloud.interception.variables import bundle_of, client_variables
 from sagehound.loopback import is_loopback
-from sagehound.settings import LocalCloudSettings
+from sagehound.settings import LocalCloudSettings, outward_proxies, trusted_bundles, wget_start_up_file
 
 logger = logging.getLogger("sagehound")
 
@@ -41,6 +45,8 @@ def serve(settings: LocalCloudSettings) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
         _check_address(settings)
+        if settings.other_hosts not in ("pass", "refuse"):
+            raise CannotStart(f"other_hosts is {settings.other_hosts!r}; it may be pass or refuse.")
         data_dir = settings.data_dir.expanduser().resolve()
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         with (
@@ -56,10 +62,21 @@ def serve(settings: LocalCloudSettings) -> int:
 
 
 async def _serve(settings: LocalCloudSettings, data_dir: Path, listener: socket.socket) -> None:
-    endpoint_url = f"http://{settings.host}:{listener.getsockname()[1]}"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    endpoint_url = f"http://{host}:{listener.getsockname()[1]}"
+    try:
+        certificates = authority.load_or_make(data_dir / "authority")
+        write_bundle(bundle_of(data_dir), certificates.pem, trusted_bundles(), wget_start_up_file())
+    except OSError as reason:
+        raise CannotStart(
+            f"cannot write the certificates that clients trust, or read what they are made of: {reason}. "
+            "Give the file to the user of this server, or leave it out of the variable that names it."
+        ) from reason
     cloud = Cloud(settings, data_dir, endpoint_url=lambda: endpoint_url)
     await cloud.start()
-    server = _Server(_uvicorn_config(cloud), data_dir, endpoint_url, cloud.clock)
+    proxies = outward_proxies(bundle_of(data_dir))
+    proxy = Proxy(certificates, data_dir / "authority", settings.other_hosts, proxies, endpoint_url)
+    server = _Server(_uvicorn_config(cloud, proxy), data_dir, endpoint_url, cloud, settings.region)
     # What start-up made lives as long as the process: the collector need not walk it again.
     gc.freeze()
     try:
@@ -69,11 +86,11 @@ async def _serve(settings: LocalCloudSettings, data_dir: Path, listener: socket.
         (data_dir / "server.json").unlink(missing_ok=True)
 
 
-def _uvicorn_config(cloud: Cloud) -> uvicorn.Config:
+def _uvicorn_config(cloud: Cloud, proxy: Proxy) -> uvicorn.Config:
     return uvicorn.Config(
         cloud.gateway,
         loop="none",
-        http=BoundedConnection,
+        http=functools.partial(ProxyConnection, proxy=proxy),  # type: ignore[arg-type]
         ws="none",
         lifespan="off",
         # There is no proxy in front: who calls from where (aws:SourceIp) is nothing that a header may say.
@@ -92,9 +109,11 @@ def _uvicorn_config(cloud: Cloud) -> uvicorn.Config:
 class _Server(uvicorn.Server):
     """Writes server.json once it accepts connections: `sagehound up --detach` and `status` read it."""
 
-    def __init__(self, config: uvicorn.Config, data_dir: Path, endpoint_url: str, clock: Clock) -> None:
+    def __init__(self, config: uvicorn.Config, data_dir: Path, endpoint_url: str, cloud: Cloud, region: str) -> None:
         super().__init__(config)
-        self._clock = clock
+        self._region = region
+        self._clock = cloud.clock
+        self._listeners = cloud.listeners
         self._data_dir = data_dir
         self._endpoint_url = endpoint_url
 
@@ -106,8 +125,17 @@ class _Server(uvicorn.Server):
             loop.add_signal_handler(number, self.handle_exit, number, None)
         yield
 
+    def _new_connection(self) -> asyncio.Protocol:
+        protocol = self.config.http_protocol_class
+        return protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)  # type: ignore[call-arg]
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._listeners.end()
+        await super().shutdown(sockets=sockets)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
+        await self._listeners.begin(self._new_connection)
         process = psutil.Process()
         facts = {
             "pid": process.pid,
@@ -118,6 +146,8 @@ class _Server(uvicorn.Server):
             # How clients turn times of this cloud into those of their own clock.
             "speed": self._clock.speed,
             "clock_epoch": self._clock.epoch,
+            # What makes a client of AWS's a client of this cloud, beside its keys.
+            "environment": client_variables(self._endpoint_url, str(bundle_of(self._data_dir)), self._region),
         }
         temporary = self._data_dir / "server.json.new"
         temporary.write_text(json.dumps(facts))
@@ -191,7 +221,8 @@ def _arguments() -> LocalCloudSettings:
             parser.add_argument(option, type=json.loads, metavar="JSON", help=sentence)
         else:
             kind = Path if isinstance(each.default, Path) else type(each.default)
-            parser.add_argument(option, type=kind, default=each.default, help=sentence)
+            choices = each.metadata["choices"] or None
+            parser.add_argument(option, type=kind, default=each.default, choices=choices, help=sentence)
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
     return LocalCloudSettings(**given)
 

@@ -51,7 +51,8 @@ class Authoriser:
     ) -> None:
         """Ask `provider` for the policies of the resources that actions `service:...` are about.
 
-        `restricts_public` says of a resource that its policy lets nobody in who is unknown.
+        `restricts_public` says of a resource that its policy lets nobody in who is unknown; it
+        raises what even they are told: that there is no such bucket.
         """
         self._resource_policies[service] = provider
         if restricts_public is not None:
@@ -200,7 +201,8 @@ class Authoriser:
         self, subject: Subject, check: Check, known: dict[str, Value], policy_of: Callable[[str, str], Policy | None]
     ) -> Decision:
         service, resource, principal = check.action.partition(":")[0], check.resource, subject.principal
-        if not principal.arn and service in self._restricts_public and self._restricts_public[service](resource):
+        asked = not principal.arn and service in self._restricts_public and check.action != "s3:CreateBucket"
+        if asked and self._restricts_public[service](resource):
             return _NO_PUBLIC
         owner = resource.partition("/")[0] if service == "s3" else resource
         tags = partial(self._tags, service, resource) if service in self._resource_tags else None

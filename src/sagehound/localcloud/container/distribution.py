@@ -9,8 +9,8 @@ from typing import Any
 
 LAUNCHER = Path(__file__).with_name("process_launcher.py")
 MASTER_PORT = 7777
-"""Where the toolkit lets the hosts of a job meet. torch listens there on every address of the machine, so of jobs that
-run at the same time on one machine each needs a port of its own, counted on from this one."""
+"""Where the toolkit lets the hosts of a job meet. torch listens there on every address. So where jobs cannot have
+networks of their own each needs another port, counted on from this one."""
 
 
 class DistributionError(Exception):

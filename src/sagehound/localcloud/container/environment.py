@@ -38,14 +38,32 @@ class TrainingContainer:
     """Where the program finds /opt/ml (elsewhere only where the kernel has no private mounts)."""
     credentials: dict[str, Any] = field(default_factory=dict)
     """The execution role's session: AccessKeyId, SecretAccessKey, SessionToken."""
+    client: dict[str, str] = field(default_factory=dict)
+    """What lets clients of AWS in the container find this cloud, and what pip is told."""
     user: dict[str, str] = field(default_factory=dict)
     """Environment of CreateTrainingJob."""
+    toolkit: bool = True
+    """Whether AWS's toolkit would start the program: script mode, no entry point of the request's own."""
 
 
 def training_environment(container: TrainingContainer) -> dict[str, str]:
-    """Every variable of the container: the system's, AWS's, SM_* as the toolkit sets them, then the user's own."""
-    values = {f"SM_{name.upper()}": _text(value) for name, value in _described(container).items()}
-    return {**_system(container), **_aws(container), **_cluster(container), **values, **container.user}
+    """Every variable of the container: the system's, AWS's, the user's own, and SM_* as the toolkit sets them.
+
+    The user's win over everything that is there before the container starts. The toolkit sets its own afterwards, in
+    the container, so SM_* and MASTER_ADDR of the user's are lost; where it starts nothing the user's are kept.
+    """
+    told = {f"SM_{name.upper()}": _text(value) for name, value in _described(container).items()}
+    told = {**_cluster(container), **told}
+    given = {**_system(container), **container.client, **_aws(container)}
+    # Programs take https_proxy before HTTPS_PROXY, so the caller's is the only one, however it is spelt.
+    spelt = {name.upper() for name in container.user if name.upper().endswith("_PROXY")}
+    given = {name: value for name, value in given.items() if name.upper() not in spelt}
+    if not container.toolkit:
+        return {**given, **told, **container.user}
+    found = {**given, **container.user, **told}
+    if container.user.get("PYTHONPATH"):
+        found["PYTHONPATH"] = f"{container.ml}/code:{container.user['PYTHONPATH']}"
+    return found
 
 
 def _system(container: TrainingContainer) -> dict[str, str]:
@@ -58,6 +76,7 @@ def _system(container: TrainingContainer) -> dict[str, str]:
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONPATH": f"{container.ml}/code",
         "OMP_NUM_THREADS": str(container.threads),
+        "TORCH_HOME": f"{container.ml}/{training.TORCH_HOME}",
     }
 
 
@@ -72,7 +91,7 @@ def _aws(container: TrainingContainer) -> dict[str, str]:
         "SAGEMAKER_REGION": container.region,
         "SAGEMAKER_TRAINING_MODULE": FRAMEWORK_MODULE,
     }
-    if container.credentials:
+    if container.credentials and "AWS_ACCESS_KEY_ID" not in container.user:
         found["AWS_ACCESS_KEY_ID"] = container.credentials["AccessKeyId"]
         found["AWS_SECRET_ACCESS_KEY"] = container.credentials["SecretAccessKey"]
         found["AWS_SESSION_TOKEN"] = container.credentials["SessionToken"]

@@ -175,8 +175,23 @@ class _Connection(asyncio.Protocol):
             self._answer.set_exception(error)
 
 
+def model_error(status: int, said: str, region: str, account_id: str, endpoint: str) -> str:
+    """AWS's words around those of a container that did not answer with 2xx; status 0 when it did not answer."""
+    who = "client" if 400 <= status < 500 else "server"
+    group = f"/aws/sagemaker/Endpoints/{endpoint}"
+    return (
+        f'Received {who} error ({status}) from primary with message "{said}". See '
+        f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}#logEventViewer:group={group} in "
+        f"account {account_id} for more information."
+    )
+
+
+_NO_LINE_ENDS = {ord(character): " " for character in "\r\n\0"}
+
+
 def _head(method: str, path: str, headers: Mapping[str, str], length: int) -> bytes:
+    """A header that somebody else wrote, as the type of an object in S3, stays one header."""
     lines = [f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {length}\r\n"]
-    lines += [f"{name}: {value}\r\n" for name, value in headers.items()]
+    lines += [f"{name}: {value.translate(_NO_LINE_ENDS)}\r\n" for name, value in headers.items()]
     lines.append("\r\n")
     return "".join(lines).encode("latin-1", "replace")

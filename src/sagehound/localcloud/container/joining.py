@@ -53,19 +53,22 @@ def may_join(count: int, words: list[str]) -> str:
     )
 
 
-def connected(addresses: Collection[str]) -> bool | None:
+def machine_connections() -> list[str]:
+    """The kernel's tables of the machine's TCP connections; none where there are no such tables."""
+    return [table.read_text() for table in _TABLES if table.exists()]
+
+
+def connected(addresses: Collection[str], tables: list[str]) -> bool | None:
     """Whether there is, or was within the last minute, a connection to one of the hosts' own addresses.
 
     The hosts meet at algo-1's address, which no other job has; the kernel lists closed connections for a minute. None
     where that cannot be seen: not on Linux, or hosts without addresses of their own.
     """
     own = {_written(address) for address in addresses if address != "127.0.0.1"}
-    if not own or not _TABLES[0].exists():
+    if not own or not tables:
         return None
-    for table in _TABLES:
-        if not table.exists():
-            continue
-        for line in table.read_text().splitlines()[1:]:
+    for table in tables:
+        for line in table.splitlines()[1:]:
             _, local, remote, state, *_ = line.split()
             if state != _LISTEN and (_ipv4(local) in own or _ipv4(remote) in own):
                 return True

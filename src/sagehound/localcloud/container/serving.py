@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sagehound.localcloud.container import archives
+from sagehound.localcloud.container import archives, training
 
 MODEL_SERVER = Path(__file__).with_name("model_server")
 PORT_FILE = "port"
@@ -36,9 +36,11 @@ class ServingContainer:
     instance_type: str
     num_cpus: int
     python_directory: str
-    """The folder of the image's python: first on the PATH."""
+    """The folders of the instance's python: first on the PATH."""
     home: Path
     """Its working directory, outside /opt/ml: HOME, the port it has taken, its role's session."""
+    client: dict[str, str] = field(default_factory=dict)
+    """With what unmodified clients find this cloud where they look for AWS."""
     user: dict[str, str] = field(default_factory=dict)
     """Environment of the model's container definition."""
 
@@ -47,6 +49,7 @@ def serving_environment(container: ServingContainer) -> dict[str, str]:
     """Every variable of the container, built from scratch; the model's own Environment wins where AWS lets it."""
     home = container.home
     return {
+        **container.client,
         "PATH": f"{container.python_directory}:{_SYSTEM_PATH}",
         "HOME": str(home),
         "LANG": "C.UTF-8",
@@ -58,6 +61,7 @@ def serving_environment(container: ServingContainer) -> dict[str, str]:
         "AWS_CONFIG_FILE": str(home / "aws-config"),
         "SAGEMAKER_REGION": container.region,
         "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+        "TORCH_HOME": f"/opt/ml/{training.TORCH_HOME}",
         "SM_CURRENT_INSTANCE_TYPE": container.instance_type,
         "SM_NUM_CPUS": str(container.num_cpus),
         **container.user,

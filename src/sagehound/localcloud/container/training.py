@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shlex
 from dataclasses import dataclass
@@ -16,6 +17,10 @@ __all__ = ["MASTER_PORT", "Launch"]
 HyperParameters = dict[str, Any]
 
 HOMOGENEOUS = "homogeneousCluster"
+TORCH_HOME = ".cache/torch"
+"""Where torch keeps what it downloads, below /opt/ml: there a host's changes can be kept apart from what it shares."""
+_NO_HARD_LINK = (errno.EXDEV, errno.EPERM, errno.EMLINK)
+"""The cache lies on another file system, its file belongs to another user, or has too many links."""
 _FOLDERS = ("input/config", "input/data", "model", "output/data", "output/intermediate", "code", "checkpoints")
 
 
@@ -58,7 +63,7 @@ def decode_hyperparameter(value: str) -> Any:
     """One hyperparameter's value."""
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value
 
 
@@ -108,6 +113,31 @@ def lay_out(ml: Path, config_files: dict[str, Any]) -> None:
         (ml / folder).mkdir(parents=True, exist_ok=True)
     for name, content in config_files.items():
         (ml / "input/config" / name).write_text(json.dumps(content))
+
+
+def link_weights(cache: Path, ml: Path) -> bool:
+    """Give a host the weights cache as its TORCH_HOME: links to the files, which no host may change. Blocking.
+
+    Whether there is anything in it.
+    """
+    home = ml / TORCH_HOME
+    (home / "hub/checkpoints").mkdir(parents=True, exist_ok=True)
+    linked = False
+    for path in cache.rglob("*"):
+        name = path.relative_to(cache)
+        if not path.is_file() or any(part.startswith(".") for part in name.parts):
+            continue
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            (home / name).hardlink_to(path.resolve())  # a link to a link would lead elsewhere from there
+        except FileNotFoundError:
+            continue  # removed since it was listed
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINK:
+                raise
+            (home / name).symlink_to(path.resolve())
+        linked = True
+    return linked
 
 
 def unpack_code(archive: Path, code: Path) -> None:
@@ -165,9 +195,12 @@ def script_command(decoded: HyperParameters, code: Path, launch: Launch) -> list
         raise CodeError(str(error)) from error
 
 
-def check_texts(texts: list[str]) -> None:
+def check_texts(arguments: list[str], variables: dict[str, str]) -> None:
     """CodeError for an argument or variable that no program can be given."""
-    for text in texts:
+    for name in variables:
+        if not name or "=" in name:
+            raise CodeError(f"ClientError: No variable can be named {name!r}: rename the hyperparameter or channel.")
+    for text in (*arguments, *variables, *variables.values()):
         try:
             fits = "\0" not in text
             text.encode()

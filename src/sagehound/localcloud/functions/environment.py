@@ -81,7 +81,7 @@ class Environment:
         self._server, api = await listen(self, name)
         env = variables(
             self.spec, self._place.paths, credentials,
-            api=api, endpoint_url=endpoint_url, log_stream=self.log.stream, provisioned=self.provisioned,
+            api=api, host=name, endpoint_url=endpoint_url, log_stream=self.log.stream, provisioned=self.provisioned,
         )  # fmt: skip
         program = self._place.program(self.spec.handler, env)
         try:

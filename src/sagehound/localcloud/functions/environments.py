@@ -48,12 +48,13 @@ class Environments:
         logs: LogSink,
         endpoint_url: Callable[[], str],
         hidden: tuple[Path, ...] = (),
+        bundle: Path | None = None,
         idle_seconds: float = 600.0,
         look_seconds: float = LOOK_SECONDS,
         init_seconds: float = INIT_SECONDS,
         sandbox: bool = True,
     ) -> None:
-        self._machine = Machine(folder, hidden, sandbox)
+        self._machine = Machine(folder, hidden, sandbox, bundle)
         self._credentials = credentials
         self._logs = logs
         self._endpoint_url = endpoint_url

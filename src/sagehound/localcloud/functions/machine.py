@@ -18,6 +18,7 @@ from sagehound.localcloud.functions.memory import MemoryWatch
 from sagehound.localcloud.functions.sandbox import Sandbox
 from sagehound.localcloud.functions.spec import FunctionSpec
 from sagehound.localcloud.functions.variables import Paths
+from sagehound.localcloud.interception.variables import wgetrc, wgetrc_beside
 from sagehound.localcloud.processes.host_init import LINUX
 
 FIRST_UID, UIDS = 2_000_000_000, 100_000
@@ -27,9 +28,13 @@ USER_INSIDE = 993
 
 
 class Machine:
-    """Made once; `start` begins to find out what the kernel allows, `ready` is when that is known."""
+    """Made once; `start` begins to find out what the kernel allows, `ready` is when that is known.
 
-    def __init__(self, folder: Path, hidden: tuple[Path, ...], sandbox: bool) -> None:
+    `bundle` is the file of CAs by which functions trust the cloud as AWS's hosts; without one they do not.
+    """
+
+    def __init__(self, folder: Path, hidden: tuple[Path, ...], sandbox: bool, bundle: Path | None = None) -> None:
+        self._bundle = bundle if bundle is not None and bundle.exists() else None
         self._folder = folder
         self._hidden = [str(path.absolute()) for path in hidden]
         self._sandbox_wanted = sandbox
@@ -94,21 +99,26 @@ class Machine:
         """A directory, or a root, for one more environment of this version."""
         layers = await asyncio.to_thread(self._prepared, spec)
         if self.private:
-            return Place(Paths(), self._sandbox(spec.code, layers, name, spec.ephemeral_storage), None)
+            return Place(self._paths_inside, self._sandbox(spec.code, layers, name, spec.ephemeral_storage), None)
         own = self._folder / "run" / token_hex(8)
         (own / "tmp").mkdir(parents=True, mode=0o700)
         given = self._interpreter
         paths = Paths(
             str(spec.code), str(layers or self._folder / "empty"), str(given.language), str(given.runtime),
-            str(own / "tmp"),
+            str(own / "tmp"), str(self._bundle or ""),
         )  # fmt: skip
         return Place(paths, None, own)
+
+    @property
+    def _paths_inside(self) -> Paths:
+        """Of a sandbox."""
+        return Paths() if self._bundle is not None else Paths(bundle="")
 
     def _sandbox(self, code: Path, layers: Path | None, name: str, tmp_mb: int) -> Sandbox:
         as_root = os.geteuid() == 0
         self._next_uid = (self._next_uid + 1) % UIDS
         user = FIRST_UID + self._next_uid if as_root else USER_INSIDE
-        paths = Paths()
+        paths = self._paths_inside
         binds = [(str(path), str(path)) for path in self._interpreter.needed]
         binds += [
             (str(code), paths.task),
@@ -122,6 +132,9 @@ class Machine:
             "/etc/passwd": f"root:x:0:0:root:/root:/bin/sh\nsbx_user1051:x:{user}:{user}::/home/sbx_user1051:/bin/sh\n",
             "/etc/group": f"root:x:0:\nsbx_user1051:x:{user}:\n",
         }
+        if self._bundle is not None:
+            binds.append((str(self._bundle), paths.bundle))
+            files[wgetrc_beside(paths.bundle)] = wgetrc(paths.bundle)
         return Sandbox(
             root=str(self._folder / "root"), binds=binds, files=files, hidden=self._hidden,
             tmp_mb=tmp_mb, user=user,

@@ -10,6 +10,7 @@ from typing import Any
 
 from sagehound.localcloud.functions.interpreter import VERSION
 from sagehound.localcloud.functions.spec import FunctionSpec
+from sagehound.localcloud.interception.variables import client_variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,8 @@ class Paths:
     language: str = "/var/lang"
     runtime: str = "/var/runtime"
     tmp: str = "/tmp"
+    bundle: str = "/etc/sagehound/bundle.pem"
+    """The CAs that it trusts, the cloud's own among them; empty: the system's."""
 
 
 def variables(
@@ -29,12 +32,14 @@ def variables(
     credentials: dict[str, Any],
     *,
     api: str,
+    host: str,
     endpoint_url: str,
     log_stream: str,
     provisioned: bool,
 ) -> dict[str, str]:
-    """Every variable that the process of an environment starts with."""
+    """Every variable that the process of an environment starts with; `host` is the name at which `api` is."""
     return {
+        **(client_variables(endpoint_url, paths.bundle, spec.region, direct=[host]) if paths.bundle else {}),
         **_changeable(paths, endpoint_url),
         **spec.environment,
         "PYTHONPATH": _python_path(paths, spec.environment),

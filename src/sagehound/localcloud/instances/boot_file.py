@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from sagehound.localcloud.instances import disk, first_boot, stand_ins
+from sagehound.localcloud.instances import disk, first_boot, stand_ins, trust
 from sagehound.localcloud.instances.boot_spec import BootSpec
 from sagehound.localcloud.instances.environment import environment
 from sagehound.localcloud.instances.privacy import INIT_COMMAND, INIT_ENV, Privacy, python_folders
@@ -23,17 +23,29 @@ def program(path: Path) -> Program:
 
 
 def write(
-    spec: InstanceSpec, env: Mapping[str, str], metadata_host: str | None, token: str, first: bool, privacy: Privacy
+    spec: InstanceSpec,
+    env: Mapping[str, str],
+    metadata_host: str | None,
+    token: str,
+    first: bool,
+    privacy: Privacy,
+    bundle: Path,
 ) -> Path:
-    """Lay out the disk and write the boot file, which its reader deletes. Blocks for as long as copying takes."""
+    """Lay out the disk and write the boot file, which its reader deletes. Blocks for as long as copying takes.
+
+    `bundle` is the file of CAs by which the instance trusts the cloud as AWS's hosts; where there is none, it does not.
+    """
     prefix = "" if privacy.private else str(disk.disk_of(spec))
     inside = stand_ins.Inside(f"{prefix}/opt")
-    variables = environment(env, inside, f"{prefix}/root")
+    client = trust.variables(env, spec, inside, metadata_host) if bundle.exists() else {}
+    variables = environment({**client, **env}, inside, f"{prefix}/root")
     if not privacy.private:
         variables["PIP_REQUIRE_VIRTUALENV"] = "1"  # only /opt/pytorch is the instance's own
     names = {} if metadata_host is None else {metadata_host: "127.0.0.1"}
     folder = disk.lay_out(spec, names, variables, is_root=privacy.private)
     notes = stand_ins.put(folder, inside)
+    if client:
+        trust.put(folder, inside, bundle)
     cpus = cpus_of(spec)
     boot = BootSpec(
         token=token,

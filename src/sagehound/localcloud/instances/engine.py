@@ -28,6 +28,7 @@ from sagehound.localcloud.instances.spec import (
     Metadata,
     NotRunning,
 )
+from sagehound.localcloud.interception.variables import bundle_of
 from sagehound.localcloud.processes.supervisor import Exit, Host, Supervisor
 
 logger = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class Instances:
     """
 
     def __init__(self, data_dir: Path, supervisor: Supervisor, private_roots: bool = True) -> None:
+        self._bundle = bundle_of(data_dir)
         self._supervisor = supervisor
         self._privacy = Privacy(data_dir, private_roots)
         self._running: dict[str, _Running] = {}
@@ -81,7 +83,7 @@ class Instances:
         try:
             given = {**env, "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"http://{name or '127.0.0.1'}:{port}"}
             boot_file.keep_handle(spec.root, handle)
-            path = await _to_its_end(boot_file.write, spec, given, name, token, first, self._privacy)
+            path = await _to_its_end(boot_file.write, spec, given, name, token, first, self._privacy, self._bundle)
             handle["program"] = await self._start(spec, path)
             with suppress(NotRunning):  # its user data has ended it already: `ended` is called
                 await control.keep_listener(run, listener)

@@ -10,11 +10,14 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
+from sagehound.localcloud import container
 from sagehound.localcloud.instances import paths
 from sagehound.localcloud.instances.root import POWER_COMMANDS
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INSIDE = Path(__file__).with_name("inside")
+TORCHVISION = Path(container.__file__).with_name("torchvision_shim.py")
+"""Lets scripts import it beside a PyTorch for which it was not built, as in jobs."""
 OURS = {**dict.fromkeys(POWER_COMMANDS, "shutdown"), "sudo": "sudo"}
 """Programs that take the place of the machine's, which would act on the machine."""
 MISSING = ("unzip", "wget")
@@ -86,7 +89,8 @@ def _put_pytorch(disk: str, inside: Inside) -> None:
     library = f"/opt/pytorch/lib/python{version}/site-packages"
     # As a folder of packages, so that the .pth files in it count too.
     added = "".join(f"import site; site.addsitedir({path!r})\n" for path in below)
-    paths.write(disk, f"{library}/machine.pth", added)
+    paths.write(disk, f"{library}/machine.pth", f"{added}import {TORCHVISION.stem}\n")
+    paths.write(disk, f"{library}/{TORCHVISION.name}", TORCHVISION.read_text())
     # That of a virtual environment takes no name: `source` hands on the arguments of the script around it.
     activate = _filled(INSIDE / "activate", inside).replace("${1:-base}", "pytorch")
     paths.write(disk, "/opt/pytorch/bin/activate", activate)

@@ -16,7 +16,7 @@ import sys
 import time
 from typing import Any
 
-CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWUSER = 0x00020000, 0x04000000, 0x10000000
+CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWUSER, CLONE_NEWNET = 0x00020000, 0x04000000, 0x10000000, 0x40000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT = 0x1, 0x2, 0x4, 0x20
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
@@ -32,6 +32,7 @@ LEFTOVER_GRACE = 1.0
 """Seconds between SIGTERM and SIGKILL for what the program left behind (its resource trackers end by themselves)."""
 
 LONGEST_HOSTNAME = 64
+CANNOT_START = 127
 
 LINUX = sys.platform == "linux"
 libc = ctypes.CDLL(None, use_errno=True)
@@ -60,6 +61,13 @@ def unshare(namespaces: int, uid: int, gid: int) -> None:
     for name, text in maps:
         with open(f"/proc/self/{name}", "w") as file:
             file.write(text)
+
+
+def enter(namespaces: list[int]) -> None:
+    """Go into namespaces that others hold, given as inherited descriptors: the network of this host's job."""
+    for descriptor in namespaces:
+        check(libc.setns(descriptor, 0), "setns")
+        os.close(descriptor)
 
 
 def add_mount_point(path: str) -> None:
@@ -207,7 +215,7 @@ def run_program(spec: dict[str, Any]) -> None:
     except OSError as error:
         os.write(2, f"cannot start {spec['argv'][0]} in {spec['cwd']}: {error}\n".encode())
     finally:
-        os._exit(127)
+        os._exit(CANNOT_START)
 
 
 def end_leftovers(main: int) -> None:
@@ -268,6 +276,11 @@ def main(spec_path: str) -> int:
     os.unlink(spec_path)
     if LINUX:
         libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    try:
+        enter(spec["namespaces"])
+    except OSError as error:
+        os.write(2, f"cannot enter the network of the job: {error}\n".encode())
+        return CANNOT_START
     namespace = None
     try:
         make_private(spec)

@@ -65,5 +65,13 @@ def _usable(address: str) -> bool:
 
 
 def hosts_text(peers: Mapping[str, str]) -> str:
-    """The text of an /etc/hosts that knows localhost and the peers."""
-    return "".join(f"{address}\t{name}\n" for name, address in {"localhost": LOCALHOST, **peers}.items())
+    """The text of an /etc/hosts that knows localhost and the peers.
+
+    Servers that take both kinds of connections (torch's meeting point) see an IPv4 client by a mapped address and ask
+    for its name. Without an answer here they ask a DNS server, which a job's own network lacks, and warn in the log.
+    The names are others there, since a second line for `algo-1` would give it a second address.
+    """
+    known = {"localhost": LOCALHOST, **peers}
+    mapped = {address: name for name, address in reversed(known.items())}
+    lines = [f"{address}\t{name}\n" for name, address in known.items()]
+    return "".join(lines + [f"::ffff:{address}\tip6-{mapped[address]}\n" for address in dict.fromkeys(known.values())])

@@ -16,8 +16,9 @@ from typing import Any
 
 from sagehound.localcloud.processes import process_table
 from sagehound.localcloud.processes.hosts import hosts_text
+from sagehound.localcloud.processes.networks import LocalNetwork, Networks
 from sagehound.localcloud.processes.output import LineSplitter
-from sagehound.localcloud.processes.supervisor import Exit, Handle, Host, LineSink, Program
+from sagehound.localcloud.processes.supervisor import Exit, Handle, Host, LineSink, NoNetwork, Program
 from sagehound.localcloud.processes.watch import FileWatcher, watch_exit
 
 HOST_INIT = Path(__file__).with_name("host_init.py")
@@ -25,6 +26,7 @@ READ_SIZE = 64 * 1024
 """Bytes of output taken in one turn of the loop, so that a flood of one program leaves turns to all others."""
 POLL = 0.05
 """Seconds between looks where the kernel does not wake us."""
+NONE_MADE = "this supervisor makes none"
 KILL_PATIENCE = 30.0
 """Seconds that killed processes get to disappear before the machine is called broken."""
 _INIT_FORWARDS = {
@@ -33,14 +35,34 @@ _INIT_FORWARDS = {
 
 
 class LocalSupervisor:
-    """`Supervisor` with local processes. A host's root holds one running program at a time."""
+    """`Supervisor` with local processes. A host's root holds one running program at a time.
 
-    def __init__(self, now: Callable[[], float] = time.time) -> None:
+    Without `networks` every program is in the machine's own.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.time, networks: Networks | None = None) -> None:
         self._now = now
+        self._networks = networks
         self._boot_id = process_table.boot_id()
         self._files = FileWatcher()
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._offsets: dict[tuple[int, str], int] = {}
+
+    async def make_network(self) -> LocalNetwork:
+        """A network with nothing in it but the cloud. NoNetwork where the kernel gives none."""
+        if self._networks is None:
+            raise NoNetwork(NONE_MADE)
+        return await self._networks.take()
+
+    async def enter_network(self, handle: Handle, entrance: str) -> LocalNetwork:
+        """The network of a program that an earlier server started, which may have died while its init began."""
+        if self._networks is None:
+            raise NoNetwork(NONE_MADE)
+        while self.is_running(handle) and self._init(handle) == {}:  # noqa: ASYNC110 - the init tells nobody
+            await asyncio.sleep(POLL)
+        if not self.is_running(handle):
+            raise NoNetwork("its program has ended")
+        return await self._networks.enter(handle["pid"], entrance)
 
     async def start(self, host: Host, program: Program) -> Handle:
         """Start `program` below an init of its own; what keeps it from starting is said in its output (code 127)."""
@@ -50,6 +72,7 @@ class LocalSupervisor:
         for name in ("exit.json", "init.json"):
             (run / name).unlink(missing_ok=True)
         (run / "hosts").write_text(hosts_text(host.peers or {host.name: host.address}))
+        namespaces = host.network.namespaces if host.network is not None else ()
         spec = {
             "argv": program.argv,
             "env": program.env,
@@ -60,13 +83,14 @@ class LocalSupervisor:
             "hostname": host.name,
             "shared": [name for name in host.shared if (opt_ml / name).is_dir()],
             "folders": {inside: str(folder) for inside, folder in host.folders.items()},
+            "namespaces": namespaces,
         }
         spec_path = run / "program.json"
         with open(os.open(spec_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             json.dump(spec, file)
         with open(run / "output.log", "ab") as output:
             output_start = output.tell()
-            child = _spawn_init(spec_path, output.fileno())
+            child = _spawn_init(spec_path, output.fileno(), namespaces)
         started = process_table.entry(child.pid)
         assert started is not None, "a child that nobody has waited for is there, at least as a zombie"
         self._children[child.pid] = child
@@ -192,9 +216,13 @@ class LocalSupervisor:
         started = process_table.create_time(handle["pid"])
         if started not in (None, handle["create_time"]):
             return []  # the number is another process's by now, so the old session is empty
-        init = _read_json(_run(handle) / "init.json")
-        namespace = init.get("mount_namespace") if init.get("pid") == handle["pid"] else None
+        namespace = self._init(handle).get("mount_namespace")
         return process_table.members(handle["pid"], namespace, (Path(handle["root"]) / "opt" / "ml").resolve())
+
+    def _init(self, handle: Handle) -> dict[str, Any]:
+        """What the init says when it is about to start its program; empty before that."""
+        found = _read_json(_run(handle) / "init.json")
+        return found if found.get("pid") == handle["pid"] else {}
 
     def _exit(self, handle: Handle) -> Exit:
         result = _read_json(_run(handle) / "exit.json")
@@ -212,8 +240,11 @@ class LocalSupervisor:
             sink(now, text)
 
 
-def _spawn_init(spec_path: Path, output: int) -> subprocess.Popen[bytes]:
-    """The init, in a session of its own, with the signals that it forwards held back until it is ready for them."""
+def _spawn_init(spec_path: Path, output: int, given: tuple[int, ...]) -> subprocess.Popen[bytes]:
+    """The init, in a session of its own, with the signals that it forwards held back until it is ready for them.
+
+    Beside its output it gets the descriptors `given`, by the same numbers.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _INIT_FORWARDS)
     try:
         return subprocess.Popen(
@@ -223,6 +254,7 @@ def _spawn_init(spec_path: Path, output: int) -> subprocess.Popen[bytes]:
             stderr=output,
             env={},
             cwd="/",
+            pass_fds=given,
             start_new_session=True,
         )
     finally:

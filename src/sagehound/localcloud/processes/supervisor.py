@@ -12,6 +12,28 @@ from pathlib import Path
 from typing import Any, Protocol
 
 
+class NoNetwork(Exception):
+    """This machine gives programs no networks of their own; the text says why."""
+
+
+class Network(Protocol):
+    """A network of its own, shared by the hosts of one job: loopback only, and in it the cloud at its usual address."""
+
+    @property
+    def entrance(self) -> str:
+        """The cloud's URL in it: kept by the owner for `enter_network`."""
+
+    @property
+    def namespaces(self) -> tuple[int, ...]:
+        """Descriptors of what a program's host enters, in this order."""
+
+    def connections(self) -> list[str]:
+        """Its TCP connections as the kernel writes them (/proc/net/tcp, tcp6), with those closed a moment ago."""
+
+    def close(self) -> None:
+        """Let go of it: the cloud is not reached from there any more, and it ends with the last program in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """A machine as a program sees it: a name, an address, a root directory that holds its /opt/ml, its /etc/hosts."""
@@ -26,6 +48,8 @@ class Host:
     """Directories below /opt/ml whose files are links that others hold too: changes there stay with this host."""
     folders: dict[str, Path] = field(default_factory=dict)
     """Further private directories: the path inside, and what lies there (used itself where mounts are refused)."""
+    network: Network | None = None
+    """None is the machine's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +85,12 @@ LineSink = Callable[[float, str], None]
 
 class Supervisor(Protocol):
     """Runs programs that outlive this server: a crash of the server ends none of them."""
+
+    async def make_network(self) -> Network:
+        """A network with nothing in it but the cloud, the caller's to close. NoNetwork where the system gives none."""
+
+    async def enter_network(self, handle: Handle, entrance: str) -> Network:
+        """The network of a running program of an earlier server; NoNetwork when it cannot be entered."""
 
     async def start(self, host: Host, program: Program) -> Handle:
         """Start a program as a process group of its own, its output kept in a file below `host.root/run`."""

@@ -13,13 +13,12 @@ from urllib.parse import parse_qsl
 from sagehound.localcloud.call import Caller, Credential, CredentialSource, HttpRequest
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.wire import payload, refusals, sigv2, sigv4
+from sagehound.localcloud.wire.host_region import host_region
 from sagehound.localcloud.wire.payload import ChunkSigning, PayloadCheck
 from sagehound.localcloud.wire.route import Route
 
 ANONYMOUS = Caller(arn="", user_id="anonymous", account_id="", access_key_id="")
 """Whoever signs nothing: S3 lets in whom a bucket's policy lets in, and reads who signed the policy of a form."""
-DEFAULT_REGION = "us-east-1"
-"""Signature version 2 names no region."""
 _SIGNING_NAMES = {"cloudwatch": "monitoring", "sagemaker-runtime": "sagemaker"}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -58,8 +57,13 @@ def authenticate(
         readable = "Bucket" in route.uri_params and http.method in ("GET", "HEAD", "DELETE")
         if route.model is None or route.streaming or readable:
             # Never a document: it would be read for somebody of whom nothing is known.
-            return Authentication(ANONYMOUS, DEFAULT_REGION, _anonymous_payload(http))
+            return Authentication(ANONYMOUS, _host_region(http), _anonymous_payload(http))
     raise refusals.missing_token(route)
+
+
+def _host_region(http: HttpRequest) -> str:
+    """The region of a call that signs none: signature version 2 has no place for it."""
+    return host_region(http.headers.get("host", ""))
 
 
 def _anonymous_payload(http: HttpRequest) -> PayloadCheck:
@@ -180,7 +184,7 @@ def _version_2_query(
     signed = {name: value for name, value in query.items() if name not in ("AWSAccessKeyId", "Signature", "Expires")}
     sigv2.check_subresources(query)
     text = sigv2.string_to_sign(http, signed, query["Expires"])
-    return _version_2(route, credentials, credential, now, text, query["Signature"])
+    return _version_2(http, route, credentials, credential, now, text, query["Signature"])
 
 
 def _version_2_header(
@@ -196,15 +200,22 @@ def _version_2_header(
     if abs(now - signed_at) > sigv4.MAX_SKEW_SECONDS:
         raise refusals.skewed(route, date, sigv4.format_timestamp(now))
     text = sigv2.string_to_sign(http, {}, "" if "x-amz-date" in http.headers else date)
-    return _version_2(route, credentials, credential, now, text, signature)
+    return _version_2(http, route, credentials, credential, now, text, signature)
 
 
 def _version_2(
-    route: Route, credentials: CredentialSource, credential: Credential, now: float, text: str, signature: str
+    http: HttpRequest,
+    route: Route,
+    credentials: CredentialSource,
+    credential: Credential,
+    now: float,
+    text: str,
+    signature: str,
 ) -> Authentication:
     expected = sigv2.sign(credential.secret_access_key, text)
     if not hmac.compare_digest(expected.encode(), signature.encode()):
         raise refusals.wrong_signature(route, text, credential.access_key_id)
     _check_expiration(route, credential, now)
-    _note_use(credentials, credential, route, DEFAULT_REGION)
-    return Authentication(credential.caller, DEFAULT_REGION)
+    region = _host_region(http)
+    _note_use(credentials, credential, route, region)
+    return Authentication(credential.caller, region)

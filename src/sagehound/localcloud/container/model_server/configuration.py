@@ -56,7 +56,10 @@ def from_environment(environ: Mapping[str, str]) -> Configuration:
         default_accept=environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT") or "application/json",
         cores=min(len(os.sched_getaffinity(0)), _integer(environ, "SM_NUM_CPUS", 1 << 16, 1)),
         workers=_integer(environ, "SAGEMAKER_MODEL_SERVER_WORKERS", 0, 0) or None,
-        timeout=_number(environ, "SAGEMAKER_MODEL_SERVER_TIMEOUT", 60.0),
+        # TorchServe's own variable wins over the toolkit's, as in AWS's containers.
+        timeout=_number(
+            environ, "TS_DEFAULT_RESPONSE_TIMEOUT", _number(environ, "SAGEMAKER_MODEL_SERVER_TIMEOUT", 60.0)
+        ),
         queue_size=_integer(environ, "TS_JOB_QUEUE_SIZE", 100, 0),
         max_request_size=_integer(environ, "TS_MAX_REQUEST_SIZE", 100 * 1024 * 1024, 1),
         log_level=_log_level(environ.get("SAGEMAKER_CONTAINER_LOG_LEVEL") or "20"),

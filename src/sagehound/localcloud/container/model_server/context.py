@@ -6,6 +6,21 @@ from collections.abc import Mapping
 from typing import Any
 
 
+class RequestProcessor:
+    """The request's headers in the way of older handlers: `context.request_processor[0].get_request_properties()`."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = headers
+
+    def get_request_properties(self) -> dict[str, str]:
+        """All headers, by lower-case name."""
+        return dict(self._headers)
+
+    def get_request_property(self, key: str) -> str | None:
+        """One header, whatever the case of its name."""
+        return self._headers.get(key.lower())
+
+
 class Context:
     """One request (or the load) as the user's functions see it; `index` is always 0, since nothing is batched."""
 
@@ -31,6 +46,7 @@ class Context:
         self.response_content_type: str | None = None
         self.response_headers: dict[str, str] = {}
         self._headers = {name.lower(): value for name, value in (headers or {}).items()}
+        self.request_processor = [RequestProcessor(self._headers)]
 
     def get_request_id(self, index: int = 0) -> str:
         """The id of the request."""

@@ -32,21 +32,30 @@ class UnsupportedFormat(Exception):
         )
 
 
+class ModelLoadError(Exception):
+    """The file of the artefact is not what the default model_fn loads."""
+
+
 def model_fn(model_dir: str) -> Any:
-    """Load the one .pt or .pth file of the artefact as TorchScript."""
+    """Load model.pt, otherwise the one .pt or .pth file of the artefact, as TorchScript."""
     import torch
 
-    files = sorted(path for path in Path(model_dir).iterdir() if path.suffix in {".pt", ".pth"})
-    if len(files) != 1:
-        raise ValueError(
-            f"Exactly one .pth or .pt file is required for PyTorch models: {[file.name for file in files]}"
-        )
+    path = Path(model_dir) / "model.pt"
+    if not path.exists():
+        files = sorted(path for path in Path(model_dir).iterdir() if path.suffix in {".pt", ".pth"} and path.is_file())
+        if len(files) != 1:
+            raise ValueError(
+                f"Exactly one .pth or .pt file is required for PyTorch models: {[file.name for file in files]}"
+            )
+        path = files[0]
     try:
-        return torch.jit.load(str(files[0]), map_location="cpu")  # type: ignore[no-untyped-call]
+        model = torch.jit.load(str(path), map_location=_device())  # type: ignore[no-untyped-call]
     except RuntimeError as error:
-        raise ValueError(
-            f"{files[0].name} is no TorchScript file. Please provide a model_fn implementation that loads it. ({error})"
+        raise ModelLoadError(
+            f"Failed to load {path}. Please ensure model is saved using torchscript. (It is loaded so where the script "
+            f"has no model_fn. {error})"
         ) from error
+    return model.to(_device())
 
 
 def input_fn(data: str | bytes, content_type: str | None) -> Any:
@@ -55,16 +64,18 @@ def input_fn(data: str | bytes, content_type: str | None) -> Any:
     import torch
 
     array = decode(data, content_type)
-    return torch.from_numpy(array.astype(np.float32) if content_type in TEXT_TYPES else array)
+    return torch.from_numpy(array.astype(np.float32) if content_type in TEXT_TYPES else array).to(_device())
 
 
 def predict_fn(data: Any, model: Any) -> Any:
     """Call the model in evaluation mode without gradients."""
     import torch
 
+    device = _device()
+    model = model.to(device)
     model.eval()
-    with torch.inference_mode():
-        return model(data)
+    with torch.no_grad():
+        return model(data.to(device))
 
 
 def output_fn(prediction: Any, accept: str) -> bytes:
@@ -107,6 +118,13 @@ def encode(value: Any, content_type: str) -> bytes:
     rows = np.atleast_1d(np.asarray(plain, dtype=object))
     csv.writer(out, lineterminator="\n").writerows(row if np.ndim(row) else [row] for row in rows)
     return out.getvalue().encode()
+
+
+def _device() -> str:
+    """A GPU when the instance has one."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _plain(value: Any) -> Any:

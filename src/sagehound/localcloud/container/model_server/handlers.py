@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import io
 import json
 import os
 import re
@@ -38,6 +39,17 @@ class Answer:
     headers: dict[str, str]
 
 
+UNSERIALIZABLE = Answer(
+    503,
+    "application/json",
+    json.dumps(
+        {"code": 503, "type": "InternalServerException", "message": "Unsupported model output data type."}, indent=2
+    ).encode(),
+    {},
+)
+"""TorchServe's answer for a prediction that is neither text nor bytes, tensor or JSON; the log says what it was."""
+
+
 class Handler:
     """A loaded model and the functions around it; `handle` may be called from any thread."""
 
@@ -48,7 +60,12 @@ class Handler:
         found = {name: getattr(module, name) for name in FUNCTIONS if callable(getattr(module, name, None))}
         self._transform = self._compose(found)
         model_fn = _with_context("model_fn", found.get("model_fn", defaults.model_fn), 1)
-        self.model = model_fn(self.model_dir, Context(self.model_dir))
+        context = Context(self.model_dir)
+        if "pre_model_fn" in found:
+            _with_context("pre_model_fn", found["pre_model_fn"], 1)(self.model_dir, context)
+        self.model = model_fn(self.model_dir, context)
+        if "model_warmup_fn" in found:
+            _with_context("model_warmup_fn", found["model_warmup_fn"], 2)(self.model_dir, self.model, context)
 
     def handle(self, body: bytes, headers: dict[str, str]) -> Answer:
         """Run one request. An exception becomes an answer with its message and traceback, as in AWS's containers."""
@@ -62,11 +79,16 @@ class Handler:
             result = self._transform(self.model, data, content_type, accept, context)
             answer_type = accept
             if isinstance(result, tuple):
-                result, answer_type = result
+                result, answer_type = result[0], result[1]
+            try:
+                answered = _to_bytes(result)
+            except TypeError:
+                traceback.print_exc()
+                return UNSERIALIZABLE
             return _answer(
                 context.response_status,
                 context.response_content_type or answer_type,
-                _to_bytes(result),
+                answered,
                 context.response_headers,
             )
         except Exception as error:  # noqa: BLE001 - whatever the user's code raises is the caller's answer
@@ -94,17 +116,23 @@ class Handler:
 
 
 def _import_program(configuration: Configuration) -> ModuleType | None:
-    """Import the user's module with its folder first on the path; None when there is none and none was named."""
-    code_dir = configuration.code_dir
+    """Import the user's module, from code/ or beside the model; None when it is not there: then the defaults serve."""
+    code_dir, model_dir = configuration.code_dir, configuration.model_dir
     sys.path.insert(0, str(code_dir))
-    name = configuration.program.removesuffix(".py").replace("/", ".")
-    path = code_dir / configuration.program
-    if not path.is_file() and not path.with_suffix("").is_dir():
-        if configuration.program_is_given:
-            there = sorted(entry.name for entry in code_dir.iterdir()) if code_dir.is_dir() else []
-            raise FileNotFoundError(f"SAGEMAKER_PROGRAM {configuration.program} is not in {code_dir} (found: {there})")
-        return None
-    return importlib.import_module(name)
+    sys.path.append(str(model_dir))
+    program = configuration.program
+    for folder in (code_dir, *([] if "/" in program else [model_dir])):
+        path = folder / program
+        if path.is_file() or path.with_suffix(".py").is_file() or path.with_suffix("").is_dir():
+            return importlib.import_module(program.removesuffix(".py").replace("/", "."))
+    if configuration.program_is_given:
+        there = sorted(entry.name for entry in code_dir.iterdir()) if code_dir.is_dir() else []
+        print(
+            f"WARNING: SAGEMAKER_PROGRAM {program} is not in {code_dir} (found: {there}): the default functions serve, "
+            "as they do on AWS",
+            flush=True,
+        )
+    return None
 
 
 def _with_context(name: str, function: Function, count: int) -> Function:
@@ -138,12 +166,19 @@ def _is_header(text: str) -> bool:
 
 
 def _to_bytes(value: Any) -> bytes:
+    """What a function has returned as it goes over HTTP: texts and bytes as they are, tensors as torch saves them, all
+    else as JSON; TypeError for what JSON does not know."""
     if isinstance(value, bytes):
         return value
     if isinstance(value, str):
         return value.encode()
     if isinstance(value, bytearray | memoryview):
         return bytes(value)
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        saved = io.BytesIO()
+        torch.save(value, saved)
+        return saved.getvalue()
     return json.dumps(value).encode()
 
 

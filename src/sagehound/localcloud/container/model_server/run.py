@@ -26,6 +26,15 @@ from .work_queue import WorkQueue
 LOOK_SECONDS = 5.0
 """Between two looks of a server at itself."""
 
+_WITHOUT_EFFECT = (
+    "SAGEMAKER_TS_BATCH_SIZE",
+    "SAGEMAKER_TS_MAX_BATCH_DELAY",
+    "SAGEMAKER_TS_MIN_WORKERS",
+    "SAGEMAKER_TS_MAX_WORKERS",
+    "SAGEMAKER_MULTI_MODEL",
+)
+"""What AWS's containers read and this server does not do."""
+
 
 class _JsonLines(logging.Formatter):
     """One JSON object a record: CloudWatch Logs keeps multi-line tracebacks in one event and can filter by member."""
@@ -58,6 +67,9 @@ def main() -> int:
     try:
         configuration = from_environment(os.environ)
         logging.getLogger().setLevel(configuration.log_level)
+        for name in _WITHOUT_EFFECT:
+            if name in os.environ:
+                print(f"WARNING: {name} has no effect: requests are handled one by one, of one model", flush=True)
         workers = _set_up_threads(configuration)
         listener = _bind(configuration)
         began = time.perf_counter()

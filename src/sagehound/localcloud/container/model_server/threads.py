@@ -9,7 +9,9 @@ import ast
 from collections.abc import MutableMapping
 from pathlib import Path
 
-FUNCTIONS = frozenset({"model_fn", "input_fn", "predict_fn", "output_fn", "transform_fn"})
+FUNCTIONS = frozenset(
+    {"pre_model_fn", "model_fn", "model_warmup_fn", "input_fn", "predict_fn", "output_fn", "transform_fn"}
+)
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",

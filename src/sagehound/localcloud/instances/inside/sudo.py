@@ -46,12 +46,17 @@ def main(words: list[str]) -> int:
         os.chdir(found.pw_dir)
     command = rest or [found.pw_shell]
     if login:
-        command = [found.pw_shell, "-l", *(["-c", " ".join(rest)] if rest else [])]
+        command = [found.pw_shell, "-l", *(["-c", " ".join(map(escaped, rest))] if rest else [])]
     try:
         os.execvpe(command[0], command, env)
     except OSError as error:
         print(f"sudo: {command[0]}: {error.strerror}", file=sys.stderr)
         return 1
+
+
+def escaped(word: str) -> str:
+    """A word for the login shell as sudo hands it on: itself, but for variables, which the shell fills in."""
+    return re.sub(r"([^\w$-])", r"\\\1", word)
 
 
 def split(word: str) -> tuple[str, str, str]:

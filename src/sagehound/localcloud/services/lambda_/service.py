@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sagehound.localcloud.call import Operation, operations_of
 from sagehound.localcloud.functions.environments import Environments
+from sagehound.localcloud.interception.variables import bundle_of
 from sagehound.localcloud.services.lambda_.account import Account
 from sagehound.localcloud.services.lambda_.activation import Activation
 from sagehound.localcloud.services.lambda_.aliases import Aliases
@@ -69,6 +70,7 @@ class Lambda:
             logs=FunctionLogs(around.logs, around.authoriser),
             endpoint_url=endpoint_url,
             hidden=(data_dir,),
+            bundle=bundle_of(data_dir),
         )
         self.invocations = Invocations(
             store, clock, account_id, self.table, self.environments, concurrency, around, endpoint_url

@@ -137,8 +137,14 @@ class S3:
         return None if bucket is None else bucket.get("Policy")
 
     def restricts_public(self, arn: str) -> bool:
-        """Whether Block Public Access keeps those out whom a public policy of the bucket would let in."""
-        bucket = self.buckets.find(_bucket_of(arn))
+        """Whether Block Public Access keeps those out whom a public policy of the bucket would let in.
+
+        NoSuchBucket where there is none, which S3 tells anybody.
+        """
+        name = _bucket_of(arn)
+        bucket = self.buckets.find(name)
+        if bucket is None and name != "*":
+            raise no_such_bucket(name)
         if bucket is None or "Policy" not in bucket:
             return False
         restricts = bucket.get("PublicAccessBlockConfiguration", {}).get("RestrictPublicBuckets", False)
@@ -201,6 +207,11 @@ class S3:
     def object_size(self, bucket: str, key: str, version_id: str | None = None) -> int:
         """The size of an object, or of one of its versions."""
         return self._version(bucket, key, version_id).size
+
+    def content_type(self, bucket: str, key: str) -> str | None:
+        """The Content-Type with which an object was stored, if it has one."""
+        found: str | None = self._version(bucket, key, None).attributes.get("ContentType")
+        return found
 
     def read_object(self, bucket: str, key: str, version_id: str | None = None) -> bytes:
         """The bytes of a small object, or of one of its versions."""

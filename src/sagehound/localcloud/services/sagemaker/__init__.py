@@ -13,7 +13,7 @@ Covered
 - CreateEndpointConfig, DescribeEndpointConfig, ListEndpointConfigs, DeleteEndpointConfig; CreateEndpoint,
   DescribeEndpoint, ListEndpoints, UpdateEndpoint (blue-green), UpdateEndpointWeightsAndCapacities, DeleteEndpoint;
   variants as scalable targets (sagemaker:variant:DesiredInstanceCount); MetricsConfig with EnableEnhancedMetrics and
-  MetricPublishFrequencyInSeconds.
+  MetricPublishFrequencyInSeconds; DataCaptureConfig; ServerlessConfig; AsyncInferenceConfig.
 - CreateNotebookInstance, DescribeNotebookInstance, ListNotebookInstances, StartNotebookInstance, StopNotebookInstance,
   UpdateNotebookInstance, DeleteNotebookInstance, CreatePresignedNotebookInstanceUrl: JupyterLab as a process, its
   folder kept over stop and start. CreateNotebookInstanceLifecycleConfig, DescribeNotebookInstanceLifecycleConfig,
@@ -30,9 +30,9 @@ Not covered, and refused by name
   ServerlessJobConfig, MlflowConfig, ModelPackageConfig, checkpoints outside /opt/ml. AugmentedManifestFile needs Pipe
   mode, on AWS too.
 - Of tuning jobs: Autotune and AutoParameters.
-- Of hosting: inference pipelines, multi-model containers, uncompressed model data, inference components, serverless and
-  asynchronous inference, data capture, RoutingStrategy RANDOM, canary and linear traffic shifting, detailed
-  observability, instance counts of 0.
+- Of hosting: inference pipelines, multi-model containers, uncompressed model data, inference components,
+  ProvisionedConcurrency of serverless endpoints, notifications of asynchronous ones (Amazon SNS), RoutingStrategy
+  RANDOM, canary and linear traffic shifting, detailed observability, instance counts of 0.
 - Of notebook instances: subnets and security groups, KMS keys, accelerators, code repositories, RootAccess Disabled,
   DirectInternetAccess Disabled, dualstack addresses.
 
@@ -45,6 +45,16 @@ To know
 - MemoryUtilization and DiskUtilization of endpoints are percentages of this machine, not of the instance type.
 - A link into a notebook instance works once, where AWS's works for five minutes; the instance's programs are this
   machine's, its vCPUs, memory and volume size limit nothing, and it has no metadata service.
+- Data capture keeps KmsKeyId and encrypts nothing. A file is delivered a minute after its first line, at 8 MB, when the
+  configuration is replaced, and when the endpoint or the server ends; of a server that is killed at most the last
+  second is lost. Only answers with 2xx are captured. More than 64 MB that wait to be written are not captured, and
+  counted in the log.
+- A container of a serverless endpoint ends after five minutes without a request: AWS does not publish its time. One
+  that has more than MemorySizeInMB in memory is ended; its vCPUs are MemorySizeInMB / 1024.
+  A container that ends is replaced; there are never more than MaxConcurrency.
+- A request of an asynchronous endpoint that was being handled when the server ended is handled again. Without
+  MaxConcurrentInvocationsPerInstance an instance gets four at a time. Ten thousand may wait, more are refused with
+  ServiceUnavailable. It has one variant, and an input has at most 1 GiB.
 - Permissions for the container image (ecr) are not asked for. A role that may not write its model is told before the
   training, where AWS tells it after. Logs and metrics are asked for when a stream or the first metric begins.
 - CheckpointConfig of a tuning job is a folder for each training job: S3Uri/TRAINING-JOB-NAME.

@@ -17,20 +17,23 @@ DEFAULT_PATH = "/opt/ml/checkpoints"
 SYNC_SECONDS = 2.0
 
 
-def check(config: dict[str, Any] | None) -> None:
+def check(config: dict[str, Any] | None, member: str = "CheckpointConfig") -> None:
     """Refuse a LocalPath that is not below /opt/ml: only that folder is a job's own here."""
     if config is None:
         return
     channels.location(config["S3Uri"])
     path = config.get("LocalPath", DEFAULT_PATH)
     if not path.startswith("/opt/ml/") or ".." in path.split("/"):
-        raise validation(f"CheckpointConfig.LocalPath {path!r} must be below /opt/ml in the local cloud.")
+        raise validation(f"{member}.LocalPath {path!r} must be below /opt/ml in the local cloud.")
 
 
 class Checkpoints:
     """The checkpoint folder of one host, and its place in S3."""
 
-    def __init__(self, config: dict[str, Any], ml: Path, objects: Objects, role: RoleActions) -> None:
+    def __init__(
+        self, config: dict[str, Any], ml: Path, objects: Objects, role: RoleActions, what: str = "checkpoints"
+    ) -> None:
+        self._what = what
         self._place = channels.location(config["S3Uri"].rstrip("/"))
         self._ml = ml
         self._below = config.get("LocalPath", DEFAULT_PATH).removeprefix("/opt/ml/").strip("/")
@@ -61,7 +64,7 @@ class Checkpoints:
             for key in keys:
                 self._copy(bucket, key, channels.plain_name(key, key.removeprefix(prefix)))
         except (AwsError, OSError) as error:
-            raise channels.DataError(_problem("brought from", error)) from error
+            raise channels.DataError(self._problem("brought from", error)) from error
 
     def _copy(self, bucket: str, key: str, name: str) -> None:
         link, target = self._folder.parent / ".from-s3", self._folder / name
@@ -82,7 +85,7 @@ class Checkpoints:
         to store one, nothing is tried again before the last look.
         """
         if self._denied is not None and not last:
-            raise channels.DataError(_problem("stored in", self._denied)) from self._denied
+            raise channels.DataError(self._problem("stored in", self._denied)) from self._denied
         problems: list[AwsError | OSError | ValueError] = []
         with self._lock:
             for name, path in sorted(job_files.leaves(self._ml, self._below)):
@@ -93,7 +96,7 @@ class Checkpoints:
                 except (AwsError, OSError, ValueError) as error:
                     problems.append(error)  # one file that cannot be stored keeps no other back
         if problems:
-            raise channels.DataError(_problem("stored in", problems[0])) from problems[0]
+            raise channels.DataError(self._problem("stored in", problems[0])) from problems[0]
 
     def _look(self, name: str, listed: Path, last: bool) -> None:
         path = job_files.regular(self._ml, listed)
@@ -119,11 +122,10 @@ class Checkpoints:
         self._objects.put_file(bucket, key, path)
         self._stored[name] = digest
 
-
-def _problem(done: str, error: Exception) -> str:
-    """FailureReason when checkpoints can be neither read nor written."""
-    said = f"{error.code}: {error.message}" if isinstance(error, AwsError) else str(error)
-    return f"ClientError: The checkpoints cannot be {done} S3 ({said})"
+    def _problem(self, done: str, error: Exception) -> str:
+        """FailureReason when the folder can be neither read nor written."""
+        said = f"{error.code}: {error.message}" if isinstance(error, AwsError) else str(error)
+        return f"ClientError: The {self._what} cannot be {done} S3 ({said})"
 
 
 def _digest(path: Path) -> bytes:

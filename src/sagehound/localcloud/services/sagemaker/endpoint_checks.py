@@ -7,7 +7,14 @@ from collections import Counter
 from typing import Any
 
 from sagehound.localcloud.errors import AwsError, validation
-from sagehound.localcloud.services.sagemaker.endpoint_status import ENDPOINT, Record, unsupported, variant_id
+from sagehound.localcloud.services.sagemaker import endpoint_capture
+from sagehound.localcloud.services.sagemaker.endpoint_status import (
+    ENDPOINT,
+    Record,
+    is_serverless,
+    unsupported,
+    variant_id,
+)
 from sagehound.localcloud.services.sagemaker.needs import IsTarget
 from sagehound.localcloud.services.sagemaker.providers import Providers
 
@@ -22,6 +29,29 @@ def check_deployment_config(config: dict[str, Any] | None) -> None:
     routing = config.get("BlueGreenUpdatePolicy", {}).get("TrafficRoutingConfiguration", {})
     if routing.get("Type", "ALL_AT_ONCE") != "ALL_AT_ONCE":
         raise unsupported(f"TrafficRoutingConfiguration.Type {routing['Type']}")
+
+
+def check_serverless(variant: Record) -> None:
+    """What does not go together with ServerlessConfig in a variant, and what is not done here."""
+    name, config = variant["VariantName"], variant["ServerlessConfig"]
+    for member in ("InstanceType", "InitialInstanceCount", "VolumeSizeInGB"):
+        if member in variant:
+            raise validation(f"{member} cannot be specified together with ServerlessConfig for variant {name}.")
+    if config["MemorySizeInMB"] % 1024:
+        raise validation("MemorySizeInMB must be one of 1024, 2048, 3072, 4096, 5120, 6144.")
+    if "ProvisionedConcurrency" in config:
+        raise unsupported("ProvisionedConcurrency of a ServerlessConfig")
+
+
+def check_serverless_config(config: Record) -> None:
+    """What AWS does not offer for serverless endpoints.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html#serverless-endpoints-how-it-works-exclusions
+    """
+    if len(config["ProductionVariants"]) > 1:
+        raise validation("An endpoint configuration with ServerlessConfig has one production variant.")
+    if endpoint_capture.enabled(config.get("DataCaptureConfig", {"EnableCapture": False})):
+        raise validation("DataCaptureConfig is not supported for serverless endpoints.")
 
 
 def check_quotas(deployment: Record, region: str, providers: Providers, replaces: Record | None = None) -> None:
@@ -54,10 +84,10 @@ def check_targets(deployment: Record, record: Record, region: str, is_target: Is
 
     https://docs.aws.amazon.com/sagemaker/latest/dg/endpoint-scaling-update.html: deregister it before, and after it
     register it again. AWS's own sentence is not known."""
-    after = {variant["VariantName"]: variant["InstanceType"] for variant in deployment["Variants"]}
+    after = {variant["VariantName"]: variant.get("InstanceType") for variant in deployment["Variants"]}
     for variant in record["Deployment"]["Variants"]:
         name = variant["VariantName"]
-        if after.get(name) != variant["InstanceType"] and is_target(region, variant_id(record, variant)):
+        if after.get(name) != variant.get("InstanceType") and is_target(region, variant_id(record, variant)):
             raise validation(
                 f'The variant "{name}" is registered with Application Auto Scaling: deregister it as a scalable target '
                 "before an update that changes its instance type or removes it."
@@ -71,7 +101,7 @@ def retain(deployment: Record, current: Record, excluded: set[str]) -> None:
         old = before.get(variant["VariantName"])
         if old is None:
             continue
-        if "DesiredInstanceCount" not in excluded:
+        if "DesiredInstanceCount" not in excluded and not (is_serverless(variant) or is_serverless(old)):
             variant["InstanceCount"] = old["InstanceCount"]
         if "DesiredWeight" not in excluded:
             variant["Weight"] = old["Weight"]
@@ -94,6 +124,8 @@ def scaled(deployment: Record, desired: list[dict[str, Any]], config_name: str) 
         if "DesiredWeight" in one:
             variant["DesiredWeight"] = one["DesiredWeight"]
         if "DesiredInstanceCount" in one:
+            if is_serverless(variant):
+                raise validation(f"Variant {one['VariantName']} is serverless: it has no DesiredInstanceCount.")
             if one["DesiredInstanceCount"] < 1:
                 raise validation(f"DesiredInstanceCount of variant {one['VariantName']} must be at least 1.")
             variant["InstanceCount"] = one["DesiredInstanceCount"]
@@ -105,5 +137,6 @@ def scaled(deployment: Record, desired: list[dict[str, Any]], config_name: str) 
 def _instances(deployment: Record | None) -> Counter[str]:
     counts: Counter[str] = Counter()
     for variant in deployment["Variants"] if deployment else []:
-        counts[variant["InstanceType"]] += variant["InstanceCount"]
+        if not is_serverless(variant):
+            counts[variant["InstanceType"]] += variant["InstanceCount"]
     return counts

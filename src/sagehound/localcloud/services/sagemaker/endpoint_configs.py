@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from sagehound.localcloud.call import Call, Request, Response
 from sagehound.localcloud.errors import validation
-from sagehound.localcloud.services.sagemaker import paging
+from sagehound.localcloud.services.sagemaker import endpoint_async, endpoint_capture, paging
+from sagehound.localcloud.services.sagemaker.endpoint_checks import check_serverless, check_serverless_config
 from sagehound.localcloud.services.sagemaker.endpoint_status import (
     ENDPOINT_CONFIG,
     MODEL,
     Record,
     arn,
+    is_serverless,
     not_found,
     taken,
     unsupported,
@@ -18,7 +20,6 @@ from sagehound.localcloud.services.sagemaker.providers import Providers
 from sagehound.localcloud.services.sagemaker.tags import Tags
 
 _NOT_HERE = (
-    "AsyncInferenceConfig",
     "ExplainerConfig",
     "ShadowProductionVariants",
     "VpcConfig",
@@ -26,7 +27,6 @@ _NOT_HERE = (
     "CrossRegionTrafficConfig",
 )
 _VARIANT_NOT_HERE = (
-    "ServerlessConfig",
     "InstancePools",
     "AcceleratorType",
     "CoreDumpConfig",
@@ -99,8 +99,8 @@ class EndpointConfigs:
         for member in _NOT_HERE:
             if request.get(member):
                 raise unsupported(member)
-        if request.get("DataCaptureConfig", {}).get("EnableCapture"):
-            raise unsupported("DataCaptureConfig with EnableCapture")
+        if "DataCaptureConfig" in request:
+            endpoint_capture.destination(request["DataCaptureConfig"]["DestinationS3Uri"])
         metrics = request.get("MetricsConfig", {})
         if metrics.get("EnableDetailedObservability"):
             raise unsupported("MetricsConfig with EnableDetailedObservability")
@@ -113,6 +113,10 @@ class EndpointConfigs:
             raise validation(f"Variant names must be unique within an endpoint configuration, got {', '.join(names)}.")
         for variant in variants:
             self._check_variant(call, variant)
+        if "AsyncInferenceConfig" in request:
+            endpoint_async.check(request)
+        if any(is_serverless(variant) for variant in variants):
+            check_serverless_config(request)
         if not any(variant.get("InitialVariantWeight", 1.0) for variant in variants):
             raise validation("At least one production variant must have an InitialVariantWeight above 0.")
 
@@ -124,9 +128,12 @@ class EndpointConfigs:
             raise unsupported("RoutingStrategy RANDOM (requests go to the instance with the fewest in flight)")
         if "ModelName" not in variant:
             raise unsupported("production variants without ModelName (inference components)")
-        for member in ("InstanceType", "InitialInstanceCount"):
-            if member not in variant:
-                raise validation(f"{member} is required for production variant {variant['VariantName']}.")
+        if is_serverless(variant):
+            check_serverless(variant)
+        else:
+            for member in ("InstanceType", "InitialInstanceCount"):
+                if member not in variant:
+                    raise validation(f"{member} is required for production variant {variant['VariantName']}.")
         if self._store.get(MODEL, call.region, variant["ModelName"]) is None:
             raise not_found(call.region, call.account_id, "model", variant["ModelName"])
 

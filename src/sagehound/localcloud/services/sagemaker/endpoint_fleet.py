@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Iterator
 
 from sagehound.localcloud.services.sagemaker.endpoint_instance import Instance
-from sagehound.localcloud.services.sagemaker.endpoint_status import INSTANCE, Record
+from sagehound.localcloud.services.sagemaker.endpoint_status import INSTANCE, Record, is_serverless
 from sagehound.localcloud.services.sagemaker.model_data import ModelData
 from sagehound.localcloud.services.sagemaker.providers import Providers
 
@@ -56,17 +56,21 @@ class Fleet:
         for variant in deployment["Variants"]:
             there = len(self.of(deployment["Generation"], variant["VariantName"]))
             for _ in range(variant["InstanceCount"] - there):
-                record = {
-                    "InstanceId": f"i-{secrets.token_hex(8)}0",
-                    "EndpointName": self._name,
-                    "Region": self._region,
-                    "Generation": deployment["Generation"],
-                    "VariantName": variant["VariantName"],
-                    "Variant": variant,
-                }
-                self._store.put(INSTANCE, self._region, record["InstanceId"], record)
-                self._make(record)
+                self.add(deployment["Generation"], variant)
         return self.generation(deployment["Generation"])
+
+    def add(self, generation: str, variant: Record) -> Instance:
+        """One more instance of a variant, which nobody has started yet."""
+        record = {
+            "InstanceId": f"i-{secrets.token_hex(8)}0",
+            "EndpointName": self._name,
+            "Region": self._region,
+            "Generation": generation,
+            "VariantName": variant["VariantName"],
+            "Variant": variant,
+        }
+        self._store.put(INSTANCE, self._region, record["InstanceId"], record)
+        return self._make(record)
 
     def wanted(self, deployment: Record) -> list[Instance]:
         """The instances that stay when a variant shrinks: those that answer, then those that live."""
@@ -74,7 +78,8 @@ class Fleet:
         for variant in deployment["Variants"]:
             there = self.of(deployment["Generation"], variant["VariantName"])
             there.sort(key=lambda instance: (not instance.ready, not instance.alive))
-            keep += there[: variant["InstanceCount"]]
+            # Those of a serverless variant come and go with its requests.
+            keep += there if is_serverless(variant) else there[: variant["InstanceCount"]]
         return keep
 
     async def leave(self, which: Callable[[Instance], bool]) -> None:

@@ -15,8 +15,9 @@ from sagehound.localcloud.processes.log_pump import LogPump
 from sagehound.localcloud.processes.supervisor import Exit, Host
 from sagehound.localcloud.services.sagemaker.endpoint_health import Killed, NotHealthy, ended, ending, why
 from sagehound.localcloud.services.sagemaker.endpoint_log import InstanceLog
+from sagehound.localcloud.services.sagemaker.endpoint_memory import limit_memory
 from sagehound.localcloud.services.sagemaker.endpoint_program import SESSION_SECONDS, InstanceHome
-from sagehound.localcloud.services.sagemaker.endpoint_status import INSTANCE, Record
+from sagehound.localcloud.services.sagemaker.endpoint_status import INSTANCE, Record, is_serverless
 from sagehound.localcloud.services.sagemaker.model_data import ModelData
 from sagehound.localcloud.services.sagemaker.providers import Providers
 
@@ -58,6 +59,7 @@ class Instance:
         self._doubted = asyncio.Event()
         self._leaving = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._memory: asyncio.Task[None] | None = None
         self._removed = False
         self._healthy = bool(record.get("Healthy"))
 
@@ -123,6 +125,8 @@ class Instance:
 
     async def let_go(self) -> None:
         """Stop watching; the process itself goes on."""
+        if self._memory is not None:
+            self._memory.cancel()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -200,9 +204,13 @@ class Instance:
             if self._leaving.is_set():
                 raise NotHealthy("The instance leaves: nobody would end a process that is started now.")
             self._renew_session()
-            handle = await supervisor.start(Host(self.instance_id, self._home.root, shared=("model",)), program)
+            host = Host(self.instance_id, self._home.root, shared=self._home.shared)
+            handle = await supervisor.start(host, program)
             self._save(Handle=handle)
             self.ledger = self._home.ledger()
+        if is_serverless(self.variant):
+            limit = self.variant["ServerlessConfig"]["MemorySizeInMB"]
+            self._memory = asyncio.create_task(limit_memory(limit, handle, supervisor, self._log.say))
         pump = LogPump(supervisor, handle, self._keep_lines, self.record.get("LogOffset", 0))
         return asyncio.create_task(pump.run(), name=f"log of {self.instance_id}")
 

@@ -16,6 +16,8 @@ SAMPLE_SECONDS = 10
 """ConcurrentRequestsPerModel is a high-resolution metric: one sample of each instance every ten seconds."""
 PUBLISH_SECONDS = 60
 """How often utilization is published, unless MetricPublishFrequencyInSeconds says otherwise."""
+_NOT_ASYNCHRONOUS = frozenset({"Invocations", "InvocationsPerInstance", "OverheadLatency"})
+"""What asynchronous endpoints do not have: https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-monitor.html"""
 
 
 class Counted(Protocol):
@@ -27,6 +29,8 @@ class Counted(Protocol):
     def enhanced(self) -> bool:
         """EnableEnhancedMetrics: every instance has series of its own too."""
 
+    @property
+    def asynchronous(self) -> bool: ...
     @property
     def active(self) -> int:
         """How many of its instances are in service."""
@@ -111,4 +115,6 @@ class EndpointMetrics:
         if model_seconds is not None:
             values.append(("ModelLatency", model_seconds * 1e6, "Microseconds"))
             values.append(("OverheadLatency", max(0.0, total - model_seconds) * 1e6, "Microseconds"))
+        if variant.asynchronous:
+            values = [value for value in values if value[0] not in _NOT_ASYNCHRONOUS]
         self.put(region, INVOCATIONS, endpoint, variant, instance_id, values, now)

@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sagehound.localcloud.container import ledger
 from sagehound.localcloud.container.invocations import Lost, Reply, Unreachable
 from sagehound.localcloud.errors import AwsError
+from sagehound.localcloud.services.sagemaker.endpoint_health import NotHealthy
 from sagehound.localcloud.services.sagemaker.endpoint_instance import Instance
-from sagehound.localcloud.services.sagemaker.endpoint_metrics import PUBLISH_SECONDS, EndpointMetrics, Invoked
-from sagehound.localcloud.services.sagemaker.endpoint_status import Record
+from sagehound.localcloud.services.sagemaker.endpoint_metrics import EndpointMetrics, Invoked
+from sagehound.localcloud.services.sagemaker.endpoint_serverless import Pool, Replaced
+from sagehound.localcloud.services.sagemaker.endpoint_variants import InService, Variant
+
+if TYPE_CHECKING:
+    from sagehound.localcloud.services.sagemaker.endpoint_async_queue import AsyncQueues
 
 INVOCATION_LIMIT = 60.0
 """Seconds that the container has for an answer."""
@@ -25,64 +30,6 @@ _TIMED_OUT = (
     "each container in Amazon CloudWatch, resolve the issue, and try again."
 )
 _ENDED = "The model server ended while it was working on this request."
-
-
-@dataclass(slots=True)
-class Variant:
-    """A production variant in service: its weight and its instances."""
-
-    name: str
-    weight: float
-    instances: list[Instance]
-    enhanced: bool = False
-    publish_seconds: int = PUBLISH_SECONDS
-
-    @property
-    def active(self) -> int:
-        """How many instances are in service: a short silence of one does not change it."""
-        return sum(instance.in_service for instance in self.instances)
-
-    def all_among(self, instances: set[str]) -> bool:
-        """Whether each instance in service is one of these (and there is one)."""
-        active = {instance.instance_id for instance in self.instances if instance.in_service}
-        return bool(active) and active <= instances
-
-    def least_busy(self, without: set[str]) -> Instance | None:
-        """The instance with the fewest requests in flight among those that are ready, of several the longest idle."""
-        ready = [instance for instance in self.instances if instance.ready and instance.instance_id not in without]
-        return min(ready, key=lambda instance: (instance.in_flight, instance.entered), default=None)
-
-
-@dataclass(slots=True)
-class InService:
-    """An endpoint in service."""
-
-    variants: list[Variant] = field(default_factory=list)
-    waiting: dict[asyncio.Future[None], str] = field(default_factory=dict)
-    """Who waits for an instance, and of which variant."""
-    ended: int = 0
-    """Requests that an instance has come to an end with: each made room for another one."""
-
-    def on_their_way(self, variant: Variant) -> dict[str, float]:
-        """The requests of each instance in service: those in flight, and its share of those that wait for one."""
-        active = [instance for instance in variant.instances if instance.in_service]
-        share = Counter(self.waiting.values())[variant.name] / max(1, len(active))
-        return {instance.instance_id: instance.in_flight + share for instance in active}
-
-    def make_room(self, variant: Variant) -> None:
-        """An instance has come to an end with a request: who has waited longest for this variant may look again."""
-        self.ended += 1
-        waiting = (one for one, name in self.waiting.items() if name == variant.name and not one.done())
-        if woken := next(waiting, None):
-            del self.waiting[woken]
-            woken.set_result(None)
-
-    def wake(self) -> None:
-        """Everybody who waits may look again."""
-        waiting, self.waiting = self.waiting, {}
-        for woken in waiting:
-            if not woken.done():
-                woken.set_result(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +50,8 @@ class Router:
         self._account_id = account_id
         self._services: dict[tuple[str, str], InService] = {}
         self._random = random.Random()
+        self.queues: AsyncQueues
+        """Those of the asynchronous endpoints, which it is given when they are made."""
 
     def serve(self, region: str, name: str, variants: list[Variant]) -> None:
         """Send the endpoint's invocations to these variants from now on."""
@@ -123,17 +72,33 @@ class Router:
         """The endpoints in service by region and name."""
         return list(self._services.items())
 
+    def check(self, region: str, name: str) -> None:
+        """ValidationError for an endpoint that is not in service."""
+        if (region, name) not in self._services:
+            raise self._not_found(name)
+
+    def active(self, region: str, name: str) -> int:
+        """How many instances of an endpoint are in service."""
+        service = self._services.get((region, name))
+        return 0 if service is None else sum(variant.active for variant in service.variants)
+
     async def invoke(
-        self, region: str, name: str, body: bytes, headers: dict[str, str], target_variant: str | None
+        self,
+        region: str,
+        name: str,
+        body: bytes,
+        headers: dict[str, str],
+        target_variant: str | None,
+        limit: float = INVOCATION_LIMIT,
     ) -> Outcome:
-        """Send one invocation to one instance and return its answer.
+        """Send one invocation to one instance and return its answer, which it gives within `limit` seconds.
 
         Only what has reached no handler is sent again: a refused connection, an answer that says so, or a lost
         connection whose ledger entry is still empty. ValidationError for an endpoint that is not in service,
         ServiceUnavailable when every instance's queue is full, or when too many wait for an instance already.
         """
         began = time.perf_counter()
-        deadline = began + INVOCATION_LIMIT
+        deadline = began + limit
         full: set[str] = set()
         chosen: str | None = target_variant
         while True:
@@ -142,6 +107,11 @@ class Router:
                 raise self._not_found(name)
             variant = self._choose(service, chosen, target_variant)
             chosen = variant.name
+            if variant.pool is not None:
+                try:
+                    return await self._invoke_serverless(region, name, variant, variant.pool, body, headers, began)
+                except Replaced:
+                    continue
             if not full:
                 ended = service.ended
             instance = variant.least_busy(full)
@@ -159,6 +129,8 @@ class Router:
             if outcome is not None and NOT_STARTED not in outcome.headers:
                 service.make_room(variant)
                 self._count(region, name, variant, instance, began, time.perf_counter() - sent, outcome.status)
+                if variant.capture is not None and 200 <= outcome.status < 300:
+                    variant.capture.take(headers, body, outcome.headers, outcome.body)
                 return outcome
             if outcome is not None and outcome.status == 413:
                 return outcome
@@ -168,6 +140,37 @@ class Router:
                 instance.doubt()
             if time.perf_counter() > deadline:
                 return self._timed_out(region, name, variant, began)
+
+    async def _invoke_serverless(
+        self, region: str, name: str, variant: Variant, pool: Pool, body: bytes, headers: dict[str, str], began: float
+    ) -> Outcome:
+        """One invocation of a serverless variant: what waits for a cold start has reached no handler yet."""
+        deadline = began + INVOCATION_LIMIT
+        if not pool.enter():
+            self._count(region, name, variant, None, began, None, 429)
+            said = f"Rate exceeded: {pool.limit} invocation(s) are in progress (MaxConcurrency)."
+            raise AwsError("ThrottlingException", said, 429)
+        try:
+            while time.perf_counter() < deadline:
+                instance = await pool.take(deadline - time.perf_counter())
+                sent = time.perf_counter()
+                try:
+                    outcome = await _send(instance, variant.name, body, headers, deadline - sent)
+                finally:
+                    pool.give_back(instance)
+                if outcome is None:
+                    instance.doubt()
+                    continue
+                self._count(region, name, variant, instance, began, time.perf_counter() - sent, outcome.status)
+                return outcome
+        except TimeoutError:
+            pass  # of a cold start, which goes on for whoever comes next
+        except NotHealthy as error:
+            self._count(region, name, variant, None, began, None, 0)
+            return Outcome(variant.name, 0, {}, str(error).encode())
+        finally:
+            pool.exit()
+        return self._timed_out(region, name, variant, began)
 
     def _choose(self, service: InService, chosen: str | None, target: str | None) -> Variant:
         """The variant asked for, the one chosen before if it is still there, otherwise one by weight."""
@@ -243,18 +246,3 @@ async def _send(
         if answered or instance.connections is not connections:
             book.give_back(slot)
     return Outcome(variant, reply.status, reply.headers, reply.body)
-
-
-def in_service(deployment: Record, instances: list[Instance]) -> list[Variant]:
-    """The variants of a deployment with those of `instances` that belong to them."""
-    metrics = deployment.get("MetricsConfig", {})
-    return [
-        Variant(
-            variant["VariantName"],
-            variant["Weight"],
-            [instance for instance in instances if instance.record["VariantName"] == variant["VariantName"]],
-            metrics.get("EnableEnhancedMetrics", False),
-            metrics.get("MetricPublishFrequencyInSeconds", PUBLISH_SECONDS),
-        )
-        for variant in deployment["Variants"]
-    ]

@@ -11,11 +11,14 @@ from typing import Any
 
 from sagehound.localcloud.container import serving
 from sagehound.localcloud.errors import AwsError
+from sagehound.localcloud.services.sagemaker.endpoint_captures import Captures
 from sagehound.localcloud.services.sagemaker.endpoint_fleet import Fleet
 from sagehound.localcloud.services.sagemaker.endpoint_health import NotHealthy
 from sagehound.localcloud.services.sagemaker.endpoint_instance import Instance
-from sagehound.localcloud.services.sagemaker.endpoint_router import Router, in_service
-from sagehound.localcloud.services.sagemaker.endpoint_status import ENDPOINT, ENDPOINT_STATUS, Record
+from sagehound.localcloud.services.sagemaker.endpoint_router import Router
+from sagehound.localcloud.services.sagemaker.endpoint_serverless import Pools, without_instances
+from sagehound.localcloud.services.sagemaker.endpoint_status import ENDPOINT, ENDPOINT_STATUS, Record, is_serverless
+from sagehound.localcloud.services.sagemaker.endpoint_variants import in_service
 from sagehound.localcloud.services.sagemaker.model_data import ModelData, location
 from sagehound.localcloud.services.sagemaker.providers import Providers
 from sagehound.localcloud.services.sagemaker.tags import Tags
@@ -24,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 CapacityChanged = Callable[[Record, str], None]
 """Told of an endpoint's record when the instances in service, or the work on it, have changed; and of what failed."""
+DOWNLOAD_LIMIT = 3600.0
+"""Seconds to fetch and unpack a model, unless ModelDataDownloadTimeoutInSeconds says otherwise."""
 _MAX_REASON = 1024
 _AGAIN = (0.1, 1.0, 5.0, 30.0)
 """Seconds before an operation that a fault has interrupted goes on."""
@@ -42,6 +47,7 @@ class EndpointRun:
         providers: Providers,
         model_data: ModelData,
         router: Router,
+        captures: Captures,
         tags: Tags,
         capacity_changed: CapacityChanged,
     ) -> None:
@@ -51,9 +57,11 @@ class EndpointRun:
         self._store = providers.store
         self._model_data = model_data
         self._router = router
+        self._captures = captures
         self._tags = tags
         self._capacity_changed = capacity_changed
         self._fleet = Fleet(region, name, providers, model_data, self._instance_changed)
+        self._pools = Pools(self._fleet.add, lambda one: self._fleet.leave(lambda other: other is one), providers.clock)
         self._task: asyncio.Task[None] | None = None
 
     def record(self) -> Record:
@@ -78,6 +86,8 @@ class EndpointRun:
         except NotHealthy as error:
             await self._fail(str(error))
             return
+        record = self.record()
+        self._put({**record, "Deployment": without_instances(record["Deployment"])})
         self._serve()
         self._advance("InService")
 
@@ -95,7 +105,7 @@ class EndpointRun:
                 await self._roll_back()
                 return
             record = self.record()
-            pending = record.pop("PendingDeployment")
+            pending = without_instances(record.pop("PendingDeployment"))
             config = pending["EndpointConfigName"]
             self._put({**record, "Deployment": pending, "EndpointConfigName": config, "Baking": True})
         self._serve()
@@ -129,8 +139,11 @@ class EndpointRun:
 
     async def delete(self) -> None:
         """Stop answering, drain, end every process, forget the endpoint."""
+        self._router.queues.withdraw(self.region, self.name)
         self._router.withdraw(self.region, self.name)
+        self._pools.close()
         await self._fleet.leave(lambda instance: True)
+        await self._captures.end(self.region, self.name)
         record = self.record()
         with self._store.transaction():
             self._store.delete(ENDPOINT, self.region, self.name)
@@ -142,6 +155,8 @@ class EndpointRun:
         record = self.record()
         deployment = record["Deployment"]
         for instance in self._fleet.complete(deployment):
+            if is_serverless(instance.variant) and not instance.alive:
+                continue  # a request starts another one
             # Those that have never been healthy belong to the operation that `recover` resumes.
             if record["EndpointStatus"] == "InService" or instance.record.get("Healthy"):
                 instance.keep_up()
@@ -159,6 +174,8 @@ class EndpointRun:
             await self._roll_back()
         elif status == "Deleting":
             await self.delete()
+        elif status == "InService":
+            await self._fleet.leave(lambda instance: is_serverless(instance.variant) and not instance.begun)
         elif status == "Failed":
             await self._fleet.leave(lambda instance: True)
 
@@ -167,6 +184,7 @@ class EndpointRun:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
+        self._pools.close()
         await asyncio.gather(*(instance.shut_down() for instance in self._fleet))
 
     async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -207,7 +225,12 @@ class EndpointRun:
             for variant in deployment["Variants"]:
                 if "ModelDataDigest" not in variant:
                     self._check_readable(variant)
-                    variant["ModelDataDigest"] = await self._model_data.fetch(variant["ModelDataUrl"])
+                    async with asyncio.timeout(variant.get("DownloadLimit", DOWNLOAD_LIMIT)):
+                        variant["ModelDataDigest"] = await self._model_data.fetch(variant["ModelDataUrl"])
+        except TimeoutError as error:
+            limit = variant.get("DownloadLimit", DOWNLOAD_LIMIT)
+            url = variant["ModelDataUrl"]
+            raise NotHealthy(f"The model data at {url} was not downloaded and extracted in {limit:g} s.") from error
         except serving.ModelDataError as error:
             raise NotHealthy(str(error)) from error
         except (AwsError, OSError) as error:
@@ -245,8 +268,11 @@ class EndpointRun:
     def _serve(self, instances: Iterable[Instance] | None = None) -> None:
         """Route to the instances of the record's deployment, or to these of them."""
         deployment = self.record()["Deployment"]
-        serving = self._fleet.generation(deployment["Generation"]) if instances is None else instances
-        self._router.serve(self.region, self.name, in_service(deployment, list(serving)))
+        serving = list(self._fleet.generation(deployment["Generation"]) if instances is None else instances)
+        captures = self._captures.of(self.region, self.name, deployment)
+        pools = self._pools.of(deployment, serving)
+        self._router.serve(self.region, self.name, in_service(deployment, serving, captures, pools))
+        self._router.queues.serve(self.region, self.name, deployment)
 
     def _instance_changed(self) -> None:
         self._router.changed(self.region, self.name)

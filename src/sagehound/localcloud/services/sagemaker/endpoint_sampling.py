@@ -58,12 +58,18 @@ class EndpointSampling:
     async def _sample_requests(self, before: int, now: int) -> None:
         """Requests on their way now, and what was not asked in the minutes that have passed."""
         services = self._router.services()
-        there = [(region, name, variant.name) for (region, name), service in services for variant in service.variants]
+        there = [
+            (region, name, variant.name)
+            for (region, name), service in services
+            for variant in service.variants
+            if not variant.asynchronous
+        ]
         for minute in range(before // MINUTE, now // MINUTE):
             self._metrics.passed(minute, there)
         for (region, endpoint), service in services:
             for variant in service.variants:
-                self._metrics.concurrent(region, endpoint, variant, service.on_their_way(variant))
+                if not variant.asynchronous:
+                    self._metrics.concurrent(region, endpoint, variant, service.on_their_way(variant))
 
     async def _sample_instances(self, before: int, now: int) -> None:
         """Utilization of what is due; a new instance is looked at, so that it has a beginning to count from."""

@@ -13,6 +13,7 @@ from sagehound.localcloud.services.sagemaker.endpoint_status import (
     ENDPOINT,
     Record,
     in_progress,
+    is_serverless,
     not_found,
     variant_id,
 )
@@ -60,6 +61,8 @@ class VariantScaling:
         record, variant = self._find(region, resource_id)
         if record["EndpointStatus"] in ("Deleting", "Failed"):
             raise in_progress(record)
+        if is_serverless(variant):
+            raise validation("Variants with ServerlessConfig have no DesiredInstanceCount that could be scaled.")
         if _BURSTABLE.match(variant["InstanceType"]):
             raise validation(
                 f"Unsupported instance type: {variant['InstanceType']}. Autoscaling of burstable instance families "

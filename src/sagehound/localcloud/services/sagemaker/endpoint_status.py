@@ -67,8 +67,18 @@ def variant_id(record: Record, variant: Record) -> str:
     return f"endpoint/{record['EndpointName']}/variant/{variant['VariantName']}"
 
 
+def is_serverless(variant: Record) -> bool:
+    """Whether a variant has no instances of its own."""
+    return "ServerlessConfig" in variant
+
+
 def variant_summary(variant: Record, current_count: int) -> Record:
     """One ProductionVariantSummary: a variant of a deployment, and how many instances of it are in service."""
+    config = variant.get("ServerlessConfig")
+    if config is None:
+        size = {"CurrentInstanceCount": current_count, "DesiredInstanceCount": variant["InstanceCount"]}
+    else:
+        size = {"CurrentInstanceCount": 0, "CurrentServerlessConfig": config, "DesiredServerlessConfig": config}
     return {
         "VariantName": variant["VariantName"],
         "DeployedImages": [
@@ -80,6 +90,5 @@ def variant_summary(variant: Record, current_count: int) -> Record:
         ],
         "CurrentWeight": variant["Weight"],
         "DesiredWeight": variant.get("DesiredWeight", variant["Weight"]),
-        "CurrentInstanceCount": current_count,
-        "DesiredInstanceCount": variant["InstanceCount"],
+        **size,
     }

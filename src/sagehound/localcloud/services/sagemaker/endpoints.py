@@ -8,7 +8,9 @@ import uuid
 from typing import Any
 
 from sagehound.localcloud.call import Call, Request, Response
-from sagehound.localcloud.services.sagemaker import paging
+from sagehound.localcloud.services.sagemaker import endpoint_capture, paging
+from sagehound.localcloud.services.sagemaker.endpoint_async_queue import AsyncQueues
+from sagehound.localcloud.services.sagemaker.endpoint_captures import Captures
 from sagehound.localcloud.services.sagemaker.endpoint_checks import (
     check_deployment_config,
     check_quotas,
@@ -42,6 +44,14 @@ from sagehound.localcloud.services.sagemaker.tags import Tags
 _SORT = {"Name": "EndpointName", "CreationTime": "CreationTime", "Status": "EndpointStatus"}
 _SUMMARY = ("EndpointName", "EndpointArn", "CreationTime", "LastModifiedTime", "EndpointStatus")
 _DESCRIBED = (*_SUMMARY, "EndpointConfigName", "FailureReason", "LastDeploymentConfig")
+_OF_CONFIG = ("MetricsConfig", "DataCaptureConfig", "AsyncInferenceConfig")
+_SIZES = {
+    "InstanceType": "InstanceType",
+    "ServerlessConfig": "ServerlessConfig",
+    "ContainerStartupHealthCheckTimeoutInSeconds": "StartupLimit",
+    "ModelDataDownloadTimeoutInSeconds": "DownloadLimit",
+}
+_WITHOUT_EFFECT = ("VolumeSizeInGB", "InferenceAmiVersion", "VariantInstanceProvisionTimeoutInSeconds")
 
 
 class Endpoints:
@@ -56,6 +66,8 @@ class Endpoints:
         metrics = EndpointMetrics(providers.clock, counter)
         self.router = Router(metrics, providers.account_id)
         self._sampling = EndpointSampling(providers.clock, self.router, metrics)
+        self._captures = Captures(providers)
+        self.router.queues = AsyncQueues(providers, self.router, counter)
         self._runs: dict[tuple[str, str], EndpointRun] = {}
         self._capacity_listeners: list[CapacityChanged] = []
 
@@ -70,6 +82,8 @@ class Endpoints:
             if "ModelDataDigest" in variant
         }
         await asyncio.to_thread(self._model_data.prune, in_use)
+        await self._captures.start()
+        self.router.queues.start()
         for record in records:
             run = self._run(record["EndpointArn"].split(":")[3], record["EndpointName"])
             if record["EndpointStatus"] in ANSWERING:
@@ -80,7 +94,9 @@ class Endpoints:
     async def stop(self) -> None:
         """End the model servers, which the next start brings back. (Those of a killed server go on and are adopted.)"""
         await self._sampling.stop()
+        await self.router.queues.stop()
         await asyncio.gather(*(run.stop() for run in self._runs.values()))
+        await self._captures.stop()
 
     def on_capacity(self, listener: CapacityChanged) -> None:
         """Tell of every endpoint's record when its instances in service, or the work on it, have changed."""
@@ -136,6 +152,11 @@ class Endpoints:
             described["PendingDeploymentSummary"] = self._pending(call.region, record, record["Deployment"])
         elif status != "Failed":
             described["ProductionVariants"] = self._summaries(call.region, record, record["Deployment"])
+        if "AsyncInferenceConfig" in record["Deployment"]:
+            described["AsyncInferenceConfig"] = record["Deployment"]["AsyncInferenceConfig"]
+        if "DataCaptureConfig" in record["Deployment"]:
+            capture = record["Deployment"]["DataCaptureConfig"]
+            described["DataCaptureConfig"] = endpoint_capture.summary(capture, answers=status in ANSWERING)
         if "PendingDeployment" in record:
             described["PendingDeploymentSummary"] = self._pending(call.region, record, record["PendingDeployment"])
         return described
@@ -195,7 +216,9 @@ class Endpoints:
     def _run(self, region: str, name: str) -> EndpointRun:
         run = self._runs.get((region, name))
         if run is None:
-            run = EndpointRun(region, name, self._providers, self._model_data, self.router, self._tags, self._tell)
+            run = EndpointRun(
+                region, name, self._providers, self._model_data, self.router, self._captures, self._tags, self._tell
+            )
             self._runs[region, name] = run
         return run
 
@@ -222,8 +245,7 @@ class Endpoints:
             "StartTime": self._providers.clock.now(),
             "Variants": variants,
         }
-        if "MetricsConfig" in config:
-            deployment["MetricsConfig"] = config["MetricsConfig"]
+        deployment.update({member: config[member] for member in _OF_CONFIG if member in config})
         return deployment
 
     def _variant(self, call: Call, variant: Record) -> Record:
@@ -231,11 +253,11 @@ class Endpoints:
         if model is None:
             raise not_found(call.region, call.account_id, "model", variant["ModelName"])
         container = container_of(model)
-        found = {
+        found: Record = {
             "VariantName": variant["VariantName"],
             "Weight": variant["InitialVariantWeight"],
-            "InstanceType": variant["InstanceType"],
-            "InstanceCount": variant["InitialInstanceCount"],
+            # The first container of a serverless variant shows whether there can be others.
+            "InstanceCount": variant.get("InitialInstanceCount", 1),
             "Image": container["Image"],
             "Environment": copy.deepcopy(container.get("Environment", {})),
             "ModelDataUrl": model_data_url(container),
@@ -243,8 +265,10 @@ class Endpoints:
             "InVpc": "VpcConfig" in model,
             "ResolutionTime": self._providers.clock.now(),
         }
-        if "ContainerStartupHealthCheckTimeoutInSeconds" in variant:
-            found["StartupLimit"] = variant["ContainerStartupHealthCheckTimeoutInSeconds"]
+        for member, ours in _SIZES.items():
+            if member in variant:
+                found[ours] = variant[member]
+        found["WithoutEffect"] = [member for member in _WITHOUT_EFFECT if member in variant]
         return found
 
     def _summaries(self, region: str, record: Record, deployment: Record) -> list[Record]:
@@ -258,7 +282,9 @@ class Endpoints:
         summaries = self._summaries(region, record, deployment)
         status = [{"Status": "Creating", "StartTime": deployment["StartTime"]}]
         for summary, variant in zip(summaries, deployment["Variants"], strict=True):
-            summary.update(InstanceType=variant["InstanceType"], VariantStatus=status)
+            summary.update(VariantStatus=status)
+            if "InstanceType" in variant:
+                summary["InstanceType"] = variant["InstanceType"]
         return {
             "EndpointConfigName": deployment["EndpointConfigName"],
             "StartTime": deployment["StartTime"],

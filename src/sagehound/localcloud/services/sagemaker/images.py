@@ -6,6 +6,8 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
 
 from sagehound.localcloud.errors import AwsError, validation
 
@@ -33,12 +35,25 @@ _AWS_REGISTRIES = frozenset(
         "633930458069",
         "637423239942",
         "975050140332",
+        "124382933778",
     ]
 )
-"""The accounts from which AWS gives out its deep learning images, over all regions."""
+"""The accounts from which AWS gives out its deep learning images, over all regions of AWS and AWS China."""
 _ECR = re.compile(
     r"(?P<registry>\d{12})\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/(?P<name>[\w./-]+?)(?P<tag>[:@].+)?"
 )
+_TAG = re.compile(r"(?P<torch>\d+(?:\.\d+)*)-(?P<processor>[a-z]+)-py(?P<major>\d)(?P<minor>\d*)")
+_PY3 = "6"
+"""The minor version of Python in the images whose tag says only py3."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the tag of one of AWS's images says is in it."""
+
+    torch: str
+    python: str
+    gpu: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +63,36 @@ class Image:
     uri: str
     python: str
 
+    @property
+    def asked(self) -> Asked | None:
+        """What the image has where it is really run; None for one whose tag does not say."""
+        tag = _TAG.match(self.uri.rpartition("/")[2].partition(":")[2])
+        if tag is None:
+            return None
+        return Asked(tag["torch"], f"{tag['major']}.{tag['minor'] or _PY3}", tag["processor"] == "gpu")
+
 
 def find(uri: str, use: str, mapped: Mapping[str, str], role_arn: str) -> Image:
     """How `uri` is run: AWS's PyTorch image for `use` (training or inference), or one that the settings map.
 
     Anything else cannot be pulled: AWS's words for a repository that the role cannot see.
     """
-    if uri in mapped:
-        return Image(uri, mapped[uri])
+    python = _mapped(uri, mapped)
+    if python is not None:
+        return Image(uri, str(Path(python).expanduser()))
     ecr = _ECR.fullmatch(uri)
     if ecr and ecr["registry"] in _AWS_REGISTRIES and ecr["name"] == f"pytorch-{use}" and ecr["tag"]:
         return Image(uri, sys.executable)
     raise _not_found(uri, use, role_arn)
+
+
+def _mapped(uri: str, mapped: Mapping[str, str]) -> str | None:
+    """The python that the settings name for an image: for its URI, else for the first pattern that fits."""
+    if uri in mapped:
+        return mapped[uri]
+    tagged = uri.rpartition("/")[2]
+    fits = (python for pattern, python in mapped.items() if fnmatchcase(uri, pattern) or fnmatchcase(tagged, pattern))
+    return next(fits, None)
 
 
 def _not_found(uri: str, use: str, role_arn: str) -> AwsError:

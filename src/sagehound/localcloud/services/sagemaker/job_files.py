@@ -24,8 +24,11 @@ def leaves(ml: Path, below: str) -> Iterator[tuple[str, Path]]:
     folders = [(top, "")]
     while folders:
         folder, prefix = folders.pop()
-        with os.scandir(folder) as entries:
-            found = list(entries)
+        try:
+            with os.scandir(folder) as entries:
+                found = list(entries)
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # the program has removed it since it was listed, as those do that keep their last checkpoints
         if not found and prefix:
             yield prefix.rstrip("/"), folder
         for entry in found:
@@ -48,6 +51,20 @@ def regular(ml: Path, path: Path) -> Path | None:
     except (OSError, RuntimeError):  # dangling, in a circle, or gone meanwhile
         return None
     return None
+
+
+def rewrite(ml: Path, below: str, name: str, text: str) -> None:
+    """Put a file of the cloud's own into a folder of a running program, whole or not at all.
+
+    Nothing is written when the program has removed the folder, or put something else in its place.
+    """
+    folder = ml / below
+    if _is_own_folder(ml, folder):
+        new = folder / f".{name}.new"
+        new.unlink(missing_ok=True)
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w") as file:
+            file.write(text)
+        new.replace(folder / name)
 
 
 def remove(folder: Path) -> None:

@@ -26,6 +26,15 @@ class Objects(Protocol):
     def read_object(self, bucket: str, key: str, /) -> bytes:
         """The content of a small object; KeyError when there is none. Blocking."""
 
+    def object_size(self, bucket: str, key: str, /) -> int:
+        """How many bytes an object has; KeyError when there is none."""
+
+    def content_type(self, bucket: str, key: str, /) -> str | None:
+        """The Content-Type with which an object was stored; KeyError when there is none."""
+
+    def put_bytes(self, bucket: str, key: str, data: bytes, content_type: str | None = None, /) -> str:
+        """Store bytes as an object; its ETag. Blocking."""
+
     def put_file(
         self, bucket: str, key: str, path: Path, content_type: str | None = None, *, move: bool = False
     ) -> str:

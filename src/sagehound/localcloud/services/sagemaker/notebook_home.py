@@ -17,6 +17,7 @@ from typing import Any
 from sagehound.localcloud.container import serving
 from sagehound.localcloud.errors import AwsError
 from sagehound.localcloud.instances.disk import remove_tree
+from sagehound.localcloud.interception.variables import bundle_of, client_variables
 from sagehound.localcloud.notebooks.inside import links, state
 from sagehound.localcloud.processes.supervisor import Host, Program
 from sagehound.localcloud.services.sagemaker.notebook_status import Record
@@ -55,7 +56,11 @@ class NotebookHome:
         """Lay everything out for a start with these lifecycle scripts (hook, base64), and say what to run."""
         python = self._providers.settings.images.get(record["PlatformIdentifier"], sys.executable)
         await asyncio.to_thread(self._lay_out, record, scripts, python)
+        endpoint_url = self._providers.endpoint_url()
+        bundle = str(bundle_of(self._providers.data_dir))
         environment = {
+            # AWS's own hosts are the cloud, too; the notebook's host is itself.
+            **client_variables(endpoint_url, bundle, self._region, direct=[self.host.name]),
             "PATH": f"{Path(python).parent}:{_PATH}",
             "HOME": HOME,
             "USER": "ec2-user",
@@ -63,9 +68,7 @@ class NotebookHome:
             "LANG": "C.UTF-8",
             "LC_ALL": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",
-            "AWS_REGION": self._region,
-            "AWS_DEFAULT_REGION": self._region,
-            "AWS_ENDPOINT_URL": self._providers.endpoint_url(),
+            "AWS_ENDPOINT_URL": endpoint_url,
             "AWS_CONFIG_FILE": str(self._own / "aws-config"),
         }
         argv = [python, "-I", str(_INSIDE), "instance", str(self._own / "instance.json")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from sagehound.localcloud.container import debugger
 from sagehound.localcloud.container.training import instance_groups
 from sagehound.localcloud.errors import AwsError, validation
 from sagehound.localcloud.services.sagemaker import channels, checkpoints, images, training_metrics
@@ -36,6 +37,8 @@ def check(request: Job, arn: str, providers: Providers) -> None:
     images.find(image, "training", providers.settings.images, request["RoleArn"])
     channels.location(request["OutputDataConfig"]["S3OutputPath"])
     checkpoints.check(request.get("CheckpointConfig"))
+    for output, place in debugger.written(request):
+        checkpoints.check(place, output.member)
     groups = {group.name for group in instance_groups(resources)}
     channels.check(request.get("InputDataConfig", []), algorithm["TrainingInputMode"], groups)
 
@@ -52,6 +55,11 @@ def _check_resources(resources: dict[str, Any]) -> None:
     if resources.get("InstanceGroups"):
         if "InstanceType" in resources or "InstanceCount" in resources:
             raise validation("InstanceType and InstanceCount cannot be given together with InstanceGroups.")
+        for group in resources["InstanceGroups"]:
+            if group["InstanceCount"] < 1:
+                raise validation(
+                    f"ResourceConfig.InstanceGroups: InstanceCount of {group['InstanceGroupName']} must be at least 1."
+                )
         return
     for member in ("InstanceType", "InstanceCount"):
         if member not in resources:

@@ -10,14 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sagehound.localcloud.container import environment, joining, requirements, training
+from sagehound.localcloud.container import debugger, environment, joining, training
 from sagehound.localcloud.container.distribution import is_distributed
+from sagehound.localcloud.container.own_python import OwnPython
 from sagehound.localcloud.errors import AwsError
+from sagehound.localcloud.interception.variables import bundle_of, client_variables
+from sagehound.localcloud.interception.weights import torch_home
 from sagehound.localcloud.processes.supervisor import Host, Program
 from sagehound.localcloud.services.sagemaker import channels, images, instance_types
 from sagehound.localcloud.services.sagemaker.checkpoints import Checkpoints
 from sagehound.localcloud.services.sagemaker.providers import Providers
 from sagehound.localcloud.services.sagemaker.role_actions import SESSION
+from sagehound.localcloud.services.sagemaker.training_python import TrainingPython
 
 T = TypeVar("T")
 
@@ -41,9 +45,8 @@ class Shared:
     peers: dict[str, str]
     """Host names and their addresses."""
     master_port: int
-    python: str
-    search: str
-    """Where programs are searched first: the folders of the python and of what is below it."""
+    pythons: dict[str, OwnPython]
+    """By host."""
     credentials: dict[str, Any]
 
 
@@ -69,16 +72,21 @@ class TrainingHosts:
         self._say = say
         self._groups = training.instance_groups(job["ResourceConfig"])
         self._names = [name for group in self._groups for name in group.hosts]
+        self._toolkit = "ContainerEntrypoint" not in job["AlgorithmSpecification"]
         self._decoded = training.decode_hyperparameters(job.get("HyperParameters", {}))
         self._stopped = threading.Event()
         self._threads: list[asyncio.Future[Any]] = []
         self._ways: list[str] = []
+        self._weights = False
 
     async def prepare(self, addresses: list[str], master_port: int) -> list[Ready]:
         """Everything that happens before user code: data, code, configuration, requirements, the role's session."""
         for member in ("VpcConfig", "EnableNetworkIsolation", "EnableInterContainerTrafficEncryption"):
             if self._job.get(member):
-                self._say(f"WARNING: {member} is kept and has no effect: the job runs in this machine's own network.")
+                self._say(
+                    f"WARNING: {member} is kept and has no effect: the job reaches the local cloud, and by its proxy "
+                    "whatever that passes on."
+                )
         image = images.find(
             self._job["AlgorithmSpecification"]["TrainingImage"],
             "training",
@@ -86,14 +94,12 @@ class TrainingHosts:
             self._job["RoleArn"],
         )
         await asyncio.gather(self._in_thread(self._bring_channels), self._in_thread(self._bring_code))
-        python, search = image.python, str(Path(image.python).parent)
-        listed = self._ml(self._names[0]) / "code/requirements.txt"
-        if listed.is_file():
-            overlays = self._providers.data_dir / "environments"
-            python = await requirements.environment(listed, image.python, overlays, self._say)
-            search = f"{Path(python).parent}:{search}"
+        python = TrainingPython(image, self._providers.data_dir / "environments", self._say)
+        await python.prepare(self._ml(self._names[0]) / "code", self._groups, toolkit=self._toolkit)
+        homes = {name: self._folder / name / "python" for name in self._names}
+        pythons = await self._in_thread(lambda: {name: python.of_host(home) for name, home in homes.items()})
         peers = dict(zip(self._names, addresses, strict=True))
-        shared = Shared(peers, master_port, python, search, self._credentials())
+        shared = Shared(peers, master_port, pythons, self._credentials())
         return [self._ready(name, shared) for name in self._names]
 
     async def settle(self) -> None:
@@ -144,9 +150,8 @@ class TrainingHosts:
                 "inputdataconfig.json": inputs,
                 "resourceconfig.json": training.resource_config_file(self._groups, name, _INTERFACE),
             }
-            if "DebugHookConfig" in self._job:
-                files["debughookconfig.json"] = self._job["DebugHookConfig"]
-            training.lay_out(self._ml(name), files)
+            training.lay_out(self._ml(name), {**files, **debugger.config_files(self._job)})
+            self._weights = training.link_weights(torch_home(self._providers.data_dir), self._ml(name))
             (self._folder / name / "home").mkdir(exist_ok=True)
         for checkpoints in self._checkpoints:
             checkpoints.bring()
@@ -186,8 +191,14 @@ class TrainingHosts:
                 f"ClientError: SageMaker was unable to assume the role '{role}' ({error.message})"
             ) from error
 
+    def _client(self, own: OwnPython, peers: dict[str, str]) -> dict[str, str]:
+        """What programs on a host find AWS, packages and their own python by."""
+        endpoint_url, bundle = self._providers.endpoint_url(), str(bundle_of(self._providers.data_dir))
+        direct = [*peers, *peers.values()]
+        return {**own.variables, **client_variables(endpoint_url, bundle, self._region, direct=direct)}
+
     def _ready(self, name: str, shared: Shared) -> Ready:
-        ml = self._ml(name)
+        ml, own = self._ml(name), shared.pythons[name]
         resources = training.resource_config_file(self._groups, name, _INTERFACE)
         kind = resources["current_instance_type"]
         gpus = min(instance_types.gpus(kind), instance_types.machine_gpus())
@@ -205,18 +216,21 @@ class TrainingHosts:
             num_cpus=cpus,
             num_gpus=gpus,
             threads=max(1, min(cpus, instance_types.machine_cpus() // len(self._names))),
-            python_directory=shared.search,
+            python_directory=own.path,
             home=str(self._folder / name / "home"),
             master_port=shared.master_port,
             credentials=shared.credentials,
+            client=self._client(own, shared.peers),
             user=self._job.get("Environment", {}),
+            toolkit=self._toolkit,
         )
-        launch = training.Launch(shared.python, name, self._launched(), max(1, gpus), shared.master_port)
+        launch = training.Launch(own.python, name, self._launched(), max(1, gpus), shared.master_port)
         argv = self._argv(ml / "code", launch)
-        # Inputs are hard links to S3's content files: what a script writes there must not reach them.
-        host = Host(name, self._folder / name, shared.peers[name], shared.peers, shared=("input/data",))
+        # Inputs and weights are hard links to files of the cloud's: what a script writes there must not reach them.
+        links = ("input/data", training.TORCH_HOME) if self._weights else ("input/data",)
+        host = Host(name, self._folder / name, shared.peers[name], shared.peers, shared=links)
         variables = environment.training_environment(container)
-        training.check_texts([*argv, *variables, *variables.values()])
+        training.check_texts(argv, variables)
         return Ready(host, Program(argv, variables, Path("/opt/ml/code")))
 
     def _argv(self, code: Path, launch: training.Launch) -> list[str]:
@@ -236,8 +250,7 @@ class TrainingHosts:
         """What is known of the hosts' being one training before they have begun: "asked", "impossible", "unknown"."""
         if len(self._names) == 1 or is_distributed(self._decoded):
             return "asked"
-        entry = "ContainerEntrypoint" in self._job["AlgorithmSpecification"]
-        return "unknown" if entry or self._ways else "impossible"
+        return "unknown" if not self._toolkit or self._ways else "impossible"
 
     def opening_line(self, ready: Ready) -> str:
         """What a host's log says before the program does."""

@@ -148,6 +148,9 @@ class TrainingJobs:
             changed["ProfilerRuleEvaluationStatuses"] = _not_evaluated(rules, self._providers.clock.now())
         changed["LastModifiedTime"] = self._providers.clock.now()
         self._store.put(JOBS, call.region, job["TrainingJobName"], changed)
+        if "ProfilerConfig" in request:
+            run, _ = self._runs[call.region, job["TrainingJobName"]]
+            run.write_profiler_config()
         return {"TrainingJobArn": job["TrainingJobArn"]}
 
     def DeleteTrainingJob(self, call: Call, request: Request) -> Response:

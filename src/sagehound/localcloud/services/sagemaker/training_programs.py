@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from sagehound.localcloud.processes.supervisor import Exit
 from sagehound.localcloud.services.sagemaker import training_failure
 from sagehound.localcloud.services.sagemaker.providers import Providers
 from sagehound.localcloud.services.sagemaker.training_hosts import Ready
+from sagehound.localcloud.services.sagemaker.training_network import TrainingNetwork
 from sagehound.localcloud.services.sagemaker.training_outcome import COMPLETED, TIMED_OUT, Outcome, failed
 from sagehound.localcloud.services.sagemaker.training_output import TrainingOutput
 from sagehound.localcloud.services.sagemaker.training_records import TrainingRecord
@@ -34,8 +36,16 @@ Interruption = Callable[[set[asyncio.Future[Any]]], Awaitable[Outcome | None]]
 class TrainingPrograms:
     """One program a host. What must survive the server is in the record: cancelled at any moment, `run` goes on."""
 
-    def __init__(self, record: TrainingRecord, folder: Path, providers: Providers, output: TrainingOutput) -> None:
+    def __init__(
+        self,
+        record: TrainingRecord,
+        folder: Path,
+        providers: Providers,
+        output: TrainingOutput,
+        network: TrainingNetwork,
+    ) -> None:
         self._record = record
+        self._network = network
         self._folder = folder
         self._clock = providers.clock
         self._supervisor = providers.supervisor
@@ -51,7 +61,8 @@ class TrainingPrograms:
         """Start the program of each host, its opening line first."""
         for one in ready:
             self._output.say(one.host.name, opening(one))
-            handle = await self._supervisor.start(one.host, one.program)
+            host = dataclasses.replace(one.host, network=self._network.network)
+            handle = await self._supervisor.start(host, one.program)
             self._record.update_host(one.host.name, Handle=handle, Argv=one.program.argv, Offset=0)
         self._record.update_run(MemoryKills=training_failure.out_of_memory_kills())
 
@@ -165,7 +176,11 @@ class TrainingPrograms:
         run = self._record.run()
         if run.get("Joining") != "unknown":
             return True
-        seen = joining.connected(run["Addresses"])
+        network = self._network.network
+        if network is None and run.get("Entrance") is not None:
+            return True  # its hosts have ended, and their network with them, while no server looked
+        tables = joining.machine_connections() if network is None else network.connections()
+        seen = joining.connected(run["Addresses"], tables)
         if seen:
             self._record.update_run(Joining="seen")
         return seen is not False

@@ -14,9 +14,10 @@ RUNS = "sagemaker:training-run"
 
 Job = dict[str, Any]
 Run = dict[str, Any]
-"""Region, Name, Addresses, MasterPort, Hosts (name -> Stream, and once started Handle, Argv, Offset, Words), Interrupt
-(MaxRuntime), Joining (whether the hosts join into one training: asked, impossible, unknown, seen), Outcome (once the
-programs have ended). It lives from CreateTrainingJob to the end of the upload."""
+"""Region, Name, Addresses, MasterPort, Entrance (the cloud's URL in the job's own network), Hosts (name -> Stream, and
+once started Handle, Argv, Offset, Words), Interrupt (MaxRuntime), Joining (whether the hosts join into one training:
+asked, impossible, unknown, seen), Outcome (once the programs have ended). It lives from CreateTrainingJob to the end of
+the upload."""
 
 
 def new_run(region: str, name: str) -> Run:

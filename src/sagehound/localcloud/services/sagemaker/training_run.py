@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import sqlite3
 import zlib
 from typing import Any
 
+from sagehound.localcloud.container import debugger
 from sagehound.localcloud.container.requirements import InstallError
 from sagehound.localcloud.container.training import MASTER_PORT, CodeError, instance_groups
 from sagehound.localcloud.processes.hosts import allocate_addresses, free_port
 from sagehound.localcloud.services.sagemaker import artifacts, channels, job_files, training_status
 from sagehound.localcloud.services.sagemaker.providers import Providers
 from sagehound.localcloud.services.sagemaker.training_hosts import TrainingHosts
+from sagehound.localcloud.services.sagemaker.training_network import TrainingNetwork
 from sagehound.localcloud.services.sagemaker.training_outcome import STOPPED, TIMED_OUT, Outcome, failed
 from sagehound.localcloud.services.sagemaker.training_output import TrainingOutput
 from sagehound.localcloud.services.sagemaker.training_programs import TrainingPrograms
@@ -36,7 +39,8 @@ class TrainingRun:
         created = int(self._record.job()["CreationTime"].timestamp() * 1000)
         self.folder = providers.data_dir / "training" / region / f"{name}-{created:x}"
         self._output = TrainingOutput(self._record, providers)
-        self._programs = TrainingPrograms(self._record, self.folder, providers, self._output)
+        self._network = TrainingNetwork(self._record, providers.supervisor, self._output.say)
+        self._programs = TrainingPrograms(self._record, self.folder, providers, self._output, self._network)
         self._storage = TrainingStorage(self._record, self.folder, providers, self._output)
         self._stop = asyncio.Event()
         if self._record.job()["TrainingJobStatus"] == "Stopping":
@@ -45,6 +49,12 @@ class TrainingRun:
     def stop(self) -> None:
         """StopTrainingJob was called: the record says Stopping already."""
         self._stop.set()
+
+    def write_profiler_config(self) -> None:
+        """Tell the hosts of a ProfilerConfig that has changed: the profiler in them looks from time to time."""
+        content = json.dumps(debugger.profiler_file(self._record.job()))
+        for ml in self.folder.glob("*/opt/ml"):
+            job_files.rewrite(ml, "input/config", "profilerconfig.json", content)
 
     async def run(self) -> None:
         """Bring the job to its end, whatever happens."""
@@ -70,6 +80,8 @@ class TrainingRun:
             return await self._train()
         except (channels.DataError, CodeError, InstallError, artifacts.UploadError) as problem:
             return failed(str(problem))
+        finally:
+            self._network.close()
 
     async def _prepare(self) -> Outcome | None:
         """Download and start, from an empty folder; an outcome when the job ends before its programs run."""
@@ -82,10 +94,12 @@ class TrainingRun:
             now = self._clock.now()
             self._record.put_job(training_status.enter({**job, "TrainingStartTime": now}, "Downloading", now))
         names = [name for group in instance_groups(job["ResourceConfig"]) for name in group.hosts]
-        addresses, master_port = self._place(len(names))
         epoch = int(self._clock.time())
         streams = {name: {"Stream": f"{self._record.name}/{name}-{epoch}"} for name in names}
-        self._record.update_run(Addresses=addresses, MasterPort=master_port, Hosts=streams)
+        self._record.update_run(Hosts=streams)
+        await self._network.make(names[0])
+        addresses, master_port = self._place(len(names))
+        self._record.update_run(Addresses=addresses, MasterPort=master_port)
         hosts = TrainingHosts(
             job,
             self.folder,
@@ -99,6 +113,8 @@ class TrainingRun:
             interrupt = await self._wait_for({preparing})
             if interrupt is not None:
                 return interrupt
+            if self._record.job().get("ProfilerConfig") != job.get("ProfilerConfig"):
+                self.write_profiler_config()  # UpdateTrainingJob came before the files that it would change
             self._record.update_run(Joining=hosts.joining)
             await self._programs.start(preparing.result(), hosts.opening_line)
         finally:
@@ -110,16 +126,22 @@ class TrainingRun:
         return None
 
     def _place(self, count: int) -> tuple[list[str], int]:
-        """Addresses for the hosts and a port where they meet, which no other job of this cloud has."""
+        """Addresses for the hosts, which no other job of this cloud has, and the port where they meet.
+
+        In a network of their own that is AWS's; on the machine's each job needs another.
+        """
         arn = self._record.job()["TrainingJobArn"]
         own = (self._record.region, self._record.name)
         others = [run for run in self._providers.store.list(RUNS) if (run["Region"], run["Name"]) != own]
         in_use = [address for run in others for address in run["Addresses"]]
         ports = {run["MasterPort"] for run in others}
         seed = f"{self._providers.data_dir}:{arn}"
+        addresses = allocate_addresses(count, in_use, seed)
+        if self._network.network is not None:
+            return addresses, MASTER_PORT
         # Hosts listen seconds after this look, so two clouds of one machine must not begin it at the same place.
         first = MASTER_PORT + (zlib.crc32(seed.encode()) % 4000 if count > 1 else 0)
-        return allocate_addresses(count, in_use, seed), free_port(first, ports)
+        return addresses, free_port(first, ports)
 
     async def _wait_for(self, work: set[asyncio.Future[Any]]) -> Outcome | None:
         """Wait until one of `work` is done, the job is stopped, or its time is over: None, or what interrupted."""
@@ -141,6 +163,7 @@ class TrainingRun:
 
     async def _train(self) -> Outcome:
         """Follow the programs to their ends, with their checkpoints kept in step with S3."""
+        await self._network.adopt()
         sync = asyncio.ensure_future(self._storage.sync_checkpoints())
         try:
             return await self._programs.run(self._wait_for)

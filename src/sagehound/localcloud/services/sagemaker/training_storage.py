@@ -1,11 +1,13 @@
-"""What a training job keeps in S3: its checkpoints while it runs, its artefacts at its end"""
+"""What a training job keeps in S3: its checkpoints and tensors while it runs, its artefacts at its end"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import Any
 
+from sagehound.localcloud.container import debugger
 from sagehound.localcloud.container.training import instance_groups
 from sagehound.localcloud.services.sagemaker import artifacts, channels, checkpoints
 from sagehound.localcloud.services.sagemaker.checkpoints import Checkpoints
@@ -13,6 +15,8 @@ from sagehound.localcloud.services.sagemaker.providers import Providers
 from sagehound.localcloud.services.sagemaker.training_outcome import Outcome, failed
 from sagehound.localcloud.services.sagemaker.training_output import TrainingOutput
 from sagehound.localcloud.services.sagemaker.training_records import TrainingRecord
+
+logger = logging.getLogger(__name__)
 
 
 class TrainingStorage:
@@ -28,6 +32,12 @@ class TrainingStorage:
         self._role = providers.acting_as(job["RoleArn"], record.region)
         config = job.get("CheckpointConfig")
         self.checkpoints = [Checkpoints(config, ml, self._objects, self._role) for ml in self._mls()] if config else []
+        self._said: set[str] = set()
+        self._written = [
+            Checkpoints(place, ml, self._objects, self._role, written.what)
+            for written, place in debugger.written(job)
+            for ml in self._mls()
+        ]
 
     def _mls(self) -> list[Path]:
         names = [name for group in instance_groups(self._record.job()["ResourceConfig"]) for name in group.hosts]
@@ -46,16 +56,22 @@ class TrainingStorage:
 
     async def sync_checkpoints(self) -> None:
         """Upload new checkpoints every few seconds; what fails is tried again, and said once in the log."""
-        said = ""
-        while self.checkpoints:
+        folders = [*self.checkpoints, *self._written]
+        while folders:
             await asyncio.sleep(checkpoints.SYNC_SECONDS)
-            try:
-                for folder in self.checkpoints:
+            for folder in folders:
+                try:
                     await asyncio.to_thread(folder.store)
-            except channels.DataError as error:
-                if str(error) != said:
-                    self._output.say(next(iter(self._record.run()["Hosts"])), str(error))
-                said = str(error)
+                except channels.DataError as error:
+                    self._say_once(str(error))
+                except Exception:
+                    # A full disk, say: what cannot be stored now can be later, and nobody waits for this task.
+                    logger.exception("checkpoints of training job %s", self._record.name)
+
+    def _say_once(self, problem: str) -> None:
+        if problem not in self._said:
+            self._said.add(problem)
+            self._output.say(next(iter(self._record.run()["Hosts"])), problem)
 
     async def upload(self, outcome: Outcome) -> Outcome:
         """Store the artefacts, after a failure and a stop too; a job that cannot store them has failed."""
@@ -70,6 +86,11 @@ class TrainingStorage:
                 await asyncio.to_thread(folder.store, last=True)
             except channels.DataError as problem:  # the model is stored all the same
                 outcome = failed(str(problem)) if outcome["Status"] != "Failed" else outcome
+        for folder in self._written:
+            try:
+                await asyncio.to_thread(folder.store, last=True)
+            except channels.DataError as problem:  # which is no fault of the training
+                self._say_once(str(problem))
         try:
             stored = await asyncio.to_thread(artifacts.upload, job, mls, self._folder, self._objects, self._role)
         except artifacts.UploadError as problem:

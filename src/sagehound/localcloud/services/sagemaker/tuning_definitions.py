@@ -127,3 +127,13 @@ def resource_config(body: dict[str, Any]) -> dict[str, Any]:
                 raise validation(f"{member} cannot be given together with InstanceConfigs.")
         config |= own["InstanceConfigs"][0]
     return config
+
+
+def described(body: dict[str, Any]) -> dict[str, Any]:
+    """A definition as Describe tells it: ResourceConfig is there too when the tuning's own form asks for one type.
+
+    HyperparameterTuner.attach() of SDK v2 reads it, whose fit() sends nothing but the tuning's own form.
+    """
+    if "InstanceType" not in body.get("HyperParameterTuningResourceConfig", {}):
+        return body
+    return {**body, "ResourceConfig": resource_config(body)}

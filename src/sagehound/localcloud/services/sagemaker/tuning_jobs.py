@@ -14,7 +14,7 @@ from sagehound.localcloud.services.sagemaker.providers import Providers
 from sagehound.localcloud.services.sagemaker.tags import Tags
 from sagehound.localcloud.services.sagemaker.training_jobs import TrainingJobs
 from sagehound.localcloud.services.sagemaker.training_output import OBJECTIVE
-from sagehound.localcloud.services.sagemaker.tuning_definitions import RANGES, definitions
+from sagehound.localcloud.services.sagemaker.tuning_definitions import RANGES, definitions, described
 from sagehound.localcloud.services.sagemaker.tuning_records import JOBS, RUNS, Child, Job, TuningRecord
 from sagehound.localcloud.services.sagemaker.tuning_run import TuningRun
 from sagehound.localcloud.services.sagemaker.tuning_status import (
@@ -115,6 +115,10 @@ class TuningJobs:
         job = self._job(call, request)
         children = self._record(call, job).children()
         told = {member: job[member] for member in _DESCRIBED if member in job}
+        if "TrainingJobDefinition" in told:
+            told["TrainingJobDefinition"] = described(told["TrainingJobDefinition"])
+        else:
+            told["TrainingJobDefinitions"] = [described(body) for body in told["TrainingJobDefinitions"]]
         told |= {
             "TrainingJobStatusCounters": status_counters(children),
             "ObjectiveStatusCounters": objective_counters(children),

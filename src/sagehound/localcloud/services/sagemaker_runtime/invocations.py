@@ -1,8 +1,9 @@
-"""InvokeEndpoint: a body to one of an endpoint's containers, and its answer back."""
+"""InvokeEndpoint: a body to one of an endpoint's containers, and its answer back; InvokeEndpointAsync: to its queue."""
 
 from __future__ import annotations
 
 from sagehound.localcloud.call import Call, Request, Response
+from sagehound.localcloud.container.invocations import model_error
 from sagehound.localcloud.errors import AwsError, not_implemented
 from sagehound.localcloud.services.sagemaker_runtime.needs import Outcome, Router
 from sagehound.localcloud.state import arns
@@ -33,6 +34,8 @@ class Invocations:
             if member in request:
                 raise not_implemented("sagemaker-runtime", f"InvokeEndpoint with {member}")
         assert call.body is not None, "the gateway streams the body of InvokeEndpoint"
+        if self._router.queues.has(call.region, name):
+            raise AwsError("ValidationError", f"Endpoint {name} is asynchronous: use InvokeEndpointAsync.", 400)
         body = await call.body.read(self._max_bytes)
         outcome = await self._router.invoke(
             call.region, name, body, _headers(call, request), request.get("TargetVariant")
@@ -47,6 +50,19 @@ class Invocations:
         attributes = outcome.headers.get(CUSTOM_ATTRIBUTES.lower())
         if attributes is not None:
             response["CustomAttributes"] = attributes
+        return response
+
+    async def InvokeEndpointAsync(self, call: Call, request: Request) -> Response:
+        """Accept the request, which is handled when its turn comes: its result will be an object in S3."""
+        name = request["EndpointName"]
+        call.resource = arns.make("sagemaker", call.region, call.account_id, f"endpoint/{name}")
+        assert call.body is not None, "the gateway streams the body of InvokeEndpointAsync"
+        body = await call.body.read(self._max_bytes)
+        accepted = self._router.queues.accept(call.region, request, body)
+        call.status = 202
+        response: Response = {"InferenceId": accepted.inference_id, "OutputLocation": accepted.output_location}
+        if accepted.failure_location is not None:
+            response["FailureLocation"] = accepted.failure_location
         return response
 
 
@@ -69,13 +85,7 @@ def _model_error(call: Call, name: str, outcome: Outcome) -> AwsError:
     region, account_id = call.region, call.account_id
     group = f"/aws/sagemaker/Endpoints/{name}"
     said = outcome.body.decode("utf-8", "replace")
-    message = (
-        f'Received server error ({outcome.status}) from primary with message "{said}". See '
-        f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}#logEventViewer:group={group} in "
-        f"account {account_id} for more information."
-    )
-    if 400 <= outcome.status < 500:
-        message = message.replace("Received server error", "Received client error", 1)
+    message = model_error(outcome.status, said, region, account_id, name)
     return AwsError(
         "ModelError",
         message,

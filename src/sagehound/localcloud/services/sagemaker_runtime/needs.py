@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Outcome(Protocol):
@@ -23,8 +23,34 @@ class Outcome(Protocol):
     def body(self) -> bytes: ...
 
 
+class Accepted(Protocol):
+    """What the caller of InvokeEndpointAsync is told."""
+
+    @property
+    def inference_id(self) -> str: ...
+
+    @property
+    def output_location(self) -> str: ...
+
+    @property
+    def failure_location(self) -> str | None: ...
+
+
+class Queues(Protocol):
+    """Knows the asynchronous endpoints."""
+
+    def has(self, region: str, endpoint: str, /) -> bool:
+        """Whether the endpoint is asynchronous."""
+
+    def accept(self, region: str, request: Mapping[str, Any], body: bytes, /) -> Accepted:
+        """Keep a request of InvokeEndpointAsync; ValidationError when its endpoint is none, or it cannot be handled."""
+
+
 class Router(Protocol):
     """Knows the endpoints in service and their instances."""
+
+    @property
+    def queues(self) -> Queues: ...
 
     async def invoke(
         self, region: str, name: str, body: bytes, headers: dict[str, str], target_variant: str | None

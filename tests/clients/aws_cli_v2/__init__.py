@@ -1,0 +1,1 @@
+"""The aws CLI, version 2."""

@@ -1,0 +1,1 @@
+"""The write-up's notebook, executed."""

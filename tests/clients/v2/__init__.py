@@ -1,0 +1,1 @@
+"""SageMaker's Python SDK, version 2."""

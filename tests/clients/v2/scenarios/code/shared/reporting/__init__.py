@@ -1,0 +1,1 @@
+"""A library that the estimator takes along in `dependencies`."""
