@@ -100,8 +100,8 @@ def test_whom_the_prompt_names(cloud, open_shell) -> None:
 def test_ctrl_c_is_for_what_runs_in_it(open_shell) -> None:
     terminal = open_shell(shutil.which("bash"))
     terminal.until("(sagehound ")
-    terminal.type("cat; echo cat ended with $?")
-    terminal.until("$?")
+    terminal.type("echo go''ing; cat; echo cat ended with $?")
+    terminal.until("going\r\n")  # from here on the terminal is the program's, no longer the prompt's
     terminal.type("line")
     terminal.until("line\r\nline")
     terminal.press("\x03")

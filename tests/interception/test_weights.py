@@ -15,6 +15,7 @@ import pytest
 from tests.cloud_process import CloudProcess
 from tests.conftest import private_cloud
 from tests.interception.elsewhere import Elsewhere
+from tests.waiting import wait_for
 
 HOST = "download.pytorch.org"
 
@@ -55,7 +56,8 @@ def test_what_is_missing_is_said_with_the_command_that_adds_it(closed_cloud: Clo
     assert answer.status == 404
     assert body.decode().strip() == sentence
     assert answer.reason == sentence, "what urllib, wget and curl tell"
-    assert closed_cloud.calls()[-1]["error"] == "NoSuchWeights"
+    # A record follows its answer.
+    wait_for(lambda: any(call.get("error") == "NoSuchWeights" for call in closed_cloud.calls()), "the record")
 
 
 @pytest.mark.parametrize(
