@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,8 @@ def test_a_folder_goes_up_and_comes_back(cloud: CloudProcess, tmp_path: Path) ->
         picture.parent.mkdir(parents=True, exist_ok=True)
         picture.write_bytes(os.urandom(2000 + number))
     (source / "large.bin").write_bytes(os.urandom(17 << 20))
+    for path in source.rglob("*"):  # LastModified has no fractions: a file of the same second would be newer than it
+        os.utime(path, (time.time() - 60,) * 2)
     aws("cp", "--recursive", "--quiet", str(source), f"s3://{bucket}/ds")
     assert aws("sync", str(source), f"s3://{bucket}/ds").strip() == "", "a second sync uploads nothing"
     aws("sync", "--quiet", f"s3://{bucket}/ds", str(back))
